@@ -1,0 +1,18 @@
+//! What Sexton knows and how it judges, free of any way to look or to act.
+//!
+//! This crate has no clock, no I/O, no threads: the [`report`] is filled by `sexton-scan`,
+//! judged here, and drawn by whoever wants to show it. Keeping it pure is what lets the
+//! same code decide in a terminal, in the agent and in a laptop's kubectl plugin.
+
+pub mod cause;
+pub mod forecast;
+pub mod holder;
+pub mod limit;
+pub mod protect;
+pub mod report;
+
+pub use cause::{Cause, Confidence};
+pub use forecast::Forecast;
+pub use holder::{Holder, ProcessId, SigchldAction, State};
+pub use limit::{Limit, LimitKind};
+pub use report::{Container, Leak, Pod, Report, Runtime, Zombie};

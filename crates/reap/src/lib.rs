@@ -1,0 +1,1 @@
+//! The hands: nudge and reap.

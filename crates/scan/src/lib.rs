@@ -1,0 +1,1 @@
+//! /proc and cgroups to a report.
