@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all that a newcomer needs; both set up what they miss.
+
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench torture fuzz kernels setup
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## See it work: a leak in a container, found, explained, reaped (under a minute)
+	@scripts/setup cc
+	@$(CARGO) build --release --locked --quiet -p sexton
+	@"$(TARGET)/release/sexton" demo
+
+test: setup ## Build everything, then run every test; says what it skips and why
+	@scripts/test
+
+lint: ## Formatting, and clippy with warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: setup ## Benchmarks, each beside what it is measured against
+	@scripts/bench
+
+torture: setup ## The long test of reaping: kill -9 of the tracer at random moments
+	@scripts/torture
+
+fuzz: ## Fuzz each parser for a short while (needs cargo-fuzz and a nightly toolchain)
+	@scripts/fuzz
+
+kernels: setup ## Scan and reap for real on other kernels, cgroup v2 and v1, under QEMU
+	@lab/kernels.sh
+
+setup: # What the tests need beside Rust, by apt-get where that may be done
+	@scripts/setup

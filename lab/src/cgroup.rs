@@ -1,0 +1,278 @@
+//! cgroups of the tests' own, in every hierarchy of this machine that matters to Sexton.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::names;
+use crate::skip::{Skip, require_root};
+use crate::sweep::sweep;
+
+/// Where the cgroup trees of this machine are mounted.
+#[derive(Clone, Debug)]
+pub struct Hierarchies {
+    /// The one with the `pids` controller.
+    pub pids: PathBuf,
+    /// The unified one; the same as `pids` on a machine that has only cgroup v2.
+    pub unified: Option<PathBuf>,
+    /// Mount points of all of them.
+    pub all: Vec<PathBuf>,
+}
+
+impl Hierarchies {
+    /// Reads `/proc/self/mountinfo`; see `cgroups(7)`.
+    ///
+    /// # Errors
+    /// [`Skip`] where no hierarchy counts pids.
+    pub fn find() -> Result<Self, Skip> {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let (mut pids, mut unified, mut all) = (None, None, Vec::new());
+        for line in mountinfo.lines() {
+            let Some((left, right)) = line.split_once(" - ") else {
+                continue;
+            };
+            let Some(mount) = left.split(' ').nth(4).map(PathBuf::from) else {
+                continue;
+            };
+            let mut right = right.split(' ');
+            match right.next() {
+                Some("cgroup") => {
+                    if right
+                        .nth(1)
+                        .is_some_and(|o| o.split(',').any(|o| o == "pids"))
+                    {
+                        pids = Some(mount.clone());
+                    }
+                    all.push(mount);
+                }
+                Some("cgroup2") => {
+                    unified = Some(mount.clone());
+                    all.push(mount);
+                }
+                _ => {}
+            }
+        }
+        let pids = match (pids, &unified) {
+            (Some(pids), _) => pids,
+            (None, Some(unified)) => unified.clone(),
+            (None, None) => return Skip::because("no cgroup file system with pids"),
+        };
+        Ok(Self { pids, unified, all })
+    }
+
+    /// There is nothing but cgroup v2.
+    #[must_use]
+    pub fn is_v2(&self) -> bool {
+        self.unified.as_ref() == Some(&self.pids)
+    }
+}
+
+/// A cgroup below the root of the `pids` hierarchy and of the unified one. On drop all its
+/// members are killed, and it is removed with whatever was made below it.
+#[derive(Debug)]
+pub struct Cgroup {
+    name: String,
+    hierarchies: Hierarchies,
+}
+
+impl Cgroup {
+    /// Makes an empty one.
+    ///
+    /// # Errors
+    /// [`Skip`] where cgroups cannot be made: not root, read-only, no `pids` controller there.
+    pub fn new(label: &str) -> Result<Self, Skip> {
+        require_root()?;
+        let hierarchies = Hierarchies::find()?;
+        sweep();
+        let cgroup = Self {
+            name: names::unique(label),
+            hierarchies,
+        };
+        for mount in cgroup.mounts() {
+            let dir = mount.join(&cgroup.name);
+            if let Err(error) = fs::create_dir(&dir) {
+                return Skip::because(format!("{}: {error}", dir.display()));
+            }
+        }
+        if !cgroup.dir().join("pids.max").exists() {
+            // On v2 the root would have to hand the controller down; the machine's own
+            // configuration is left alone.
+            return Skip::because("the pids controller is not handed down to new cgroups");
+        }
+        Ok(cgroup)
+    }
+
+    /// Its path below the mount: `/sexton-test-…`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/{}", self.name)
+    }
+
+    /// Its directory in the hierarchy that counts pids.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        self.hierarchies.pids.join(&self.name)
+    }
+
+    /// Sets `pids.max`.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn set_pids_max(&self, max: u64) {
+        write(&self.dir().join("pids.max"), &max.to_string());
+    }
+
+    /// Reads `pids.current`.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn pids_current(&self) -> u64 {
+        let path = self.dir().join("pids.current");
+        let text = fs::read_to_string(&path);
+        let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        text.trim().parse().expect("pids.current is a number")
+    }
+
+    /// Moves a process into it, with all its threads.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn add(&self, pid: u32) {
+        for mount in self.mounts() {
+            write(
+                &mount.join(&self.name).join("cgroup.procs"),
+                &pid.to_string(),
+            );
+        }
+    }
+
+    /// A command that starts inside: a shell that joins and then becomes `program`, since
+    /// moving a process that runs already would come too late for its first children.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command
+            .arg("-c")
+            .arg(r#"while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@""#)
+            .arg("sh");
+        for mount in self.mounts() {
+            command.arg(mount.join(&self.name));
+        }
+        command.arg("--").arg(program);
+        command
+    }
+
+    fn mounts(&self) -> impl Iterator<Item = &PathBuf> {
+        let unified = self.hierarchies.unified.as_ref();
+        let other = unified.filter(|&mount| *mount != self.hierarchies.pids);
+        std::iter::once(&self.hierarchies.pids).chain(other)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        remove_everywhere(&self.hierarchies, &self.name);
+    }
+}
+
+/// Kills the members of `name` in every hierarchy, and removes it with all below it.
+///
+/// Says on standard error what would not go: it runs in destructors, where a panic would hide
+/// the test's own.
+pub(crate) fn remove_everywhere(hierarchies: &Hierarchies, name: &str) {
+    let start = Instant::now();
+    loop {
+        let mut left = false;
+        for mount in &hierarchies.all {
+            let top = mount.join(name);
+            if top.is_dir() {
+                left |= !remove_tree(&top);
+            }
+        }
+        if !left {
+            return;
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            eprintln!("cgroup {name} could not be removed");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// True when it is gone. Zombies do not keep a cgroup from being removed, live tasks do.
+fn remove_tree(dir: &Path) -> bool {
+    // Frozen tasks die only once they are thawed (v1; on v2 they die frozen).
+    let _ = fs::write(dir.join("freezer.state"), "THAWED");
+    let below = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_tree(&entry.path());
+    }
+    let procs = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    // 0 stands for a process of another PID namespace, which cannot be named from here.
+    for pid in procs.lines().filter_map(|line| line.parse().ok()) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    fs::remove_dir(dir).is_ok()
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{} <- {text}: {error}", path.display()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::require;
+
+    #[test]
+    fn members_are_killed_and_the_directory_goes_even_after_a_panic() {
+        let Some(cgroup) = require(Cgroup::new("panic")) else {
+            return;
+        };
+        let dir = cgroup.dir();
+        let below = dir.join("below");
+        fs::create_dir(&below).expect("a cgroup below");
+        let mut child = cgroup
+            .command("sleep")
+            .arg("1000")
+            .spawn()
+            .expect("sh starts");
+        crate::wait_until("it has joined", || {
+            (cgroup.pids_current() == 1).then_some(())
+        });
+
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _inside = cgroup;
+            panic!("on purpose");
+        }));
+
+        assert!(panicked.is_err());
+        assert!(!dir.exists());
+        let status = child.wait().expect("it was ours");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
+    }
+
+    #[test]
+    fn a_full_cgroup_lets_nobody_fork() {
+        let Some(cgroup) = require(Cgroup::new("full")) else {
+            return;
+        };
+        cgroup.set_pids_max(1);
+        let output = cgroup
+            .command("/bin/sh")
+            .args(["-c", "true & wait"])
+            .output()
+            .expect("sh starts");
+        assert!(!output.status.success(), "{output:?}");
+    }
+}

@@ -1,0 +1,95 @@
+//! Processes of the tests, seen through /proc independently of `sexton-scan`: a test that
+//! asked the code under test what is true would prove nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child that is killed and waited for on drop.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts `command` without standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The child itself, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has been waited for already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Polls until `done` gives something.
+///
+/// # Panics
+/// After 30 seconds, which only a broken test takes.
+pub fn wait_until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "waited for 30 s: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Pid and start time in clock ticks: the same process or not. `None` when it is gone.
+#[must_use]
+pub fn identity(pid: u32) -> Option<(u32, u64)> {
+    Some((pid, start_ticks(pid)?))
+}
+
+pub(crate) fn start_ticks(pid: u32) -> Option<u64> {
+    stat_fields(pid)?.get(19)?.parse().ok()
+}
+
+/// Pids of the zombie children of `parent`, of all its threads.
+#[must_use]
+pub fn zombies_of(parent: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|&pid| {
+            stat_fields(pid)
+                .is_some_and(|fields| fields[0] == "Z" && fields[1] == parent.to_string())
+        })
+        .collect()
+}
+
+/// Fields of `/proc/PID/stat` from the state (field 3) on, as in `proc_pid_stat(5)`.
+fn stat_fields(pid: u32) -> Option<Vec<String>> {
+    let path = Path::new("/proc").join(pid.to_string()).join("stat");
+    let stat = fs::read(path).ok()?;
+    // The name may hold anything, a `)` too.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = String::from_utf8_lossy(&stat[end + 1..]);
+    Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
+}

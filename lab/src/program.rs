@@ -1,0 +1,231 @@
+//! Programs that leak, in three languages, all with the same way of speaking.
+//!
+//! Each prints a line for every child that it starts or fails to start, `N ok` or `N EAGAIN`,
+//! so that a test sees that it goes on forking. They never wait for the first `COUNT` children
+//! (0: for none at all); after those they start one every 100 ms and do wait for it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::skip::Skip;
+
+/// Something to run, and where it lives.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Path and arguments.
+    pub argv: Vec<String>,
+    /// Directories beside the system's own that it needs to see.
+    pub binds: Vec<PathBuf>,
+}
+
+impl Program {
+    /// A program of the system.
+    #[must_use]
+    pub fn system<const N: usize>(argv: [&str; N]) -> Self {
+        Self {
+            argv: argv.map(str::to_owned).to_vec(),
+            binds: Vec::new(),
+        }
+    }
+
+    /// The story's program: Go, `cmd.Start()` without `cmd.Wait()`. Built on first use.
+    ///
+    /// # Errors
+    /// [`Skip`] where Go is not there or does not build it.
+    pub fn go_story(count: u32, interval_ms: u32) -> Result<Self, Skip> {
+        static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let program = BUILT.get_or_init(build_go_story).clone().map_err(Skip)?;
+        Ok(Self {
+            binds: vec![parent(&program)],
+            argv: [text(&program), count.to_string(), interval_ms.to_string()].to_vec(),
+        })
+    }
+
+    /// The same in Python: `subprocess.Popen` kept in a list and never waited for.
+    ///
+    /// # Errors
+    /// [`Skip`] where there is no `/usr/bin/python3`, which containers of the lab see.
+    pub fn python_story(count: u32, interval_ms: u32) -> Result<Self, Skip> {
+        let python = "/usr/bin/python3";
+        if !Path::new(python).exists() {
+            return Skip::because(format!("{python} is not there"));
+        }
+        let script = source("main.py");
+        Ok(Self {
+            binds: vec![parent(&script)],
+            argv: vec![
+                python.to_owned(),
+                text(&script),
+                count.to_string(),
+                interval_ms.to_string(),
+            ],
+        })
+    }
+
+    /// A command that runs it outside any container.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.argv[0]);
+        command.args(&self.argv[1..]);
+        command
+    }
+}
+
+/// A leak to measure: the Rust program `sexton-test-leak`, whose children can be chosen.
+#[derive(Clone, Debug, Default)]
+pub struct Leak {
+    options: Vec<String>,
+}
+
+impl Leak {
+    /// One that leaks without end, as fast as it can, children named `true` that exit with 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.options.extend([name.to_owned(), value.to_string()]);
+        self
+    }
+
+    /// Leaks so many, then goes on forking and waits for each, if [`Leak::then_sleep`] does
+    /// not say otherwise.
+    #[must_use]
+    pub fn count(self, count: u32) -> Self {
+        self.with("--count", count)
+    }
+
+    /// Milliseconds between one child and the next.
+    #[must_use]
+    pub fn interval_ms(self, ms: u32) -> Self {
+        self.with("--interval-ms", ms)
+    }
+
+    /// Having leaked its count, prints `done` and sleeps in one futex call for ever.
+    #[must_use]
+    pub fn then_sleep(self) -> Self {
+        self.with("--then", "sleep")
+    }
+
+    /// Name (`comm`) of the children; any bytes but NUL, 15 are kept.
+    #[must_use]
+    pub fn name(self, name: &str) -> Self {
+        self.with("--name", name)
+    }
+
+    /// The children exit with this code.
+    #[must_use]
+    pub fn exit(self, code: u8) -> Self {
+        self.with("--exit", code)
+    }
+
+    /// This signal ends the children.
+    #[must_use]
+    pub fn signal(self, signal: u8) -> Self {
+        self.with("--signal", signal)
+    }
+
+    /// It is one process of this many threads, and children are leaked by all of them in turn.
+    #[must_use]
+    pub fn threads(self, threads: u32) -> Self {
+        self.with("--threads", threads)
+    }
+
+    /// What runs it.
+    ///
+    /// # Panics
+    /// When it does not build.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        let path = leak_binary();
+        let mut argv = vec![text(path)];
+        argv.extend_from_slice(&self.options);
+        Program {
+            argv,
+            binds: vec![parent(path)],
+        }
+    }
+}
+
+/// Cargo builds a dependency's library but not its programs, so this asks it to. With the
+/// program up to date, as after `make test`'s first step, this takes no compiler.
+fn leak_binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = target_dir();
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--package", "sexton-lab"])
+            .args(["--bin", "sexton-test-leak", "--target-dir"])
+            .arg(&target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(
+            status.as_ref().is_ok_and(std::process::ExitStatus::success),
+            "sexton-test-leak does not build: {status:?}"
+        );
+        target.join("debug/sexton-test-leak")
+    })
+}
+
+fn build_go_story() -> Result<PathBuf, String> {
+    let go = find("go").ok_or("Go is not there")?;
+    let dir = target_dir().join("sexton-test-go");
+    let program = dir.join("crawler");
+    std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    // Several test binaries may come here at once.
+    let lock = File::create(dir.join("lock")).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.map_err(|error| format!("{}: {error}", dir.display()))?;
+    let output = Command::new(go)
+        .arg("build")
+        .arg("-o")
+        .args([&program, &source("main.go")])
+        // Neither a toolchain nor a module is to be fetched for it.
+        .envs([("GOTOOLCHAIN", "local"), ("GO111MODULE", "off")])
+        .env("GOCACHE", dir.join("cache"))
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Ok(program),
+        Ok(output) => Err(format!(
+            "go build: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Err(format!("go build: {error}")),
+    }
+}
+
+/// Cargo's target directory: a test runs from `TARGET/debug/deps`.
+fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("/proc is mounted");
+    let dir = exe.ancestors().find(|dir| {
+        // Cargo marks its target directories with this file.
+        dir.join("CACHEDIR.TAG").exists()
+    });
+    dir.map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+/// Where a program is; `/usr/sbin` and Go's usual place count though PATH may lack them.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let extra = ["/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(extra)
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file())
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("story")
+        .join(name)
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
