@@ -1,0 +1,83 @@
+//! How the cgroup tree is mounted (`cgroups(7)`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sexton_core::report::CgroupMode;
+
+/// The mounted hierarchies below the root of the cgroup tree.
+#[derive(Clone, Debug)]
+pub struct Hierarchies {
+    mode: CgroupMode,
+    unified: Option<PathBuf>,
+    /// Directory and its comma-separated controllers, as systemd and others name it.
+    v1: Vec<(PathBuf, String)>,
+}
+
+impl Hierarchies {
+    /// Looks at what is mounted below `root` (`/sys/fs/cgroup`).
+    #[must_use]
+    pub fn detect(root: &Path) -> Self {
+        if root.join("cgroup.controllers").exists() {
+            return Self {
+                mode: CgroupMode::V2,
+                unified: Some(root.to_owned()),
+                v1: Vec::new(),
+            };
+        }
+        let mut unified = None;
+        let mut v1 = Vec::new();
+        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.join("cgroup.controllers").exists() {
+                unified = Some(path);
+            } else if path.join("tasks").exists()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                v1.push((path, name));
+            }
+        }
+        // Real mounts before the symbolic links `cpu -> cpu,cpuacct` beside them.
+        v1.sort_by_key(|(path, name)| (path.is_symlink(), name.clone()));
+        let mode = match (&unified, v1.is_empty()) {
+            (Some(_), false) => CgroupMode::Hybrid,
+            (Some(_), true) => CgroupMode::V2,
+            (None, false) => CgroupMode::V1,
+            (None, true) => CgroupMode::None,
+        };
+        Self { mode, unified, v1 }
+    }
+
+    /// How they are mounted.
+    #[must_use]
+    pub fn mode(&self) -> CgroupMode {
+        self.mode
+    }
+
+    /// The v1 hierarchy of a controller.
+    #[must_use]
+    pub fn v1(&self, controller: &str) -> Option<&Path> {
+        self.v1
+            .iter()
+            .find(|(_, names)| names.split(',').any(|name| name == controller))
+            .map(|(path, _)| path.as_path())
+    }
+
+    /// The unified (v2) hierarchy.
+    #[must_use]
+    pub fn unified(&self) -> Option<&Path> {
+        self.unified.as_deref()
+    }
+
+    /// The directory of a cgroup from its path in `/proc/PID/cgroup`; `None` if the path leads
+    /// out of the reader's cgroup namespace.
+    #[must_use]
+    pub fn directory(root: &Path, path: &[u8]) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = path.strip_prefix(b"/")?;
+        if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
+            return None;
+        }
+        Some(root.join(std::ffi::OsStr::from_bytes(path)))
+    }
+}

@@ -1,0 +1,67 @@
+//! The facts about a process that ought to wait.
+
+use std::fs;
+
+use sexton_core::Holder;
+use sexton_core::holder::HoldsAs;
+
+use crate::hierarchy::Hierarchies;
+use crate::proc::{Cgroups, Process};
+use crate::{Error, lossy};
+
+/// Reads all that a report tells of a holder. `holds_as` and `subreaper` are those of a plain
+/// parent: who looks at its zombies knows better.
+pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Option<Holder>, Error> {
+    let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
+        return Ok(None);
+    };
+    let command_line = seen(process.cmdline())?.unwrap_or_default();
+    let cgroups = seen(process.cgroups())?.unwrap_or_default();
+    Ok(Some(Holder {
+        id: stat.id(),
+        pid_namespace: seen(process.ns_inode("pid"))?,
+        name: stat.comm.to_lossy(),
+        command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
+        executable: seen(process.exe())?.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
+        parent_pid: stat.parent,
+        uid: status.uids[0],
+        threads: stat.threads,
+        state: stat.state,
+        frozen: is_frozen(&cgroups, hierarchies),
+        traced_by: status.tracer,
+        namespace_init: status.ns_pids.last() == Some(&1),
+        subreaper: false,
+        holds_as: HoldsAs::Parent,
+        sigchld: status.sigchld(),
+        sigchld_blocked: status.blocks_sigchld(),
+        ns_pids: status.ns_pids,
+    }))
+}
+
+/// What may be hidden from us is left out; other errors stay.
+pub(crate) fn seen<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Err(e) if e.is_denied() => Ok(None),
+        other => other,
+    }
+}
+
+/// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the
+/// process's own cgroup tells.
+fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies) -> bool {
+    let reads = |root, path, file: &str, expected: &str| {
+        Hierarchies::directory(root, path)
+            .and_then(|dir| fs::read_to_string(dir.join(file)).ok())
+            .is_some_and(|text| text.lines().any(|line| line == expected))
+    };
+    let v1 = hierarchies.v1("freezer").zip(
+        cgroups
+            .0
+            .iter()
+            .find(|line| line.has_controller("freezer"))
+            .map(|line| line.path.as_slice()),
+    );
+    let v2 = hierarchies.unified().zip(cgroups.unified());
+    v1.is_some_and(|(root, path)| reads(root, path, "freezer.state", "FROZEN"))
+        || v2.is_some_and(|(root, path)| reads(root, path, "cgroup.events", "frozen 1"))
+}

@@ -1,0 +1,231 @@
+//! `/proc`: one file of this module for each file of the kernel's.
+//!
+//! Parsers take bytes and know nothing of opening; [`Proc`] and [`Process`] open. A process
+//! that is gone is `Ok(None)`, not an error.
+
+mod cgroup;
+mod cmdline;
+mod limits;
+mod loadavg;
+mod pids;
+mod process;
+mod sched;
+mod stat;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write as _;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+pub use cgroup::{CgroupLine, Cgroups};
+pub use cmdline::arguments;
+pub use limits::{ResourceLimit, resource_limit};
+pub use loadavg::Loadavg;
+pub use pids::parse_pids;
+pub use process::Process;
+pub use sched::Sched;
+pub use stat::{Comm, Stat};
+pub use status::Status;
+
+use crate::Error;
+
+/// A file that does not look as `proc(5)` says: what was looked for and not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no {} where proc(5) has it", self.0)
+    }
+}
+
+/// A mounted `/proc`, held open.
+#[derive(Debug)]
+pub struct Proc {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Proc {
+    /// Opens the `/proc` that is mounted at `path`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io(path, e))?;
+        Ok(Self {
+            dir,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Our own pid as this `/proc` numbers it; `None` where we are not in its PID namespace
+    /// (or in a tree made for a test).
+    #[must_use]
+    pub fn own_pid(&self) -> Option<u32> {
+        let link = rustix::fs::readlinkat(&self.dir, "self", Vec::new()).ok()?;
+        link.to_str().ok()?.parse().ok()
+    }
+
+    /// Holds a process; `None` if there is none of that pid.
+    pub fn process(&self, pid: u32) -> Result<Option<Process>, Error> {
+        Process::open(self, pid)
+    }
+
+    /// Every pid that this `/proc` lists, in no promised order.
+    pub fn pids(&self) -> Result<Vec<u32>, Error> {
+        let mut found = Vec::new();
+        self.for_each_pid(|pid| found.push(pid))?;
+        Ok(found)
+    }
+
+    /// Calls `each` for every pid listed, without keeping them.
+    pub fn for_each_pid(&self, mut each: impl FnMut(u32)) -> Result<(), Error> {
+        // A directory's position belongs to its open file, so each pass opens its own.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(&self.dir, ".", flags, Mode::empty())
+            .map_err(|e| Error::io(&self.path, e))?;
+        list(dir.as_fd(), &mut each).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Reads a file that belongs to no process, such as `loadavg` or `sys/kernel/pid_max`.
+    /// `None` where this kernel has none.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut buffer = Vec::new();
+        match read_at(self.dir.as_fd(), name.as_bytes(), &mut buffer) {
+            Ok(()) => Ok(Some(buffer)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::io(self.path.join(name), e)),
+        }
+    }
+
+    /// Reads `PID/stat` without holding the process: the fast way to look at many.
+    pub fn stat(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<Option<Stat>, Error> {
+        let path = ProcPath::new(format_args!("{pid}/stat"));
+        self.read_process(&path, buffer)?
+            .map(|bytes| Stat::parse(bytes).map_err(|what| self.malformed(&path, what)))
+            .transpose()
+    }
+
+    /// Reads `PID/status` without holding the process.
+    pub fn status(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<Option<Status>, Error> {
+        let path = ProcPath::new(format_args!("{pid}/status"));
+        self.read_process(&path, buffer)?
+            .map(|bytes| Status::parse(bytes).map_err(|what| self.malformed(&path, what)))
+            .transpose()
+    }
+
+    /// Adds the children of thread `tid` to `found`: `false` if the thread is gone, or the
+    /// kernel was built without `CONFIG_PROC_CHILDREN`.
+    ///
+    /// `/proc/TID` answers for every thread, though only group leaders are listed, so the
+    /// thread's process need not be known.
+    pub fn children_of_thread(
+        &self,
+        tid: u32,
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<u32>,
+    ) -> Result<bool, Error> {
+        let path = ProcPath::new(format_args!("{tid}/task/{tid}/children"));
+        Ok(self
+            .read_process(&path, buffer)?
+            .map(|bytes| found.extend(parse_pids(bytes)))
+            .is_some())
+    }
+
+    fn read_process<'b>(
+        &self,
+        path: &ProcPath,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<&'b [u8]>, Error> {
+        match read_at(self.dir.as_fd(), path.bytes(), buffer) {
+            Ok(()) => Ok(Some(buffer)),
+            Err(e) if vanished(e) => Ok(None),
+            Err(e) => Err(Error::io(self.path.join(path.text()), e)),
+        }
+    }
+
+    fn malformed(&self, path: &ProcPath, what: Malformed) -> Error {
+        Error::Malformed {
+            path: self.path.join(path.text()),
+            what,
+        }
+    }
+}
+
+/// The process ended and was reaped: opening says `ENOENT`, reading what was open `ESRCH`.
+fn vanished(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::SRCH)
+}
+
+/// A short path below `/proc`, built without allocating.
+struct ProcPath {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl ProcPath {
+    fn new(path: fmt::Arguments<'_>) -> Self {
+        let mut bytes = [0; 64];
+        let mut rest = &mut bytes[..];
+        // The longest, `4294967295/task/4294967295/children`, takes 35 bytes.
+        let written = rest.write_fmt(path);
+        debug_assert!(written.is_ok());
+        let length = 64 - rest.len();
+        Self { bytes, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn text(&self) -> &str {
+        str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+}
+
+/// Replaces the content of `buffer` by that of a file, and keeps its allocation.
+pub(crate) fn read_at(dir: BorrowedFd<'_>, path: &[u8], buffer: &mut Vec<u8>) -> Result<(), Errno> {
+    buffer.clear();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = rustix::fs::openat(dir, path, flags, Mode::empty())?;
+    loop {
+        if buffer.capacity() - buffer.len() < 2048 {
+            buffer.reserve(4096);
+        }
+        let room = buffer.capacity() - buffer.len();
+        let read = rustix::io::retry_on_intr(|| {
+            rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))
+        })?;
+        // The kernel's seq_file gives whole records until its buffer of one page or ours is
+        // full, so a read that leaves much of both unused was the last. If a kernel ever did
+        // otherwise, less would be listed, which makes a scan look closer, never away.
+        if read == 0 || read < room.min(4096) / 2 {
+            return Ok(());
+        }
+    }
+}
+
+/// Calls `each` for every entry of a directory whose name is a number.
+fn list(dir: BorrowedFd<'_>, each: &mut impl FnMut(u32)) -> Result<(), Errno> {
+    let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 16 * 1024];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = entries.next() {
+        if let Some(pid) = pids::parse_pid(entry?.file_name().to_bytes()) {
+            each(pid);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! One look at a node.
+
+use std::path::PathBuf;
+
+use sexton_core::{Container, Holder, ProcessId, Runtime, State, Zombie};
+
+use crate::container::{self, Mark};
+use crate::hierarchy::Hierarchies;
+use crate::holder::{self, seen};
+use crate::proc::{Cgroups, Proc, Process, Stat, Status};
+use crate::{Error, lossy};
+
+/// Where the kernel's trees are mounted; other places for tests, and for a container that has
+/// those of its host mounted elsewhere.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/sys/fs/cgroup`
+    pub cgroup: PathBuf,
+    /// The host's `/`, for the files that runtimes leave on the node.
+    pub host: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            cgroup: "/sys/fs/cgroup".into(),
+            host: "/".into(),
+        }
+    }
+}
+
+/// Looks at one node. Made once, used for as many looks as wanted.
+#[derive(Debug)]
+pub struct Scanner {
+    pub(crate) roots: Roots,
+    pub(crate) proc: Proc,
+    pub(crate) hierarchies: Hierarchies,
+    /// PID namespace of the first process that this `/proc` shows: who shares it is of the
+    /// host, as far as we can see.
+    host_pid_namespace: Option<u64>,
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl Scanner {
+    /// Opens the roots.
+    pub fn new(roots: Roots) -> Result<Self, Error> {
+        let proc = Proc::open(&roots.proc)?;
+        let host_pid_namespace = [Some(1), proc.own_pid()]
+            .into_iter()
+            .flatten()
+            .find_map(|pid| proc.process(pid).ok()??.ns_inode("pid").ok()?);
+        Ok(Self {
+            hierarchies: Hierarchies::detect(&roots.cgroup),
+            proc,
+            roots,
+            host_pid_namespace,
+            buffer: Vec::with_capacity(8192),
+        })
+    }
+
+    /// The `/proc` it looks at.
+    #[must_use]
+    pub fn proc(&self) -> &Proc {
+        &self.proc
+    }
+
+    /// The cgroup tree it looks at.
+    #[must_use]
+    pub fn hierarchies(&self) -> &Hierarchies {
+        &self.hierarchies
+    }
+
+    /// Where it looks.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// All that a report tells of a process that ought to wait; `None` if there is none of
+    /// that pid.
+    pub fn holder(&mut self, pid: u32) -> Result<Option<Holder>, Error> {
+        match self.proc.process(pid)? {
+            Some(process) => holder::read(&process, &self.hierarchies),
+            None => Ok(None),
+        }
+    }
+
+    /// The container that a process belongs to; `None` if it is of the host, or gone.
+    ///
+    /// It is known by the cgroup path, and where no runtime left its mark there, by a PID
+    /// namespace other than the host's.
+    pub fn container_of(&mut self, pid: u32) -> Result<Option<Container>, Error> {
+        let Some(process) = self.proc.process(pid)? else {
+            return Ok(None);
+        };
+        let (Some(stat), Some(cgroups)) = (process.stat()?, seen(process.cgroups())?) else {
+            return Ok(None);
+        };
+        if let Some(mark) = best_mark(&cgroups) {
+            return Ok(Some(marked(mark)));
+        }
+        let unmarked = self.unmarked(&process, &cgroups)?;
+        if unmarked.is_none() && stat.state == State::Zombie && stat.parent != 0 {
+            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
+            return self.container_of(stat.parent);
+        }
+        Ok(unmarked)
+    }
+
+    /// Every zombie that `holder` has to wait for as the parent, each read in full, in the
+    /// order in which they came to it. Empty if the holder is gone. Those that a tracer holds
+    /// are left out.
+    pub fn zombies_of(&mut self, holder: ProcessId) -> Result<Vec<Zombie>, Error> {
+        let Some(process) = self.proc.process(holder.pid)? else {
+            return Ok(Vec::new());
+        };
+        if process.id()? != Some(holder) {
+            return Ok(Vec::new());
+        }
+        // Without lists of children every process may be one.
+        let candidates = match process.all_children()? {
+            Some(children) => children,
+            None => self.proc.pids()?,
+        };
+        let mut zombies = Vec::new();
+        for pid in candidates {
+            let Some(stat) = self.proc.stat(pid, &mut self.buffer)? else {
+                continue;
+            };
+            if stat.parent != holder.pid || !stat.is_reapable_zombie() {
+                continue;
+            }
+            let Some(status) = self.proc.status(pid, &mut self.buffer)? else {
+                continue;
+            };
+            if status.tracer.is_none_or(|tracer| tracer == holder.pid) {
+                zombies.push(zombie(&stat, &status));
+            }
+        }
+        Ok(zombies)
+    }
+
+    fn unmarked(&self, process: &Process, cgroups: &Cgroups) -> Result<Option<Container>, Error> {
+        // Absent where another user's namespaces are hidden from us, and of a zombie, which has
+        // left them; its pids in them are shown all the same.
+        let namespace = seen(process.ns_inode("pid"))?;
+        let apart = match (namespace, self.host_pid_namespace) {
+            (Some(its), Some(host)) => its != host,
+            _ => process
+                .status()?
+                .is_some_and(|status| status.ns_pids.len() > 1),
+        };
+        if !apart {
+            return Ok(None);
+        }
+        // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
+        let cgroup = [cgroups.path_of("pids"), cgroups.unified()]
+            .into_iter()
+            .flatten()
+            .find(|path| *path != b"/")
+            .unwrap_or(b"/");
+        let cgroup = lossy(cgroup);
+        let id = container::unmarked_id(&cgroup)
+            .map(str::to_owned)
+            .unwrap_or_else(|| match namespace {
+                Some(inode) => format!("pidns:{inode}"),
+                None => "pidns:hidden".to_owned(),
+            });
+        Ok(Some(marked(Mark {
+            runtime: Runtime::Unknown,
+            id,
+            pod_uid: container::pod_uid(&cgroup),
+            cgroup,
+        })))
+    }
+}
+
+/// The path that counts pids first, since limits stand there, then the unified one, then any:
+/// which hierarchies a runtime puts its containers in differs.
+fn best_mark(cgroups: &Cgroups) -> Option<Mark> {
+    cgroups
+        .path_of("pids")
+        .and_then(container::mark)
+        .or_else(|| cgroups.unified().and_then(container::mark))
+        .or_else(|| {
+            cgroups
+                .0
+                .iter()
+                .find_map(|line| container::mark(&line.path))
+        })
+}
+
+fn marked(mark: Mark) -> Container {
+    Container {
+        id: mark.id,
+        runtime: mark.runtime,
+        name: None,
+        pod: mark.pod_uid.map(|uid| sexton_core::Pod {
+            uid: Some(uid),
+            name: None,
+            namespace: None,
+        }),
+        cgroup: mark.cgroup,
+    }
+}
+
+pub(crate) fn zombie(stat: &Stat, status: &Status) -> Zombie {
+    Zombie {
+        id: stat.id(),
+        ns_pids: status.ns_pids.clone(),
+        name: stat.comm.to_lossy(),
+        exit: stat.exit(),
+    }
+}
