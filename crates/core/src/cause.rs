@@ -1,4 +1,22 @@
 //! Why a leak stays.
+//!
+//! [`Facts`] hold what was seen; `knowledge/*.toml`, one file a cause, hold what is known;
+//! [`diagnose`] puts the two together. The knowledge base is checked and compiled in by
+//! `build.rs`, so a wrong entry does not build.
+
+mod condition;
+mod facts;
+mod first;
+mod handbook;
+mod knowledge;
+mod text;
+mod words;
+
+pub use facts::{Call, Facts, FirstProcess, Origins, Program, Sigchld};
+pub use first::{is_init, is_shell, kind_of_first};
+pub use handbook::handbook;
+pub use knowledge::{Entry, entries};
+pub use words::{Answer, Blocked, First, Hindrance, Language, Origin, Session, Tier};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,3 +68,43 @@ pub struct Cure {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
+
+/// All causes that fit the facts, best first; never empty.
+///
+/// A cause of low confidence comes after every surer one. Of the others, one that names the
+/// program comes before one that names its language, and that before a general one; the same
+/// with more conditions before the one with fewer.
+#[must_use]
+pub fn diagnose(facts: &Facts) -> Vec<Cause> {
+    let mut fits: Vec<_> = entries()
+        .iter()
+        .filter_map(|entry| Some((entry, entry.fits(facts)?)))
+        .collect();
+    fits.sort_by_key(|(entry, confidence)| {
+        std::cmp::Reverse((
+            *confidence != Confidence::Low,
+            entry.tier,
+            *confidence,
+            entry.when.len(),
+        ))
+    });
+    fits.into_iter()
+        .map(|(entry, confidence)| Cause {
+            id: entry.id.to_owned(),
+            title: entry.title.to_owned(),
+            confidence,
+            facts: text::fill_all(entry.facts, facts),
+            now: text::fill_all(entry.now, facts),
+            cure: Cure {
+                text: text::fill(entry.cure.text, facts)
+                    .unwrap_or_else(|| entry.cure.text.to_owned()),
+                language: entry.cure.language.map(str::to_owned),
+                code: entry.cure.code.map(str::to_owned),
+            },
+            sources: entry.sources.iter().map(|s| (*s).to_owned()).collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! Facts made by hand: the order of causes, the texts, and the rules of the knowledge base.
+//! `crates/scan/tests/causes.rs` makes each situation for real.
+
+use super::condition::glob;
+use super::*;
+use crate::holder::{self, HoldsAs};
+use crate::report::{Ages, CommandCount};
+use crate::{Container, Leak, ProcessId, Runtime, SigchldAction, State};
+
+/// Ten zombies that a plain program, not PID 1, started itself and never waited for.
+fn facts() -> Facts {
+    Facts {
+        leak: Leak {
+            holder: holder::fixture(4242),
+            container: Some(Container {
+                id: "ab".repeat(32),
+                runtime: Runtime::Containerd,
+                name: None,
+                pod: None,
+                cgroup: "/kubepods/x".to_owned(),
+            }),
+            protected: None,
+            zombies: 10,
+            inspected: 10,
+            commands: vec![CommandCount {
+                name: "fetch".to_owned(),
+                count: 10,
+            }],
+            ages: Ages::default(),
+            sample: Vec::new(),
+            causes: Vec::new(),
+            forecast: None,
+        },
+        program: Program {
+            language: Language::Native,
+            evidence: Some("no mark of a runtime (/proc/4242/exe)".to_owned()),
+        },
+        first: FirstProcess {
+            kind: First::Init,
+            pid: Some(4000),
+            command_line: "tini -- crawler".to_owned(),
+        },
+        shared_pid_namespace: Answer::No,
+        origins: Origins {
+            direct: 10,
+            adopted: 0,
+            unknown: 0,
+            session: Session::Holder,
+            same_name: false,
+            killed: false,
+            evidence: vec!["It started all 10 itself.".to_owned()],
+        },
+        waited_faults: Some(0),
+        calls: vec![Call {
+            name: "futex".to_owned(),
+            threads: 3,
+        }],
+        sigchld: Sigchld {
+            blocked: Blocked::None,
+            pending: false,
+        },
+        drivers: Vec::new(),
+        misplaced_inits: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// The same as PID 1 that was given orphans.
+fn adopting(language: Language, zombies: &str) -> Facts {
+    let mut facts = facts();
+    facts.program.language = language;
+    facts.leak.holder.namespace_init = true;
+    facts.leak.commands[0].name = zombies.to_owned();
+    facts.first.kind = First::Program;
+    facts.origins.direct = 0;
+    facts.origins.adopted = 10;
+    facts.origins.session = Session::Ended;
+    facts
+}
+
+fn first(facts: &Facts) -> (String, Confidence) {
+    let cause = diagnose(facts).swap_remove(0);
+    (cause.id, cause.confidence)
+}
+
+#[test]
+fn there_is_always_an_answer() {
+    let mut unknown = facts();
+    unknown.program = Program {
+        language: Language::Unknown,
+        evidence: None,
+    };
+    unknown.first = FirstProcess {
+        kind: First::Unknown,
+        pid: None,
+        command_line: String::new(),
+    };
+    unknown.origins.direct = 0;
+    unknown.origins.unknown = 10;
+    unknown.waited_faults = None;
+    unknown.calls.clear();
+    unknown.sigchld.blocked = Blocked::Unknown;
+    assert_eq!(first(&unknown), ("not-known".to_owned(), Confidence::Low));
+}
+
+#[test]
+fn the_language_goes_before_the_generic_cause() {
+    let mut go = facts();
+    go.program.language = Language::Go;
+    let causes = diagnose(&go);
+    let ids: Vec<_> = causes.iter().map(|cause| cause.id.as_str()).collect();
+    assert_eq!(
+        ids[..3],
+        [
+            "go-start-without-wait",
+            "init-not-the-parent",
+            "parent-never-waits"
+        ]
+    );
+    assert_eq!(causes[0].confidence, Confidence::High);
+    assert!(
+        causes[0]
+            .facts
+            .contains(&"It started all 10 itself.".to_owned())
+    );
+    assert!(
+        causes[0].now[0].starts_with("sexton reap abababababab --yes"),
+        "{:?}",
+        causes[0].now
+    );
+}
+
+#[test]
+fn what_cannot_run_goes_before_all() {
+    let mut stopped = facts();
+    stopped.program.language = Language::Go;
+    stopped.leak.holder.state = State::Stopped;
+    assert_eq!(first(&stopped).0, "holder-stopped");
+    stopped.leak.holder.frozen = true;
+    assert_eq!(first(&stopped).0, "holder-frozen");
+    let mut traced = facts();
+    traced.leak.holder.holds_as = HoldsAs::Tracer;
+    assert_eq!(first(&traced).0, "zombies-held-by-tracer");
+}
+
+#[test]
+fn after_a_reap_the_cause_is_less_sure_and_the_same() {
+    // `sexton reap` makes the holder wait, and cminflt grows.
+    let mut go = facts();
+    go.program.language = Language::Go;
+    go.waited_faults = Some(12_345);
+    assert_eq!(
+        first(&go),
+        ("go-start-without-wait".to_owned(), Confidence::Medium)
+    );
+}
+
+#[test]
+fn signatures() {
+    let named = |language, holder: &str, zombies| {
+        let mut facts = adopting(language, zombies);
+        facts.leak.holder.name = holder.chars().take(15).collect();
+        facts.leak.holder.executable = Some(format!("/usr/bin/{holder}"));
+        facts.leak.holder.command_line = vec![holder.to_owned()];
+        first(&facts).0
+    };
+    assert_eq!(named(Language::Go, "argocd", "git"), "argocd-git");
+    assert_eq!(
+        named(Language::Native, "redis-server", "redis-cli"),
+        "probe-redis"
+    );
+    assert_eq!(named(Language::Go, "etcd", "etcdctl"), "probe-etcd");
+    assert_eq!(
+        named(Language::Go, "dockerd", "containerd-shim"),
+        "nested-runtime"
+    );
+    assert_eq!(
+        named(Language::Go, "cadvisor", "timeout"),
+        "busybox-timeout"
+    );
+    assert_eq!(named(Language::Erlang, "beam.smp", "sh"), "erlang-ports");
+    assert_eq!(named(Language::DotNet, "dotnet", "sh"), "dotnet-init");
+    assert_eq!(
+        named(Language::Python, "python3.11", "chrome"),
+        "browser-orphans"
+    );
+    assert_eq!(named(Language::Go, "server", "git"), "go-init");
+}
+
+#[test]
+fn control_characters_and_braces_in_names_stay_data() {
+    let mut odd = facts();
+    odd.leak.commands[0].name = "{target}".to_owned();
+    odd.leak.holder.command_line = vec!["{pid}".to_owned()];
+    let causes = diagnose(&odd);
+    let texts = causes.iter().flat_map(|cause| &cause.facts);
+    // Filled once, never again.
+    for text in texts.filter(|text| text.contains('{')) {
+        assert!(
+            text.contains("{pid}") || text.contains("{target}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn origins_are_judged_by_those_that_tell() {
+    let judge = |direct, adopted, unknown| {
+        let mut facts = facts();
+        (facts.origins.direct, facts.origins.adopted) = (direct, adopted);
+        facts.origins.unknown = unknown;
+        facts.origins.origin()
+    };
+    assert_eq!(judge(0, 0, 9), Origin::Unknown);
+    assert_eq!(judge(3, 0, 9), Origin::Direct);
+    assert_eq!(judge(0, 3, 9), Origin::Adopted);
+    assert_eq!(judge(5, 5, 0), Origin::Mixed);
+    assert_eq!(judge(1, 99, 0), Origin::Adopted);
+}
+
+#[test]
+fn kinds_of_first_processes() {
+    let kind = |executable: &str, command: &str| {
+        let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
+        kind_of_first(Some(executable), &words)
+    };
+    assert_eq!(kind("/usr/bin/tini-static", "tini -- app"), First::Init);
+    assert_eq!(
+        kind("/sbin/docker-init", "/sbin/docker-init -- app"),
+        First::Init
+    );
+    assert_eq!(kind("/usr/lib/systemd/systemd", "/sbin/init"), First::Init);
+    assert_eq!(kind("/bin/busybox", "init"), First::Init);
+    assert_eq!(
+        kind(
+            "/usr/bin/python3.11",
+            "/usr/bin/python3 /usr/bin/supervisord -n"
+        ),
+        First::Init
+    );
+    assert_eq!(kind("/pause", "/pause"), First::Pause);
+    assert_eq!(kind("/usr/bin/sleep", "sleep infinity"), First::KeepAlive);
+    assert_eq!(kind("/bin/busybox", "sleep 3600"), First::KeepAlive);
+    assert_eq!(
+        kind("/bin/busybox", "/bin/busybox tail -f /dev/null"),
+        First::KeepAlive
+    );
+    assert_eq!(kind("/usr/bin/tail", "tail -f /dev/null"), First::KeepAlive);
+    assert_eq!(kind("/usr/bin/tail", "tail -n 5 log"), First::Program);
+    assert_eq!(kind("/usr/bin/cat", "cat"), First::KeepAlive);
+    assert_eq!(kind("/usr/bin/dash", "sh -c run"), First::Shell);
+    assert_eq!(kind("/bin/busybox", "/bin/sh /start.sh"), First::Shell);
+    assert_eq!(
+        kind("/usr/bin/python3.11 (deleted)", "python3 app.py"),
+        First::Program
+    );
+    assert_eq!(kind("/usr/bin/node", "node init"), First::Program);
+    assert_eq!(kind_of_first(None, &[]), First::Unknown);
+}
+
+#[test]
+fn globs() {
+    for (pattern, text, fits) in [
+        ("redis-cli", "redis-cli", true),
+        ("redis-cli", "redis-cli2", false),
+        ("chrome*", "chrome_crashpad", true),
+        ("*airflow*", "/usr/bin/python airflow scheduler", true),
+        ("a*b*c", "a-b-b-c", true),
+        ("a*b*c", "a-b-b-d", false),
+        ("?", "", false),
+        ("*", "", true),
+        ("", "", true),
+    ] {
+        assert_eq!(
+            glob(pattern.as_bytes(), text.as_bytes()),
+            fits,
+            "{pattern} {text}"
+        );
+    }
+}
+
+mod knowledge_base {
+    use super::*;
+
+    #[test]
+    fn every_template_is_filled_when_all_is_known() {
+        let mut full = facts();
+        full.leak.holder.state = State::Stopped;
+        full.leak.holder.traced_by = Some(77);
+        full.shared_pid_namespace = Answer::Yes;
+        full.drivers = vec!["chromedriver (pid 9)".to_owned()];
+        full.misplaced_inits = vec!["tini (pid 8)".to_owned()];
+        for entry in entries() {
+            let templates = entry.facts.iter().chain(entry.now);
+            for template in templates.chain([&entry.cure.text]) {
+                assert!(
+                    text::fill(template, &full).is_some(),
+                    "{}: {template}",
+                    entry.id
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_is_up_to_date() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/causes.md");
+        let written = std::fs::read_to_string(page).unwrap_or_default();
+        assert!(
+            written == handbook(),
+            "cargo run -p sexton-core --example causes > docs/causes.md"
+        );
+    }
+
+    #[test]
+    fn commands_are_those_of_the_tool() {
+        for entry in entries() {
+            for step in entry.now.iter().filter(|step| step.contains("sexton ")) {
+                let known = [
+                    "sexton reap {target}",
+                    "sexton explain {target}",
+                    "sexton as root",
+                ]
+                .iter()
+                .any(|command| step.contains(command))
+                    || step.contains("`sexton reap`");
+                assert!(known, "{}: {step}", entry.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn sigchld_that_is_blocked_everywhere_goes_before_the_handler() {
+    let mut blocked = facts();
+    blocked.leak.holder.sigchld = SigchldAction::Caught;
+    blocked.sigchld.blocked = Blocked::All;
+    blocked.leak.holder.id = ProcessId {
+        pid: 5,
+        start_ticks: 1,
+    };
+    let ids: Vec<_> = diagnose(&blocked).into_iter().map(|c| c.id).collect();
+    assert_eq!(ids[0], "sigchld-blocked");
+    assert!(!ids.contains(&"handler-misses-children".to_owned()));
+}

@@ -1,0 +1,232 @@
+//! The texts of the knowledge base with the facts put in.
+
+use super::facts::{Facts, base_name};
+use super::words::{Answer, Blocked, First, Hindrance, Language};
+use crate::SigchldAction;
+use crate::holder::HoldsAs;
+
+/// How many names of ended commands a sentence gives.
+const NAMES_SHOWN: usize = 4;
+
+/// All templates, filled; those that need a fact that is not known are left out.
+pub(super) fn fill_all(templates: &[&str], facts: &Facts) -> Vec<String> {
+    templates
+        .iter()
+        .filter_map(|template| fill(template, facts))
+        .collect()
+}
+
+/// A template, filled; `None` where it needs a fact that is not known.
+pub(super) fn fill(template: &str, facts: &Facts) -> Option<String> {
+    let mut text = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        text.push_str(before);
+        text.push_str(&placeholder(name, facts)?);
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+fn placeholder(name: &str, facts: &Facts) -> Option<String> {
+    let holder = &facts.leak.holder;
+    match name {
+        "target" => Some(match &facts.leak.container {
+            Some(container) => container.short_id().to_owned(),
+            None => holder.id.pid.to_string(),
+        }),
+        "pid" => Some(holder.id.pid.to_string()),
+        "inner-pid" => Some(holder.inner_pid().to_string()),
+        "holder" => Some(format!("{} (pid {})", name_of(facts), holder.id.pid)),
+        "zombies" => Some(facts.leak.zombies.to_string()),
+        "ended" => Some(ended(facts)),
+        "language" => Some(facts.program.language.label().to_owned()),
+        "tracer" => holder.traced_by.map(|pid| pid.to_string()),
+        "first" => Some(first_quoted(facts)),
+        "program" => program(facts),
+        "origin" => (!facts.origins.evidence.is_empty()).then(|| facts.origins.evidence.join(" ")),
+        "waited" => waited(facts),
+        "calls" => calls(facts),
+        "sigchld" => Some(sigchld(facts)),
+        "state" => state(facts),
+        "first-is" => first_is(facts),
+        "shared" => shared(facts),
+        "drivers" => (!facts.drivers.is_empty()).then(|| {
+            format!(
+                "Drivers of browsers in its PID namespace: {} (/proc/*/comm, /proc/*/cmdline).",
+                facts.drivers.join(", ")
+            )
+        }),
+        "inits" => (!facts.misplaced_inits.is_empty()).then(|| {
+            format!(
+                "{} lives in its PID namespace, but is not PID 1, so orphans do not come to it (NSpid of /proc/*/status).",
+                facts.misplaced_inits.join(", ")
+            )
+        }),
+        _ => None,
+    }
+}
+
+/// A short name for the holder: its first argument's last part says more than `comm`, which is
+/// cut at 15 bytes and which threads rename.
+fn name_of(facts: &Facts) -> &str {
+    let holder = &facts.leak.holder;
+    let argument = holder.command_line.first().map(|arg| base_name(arg));
+    match argument {
+        Some(name) if !name.is_empty() && !name.contains(' ') => name,
+        _ => &holder.name,
+    }
+}
+
+fn ended(facts: &Facts) -> String {
+    let commands = &facts.leak.commands;
+    let mut text = commands
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(|command| format!("{} ({})", command.name, command.count))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if commands.len() > NAMES_SHOWN {
+        text.push_str(&format!(
+            " and {} other names",
+            commands.len() - NAMES_SHOWN
+        ));
+    }
+    text
+}
+
+fn program(facts: &Facts) -> Option<String> {
+    let evidence = facts.program.evidence.as_deref()?;
+    let name = name_of(facts);
+    Some(match facts.program.language {
+        Language::Shell => format!("{name} is a shell: {evidence}."),
+        Language::Native => format!("{name} is machine code of its own: {evidence}."),
+        Language::Unknown => return None,
+        language => format!("{name} is a {} program: {evidence}.", language.label()),
+    })
+}
+
+fn waited(facts: &Facts) -> Option<String> {
+    let pid = facts.leak.holder.id.pid;
+    Some(match facts.waited_faults? {
+        0 => {
+            format!("It has never waited for a child: cminflt is 0 (field 11 of /proc/{pid}/stat).")
+        }
+        faults => format!(
+            "It has waited for children before, or was made to: cminflt is {faults} (field 11 of /proc/{pid}/stat)."
+        ),
+    })
+}
+
+fn calls(facts: &Facts) -> Option<String> {
+    let pid = facts.leak.holder.id.pid;
+    let list = facts
+        .calls
+        .iter()
+        .map(|call| match call.threads {
+            1 => call.name.clone(),
+            threads => format!("{} ({threads} threads)", call.name),
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    match facts.waiting() {
+        Answer::Unknown => None,
+        Answer::Yes => Some(format!(
+            "A thread of it waits for a child right now: {list} (/proc/{pid}/task/*/syscall)."
+        )),
+        Answer::No => Some(format!(
+            "No thread of it waits for a child right now: {list} (/proc/{pid}/task/*/syscall)."
+        )),
+    }
+}
+
+fn sigchld(facts: &Facts) -> String {
+    let pid = facts.leak.holder.id.pid;
+    let action = match facts.leak.holder.sigchld {
+        SigchldAction::Default => "It has no handler for SIGCHLD",
+        SigchldAction::Ignored => "It ignores SIGCHLD",
+        SigchldAction::Caught => "It has a handler for SIGCHLD",
+    };
+    let blocked = match facts.sigchld.blocked {
+        Blocked::None => ", and blocks it in no thread",
+        Blocked::Some => ", and blocks it in some threads",
+        Blocked::All => ", and blocks it in every thread",
+        Blocked::Unknown => "",
+    };
+    let pending = if facts.sigchld.pending {
+        "; one is pending"
+    } else {
+        ""
+    };
+    format!(
+        "{action}{blocked}{pending} (SigCgt, SigIgn, SigBlk, ShdPnd of /proc/{pid}/task/*/status)."
+    )
+}
+
+fn state(facts: &Facts) -> Option<String> {
+    let holder = &facts.leak.holder;
+    let pid = holder.id.pid;
+    if holder.holds_as == HoldsAs::Tracer {
+        return Some(format!(
+            "It is not their parent but traces them (TracerPid of /proc/PID/status is {pid}): their parent cannot wait for them before it does (ptrace(2))."
+        ));
+    }
+    Some(match facts.hindrance() {
+        Hindrance::None => return None,
+        Hindrance::Frozen => "Its cgroup is frozen (freezer.state, or cgroup.freeze).".to_owned(),
+        Hindrance::Stopped => {
+            format!("A signal has stopped it: state T (field 3 of /proc/{pid}/stat).")
+        }
+        Hindrance::DiskSleep => {
+            format!("It is in uninterruptible sleep: state D (field 3 of /proc/{pid}/stat).")
+        }
+        Hindrance::Traced => format!(
+            "A tracer{} has stopped it: state t (field 3 of /proc/{pid}/stat, TracerPid of status).",
+            holder
+                .traced_by
+                .map(|tracer| format!(", pid {tracer},"))
+                .unwrap_or_default()
+        ),
+    })
+}
+
+fn first_quoted(facts: &Facts) -> String {
+    match facts.first.command_line.as_str() {
+        "" => "PID 1".to_owned(),
+        command => format!("`{command}`"),
+    }
+}
+
+fn first_is(facts: &Facts) -> Option<String> {
+    let what = match facts.first.kind {
+        First::Unknown => return None,
+        First::Init => ", an init: it reaps orphans, but no child whose parent still lives",
+        First::Pause => {
+            ", the pause of the pod: it reaps orphans, but no child whose parent still lives"
+        }
+        First::KeepAlive => ", which only keeps the container alive and never waits",
+        First::Shell => ", a shell",
+        First::Program => ", not an init",
+    };
+    let pid = facts.first.pid?;
+    Some(format!(
+        "PID 1 of its PID namespace is {}{what} (/proc/{pid}/cmdline).",
+        first_quoted(facts)
+    ))
+}
+
+fn shared(facts: &Facts) -> Option<String> {
+    match facts.shared_pid_namespace {
+        Answer::Yes => Some(format!(
+            "Its PID namespace is shared: PID 1 there{} belongs to another container or to the host (/proc/PID/cgroup, /proc/PID/ns/pid).",
+            facts
+                .first
+                .pid
+                .map(|pid| format!(" (pid {pid})"))
+                .unwrap_or_default()
+        )),
+        Answer::No | Answer::Unknown => None,
+    }
+}
