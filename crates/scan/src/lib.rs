@@ -5,13 +5,18 @@
 
 pub mod container;
 mod error;
+mod find;
 mod hierarchy;
 mod holder;
+mod leak;
 pub mod proc;
+mod scan;
 mod scanner;
+mod viewer;
 
 pub use error::Error;
 pub use hierarchy::Hierarchies;
+pub use scan::Options;
 pub use scanner::{Roots, Scanner};
 
 /// For people: bytes that are not UTF-8 are replaced; control characters are kept, since JSON

@@ -8,6 +8,7 @@ use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
 use crate::holder::{self, seen};
 use crate::proc::{Cgroups, Proc, Process, Stat, Status};
+use crate::viewer::Viewer;
 use crate::{Error, lossy};
 
 /// Where the kernel's trees are mounted; other places for tests, and for a container that has
@@ -41,6 +42,7 @@ pub struct Scanner {
     /// PID namespace of the first process that this `/proc` shows: who shares it is of the
     /// host, as far as we can see.
     host_pid_namespace: Option<u64>,
+    pub(crate) viewer: Viewer,
     pub(crate) buffer: Vec<u8>,
 }
 
@@ -57,6 +59,7 @@ impl Scanner {
             proc,
             roots,
             host_pid_namespace,
+            viewer: Viewer::current(),
             buffer: Vec::with_capacity(8192),
         })
     }
@@ -137,10 +140,20 @@ impl Scanner {
                 continue;
             };
             if status.tracer.is_none_or(|tracer| tracer == holder.pid) {
-                zombies.push(zombie(&stat, &status));
+                zombies.push(self.zombie(&stat, &status));
             }
         }
         Ok(zombies)
+    }
+
+    pub(crate) fn zombie(&self, stat: &Stat, status: &Status) -> Zombie {
+        let hidden = stat.exit_status == Some(0) && !self.viewer.sees_exit_of(&status.uids);
+        Zombie {
+            id: stat.id(),
+            ns_pids: status.ns_pids.clone(),
+            name: stat.comm.to_lossy(),
+            exit: stat.exit().filter(|_| !hidden),
+        }
     }
 
     fn unmarked(&self, process: &Process, cgroups: &Cgroups) -> Result<Option<Container>, Error> {
@@ -204,14 +217,5 @@ fn marked(mark: Mark) -> Container {
             namespace: None,
         }),
         cgroup: mark.cgroup,
-    }
-}
-
-pub(crate) fn zombie(stat: &Stat, status: &Status) -> Zombie {
-    Zombie {
-        id: stat.id(),
-        ns_pids: status.ns_pids.clone(),
-        name: stat.comm.to_lossy(),
-        exit: stat.exit(),
     }
 }

@@ -16,6 +16,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::Write as _;
 use std::mem::MaybeUninit;
@@ -52,6 +53,7 @@ impl fmt::Display for Malformed {
 pub struct Proc {
     dir: OwnedFd,
     path: PathBuf,
+    opened: Cell<u64>,
 }
 
 impl Proc {
@@ -62,6 +64,7 @@ impl Proc {
         Ok(Self {
             dir,
             path: path.to_owned(),
+            opened: Cell::new(0),
         })
     }
 
@@ -69,6 +72,12 @@ impl Proc {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many entries of processes were opened since the start.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened.get()
     }
 
     /// Our own pid as this `/proc` numbers it; `None` where we are not in its PID namespace
@@ -150,6 +159,7 @@ impl Proc {
         path: &ProcPath,
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<&'b [u8]>, Error> {
+        self.opened.set(self.opened.get() + 1);
         match read_at(self.dir.as_fd(), path.bytes(), buffer) {
             Ok(()) => Ok(Some(buffer)),
             Err(e) if vanished(e) => Ok(None),

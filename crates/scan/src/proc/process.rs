@@ -29,6 +29,7 @@ pub struct Process {
 
 impl Process {
     pub(super) fn open(proc: &Proc, pid: u32) -> Result<Option<Self>, Error> {
+        proc.opened.set(proc.opened.get() + 1);
         let path = ProcPath::new(format_args!("{pid}"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat(&proc.dir, path.bytes(), flags, Mode::empty()) {

@@ -1,0 +1,291 @@
+//! One look at a node: find, look again, inspect, report.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use sexton_core::holder::HoldsAs;
+use sexton_core::protect::protection;
+use sexton_core::report::{API_VERSION, KIND, Node, Scan};
+use sexton_core::{Leak, Report, Zombie};
+
+use crate::find::Found;
+use crate::leak::{self, INSPECTED, SHOWN};
+use crate::proc::Stat;
+use crate::{Error, Scanner, holder};
+
+/// A leak of this many or fewer has the status of each zombie read, for its tracer.
+const ASKED_FOR_TRACER: usize = 64;
+
+/// How to look.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Read all of `/proc` and every zombie, whatever the counters say.
+    pub full: bool,
+    /// A zombie counts if it is still there after this time: its parent may be about to wait.
+    pub second_look: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            full: false,
+            second_look: Duration::from_millis(5),
+        }
+    }
+}
+
+/// The zombies of one holder, by pid.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) holder: u32,
+    pub(crate) holds_as: HoldsAs,
+    pub(crate) zombies: Vec<u32>,
+}
+
+impl Scanner {
+    /// Looks at the node once.
+    pub fn scan(&mut self, options: &Options) -> Result<Report, Error> {
+        let began = Instant::now();
+        let opened = self.proc.opened();
+        let scanned_at = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
+        let Found {
+            mut groups,
+            method,
+            cgroups,
+            mut notes,
+        } = self.find(options)?;
+        if !groups.is_empty() {
+            std::thread::sleep(options.second_look);
+            self.drop_gone(&mut groups, options)?;
+            groups = self.part_traced(groups, options)?;
+        }
+        let mut leaks = Vec::with_capacity(groups.len());
+        let mut zombies = 0;
+        for group in groups {
+            if group.holder == 0 {
+                let count = self.inspect(&group, true)?.len() as u64;
+                zombies += count;
+                if count != 0 {
+                    notes.push(format!(
+                        "{count} zombies have a parent outside this PID namespace: scan on the host"
+                    ));
+                }
+                continue;
+            }
+            match self.leak(&group, options)? {
+                Outcome::Leak(leak) => {
+                    zombies += leak.zombies;
+                    leaks.push(*leak);
+                }
+                Outcome::HolderEnded => notes.push(format!(
+                    "process {} ended during the scan; its zombies ({}) went to another parent",
+                    group.holder,
+                    group.zombies.len()
+                )),
+                Outcome::Nothing => {}
+            }
+        }
+        leaks.sort_by(|a, b| {
+            b.zombies
+                .cmp(&a.zombies)
+                .then_with(|| a.holder.id.cmp(&b.holder.id))
+        });
+        Ok(Report {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            node: self.node()?,
+            scanned_at,
+            zombies,
+            leaks,
+            limits: Vec::new(),
+            notes,
+            scan: Scan {
+                method,
+                micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+                cgroups,
+                processes_read: self.proc.opened() - opened,
+            },
+        })
+    }
+
+    /// The second look at those that will not be read one by one: who is not listed any more
+    /// was waited for meanwhile.
+    fn drop_gone(&mut self, groups: &mut [Group], options: &Options) -> Result<(), Error> {
+        if options.full || groups.iter().all(|group| group.zombies.len() <= INSPECTED) {
+            return Ok(());
+        }
+        let mut listed = self.proc.pids()?;
+        listed.sort_unstable();
+        for group in groups {
+            group
+                .zombies
+                .retain(|pid| listed.binary_search(pid).is_ok());
+        }
+        Ok(())
+    }
+
+    /// Moves zombies that a tracer holds from their parent to the tracer.
+    fn part_traced(&mut self, groups: Vec<Group>, options: &Options) -> Result<Vec<Group>, Error> {
+        let mut parted: Vec<Group> = Vec::with_capacity(groups.len());
+        for group in groups {
+            let probe = if options.full || group.zombies.len() <= ASKED_FOR_TRACER {
+                group.zombies.len()
+            } else {
+                SHOWN
+            };
+            // Whoever traces one of a crowd mostly traces them all, so a few tell whether each
+            // has to be asked.
+            let mut asked = leak::spread(&group.zombies, probe);
+            let mut traced = self.tracers(&group, &asked)?;
+            if !traced.is_empty() && asked.len() < group.zombies.len() {
+                asked.clone_from(&group.zombies);
+                traced = self.tracers(&group, &asked)?;
+            }
+            let away: HashSet<u32> = traced.iter().map(|(zombie, _)| *zombie).collect();
+            for (zombie, tracer) in traced {
+                add(&mut parted, tracer, HoldsAs::Tracer, zombie);
+            }
+            parted.push(Group {
+                zombies: group
+                    .zombies
+                    .into_iter()
+                    .filter(|pid| !away.contains(pid))
+                    .collect(),
+                ..group
+            });
+        }
+        parted.retain(|group| !group.zombies.is_empty());
+        Ok(parted)
+    }
+
+    /// Zombie and tracer, of those of `asked` that another than the parent traces.
+    fn tracers(&mut self, group: &Group, asked: &[u32]) -> Result<Vec<(u32, u32)>, Error> {
+        let mut traced = Vec::new();
+        for &pid in asked {
+            let status = holder::seen(self.proc.status(pid, &mut self.buffer))?;
+            if let Some(tracer) = status.and_then(|status| status.tracer)
+                && tracer != group.holder
+            {
+                traced.push((pid, tracer));
+            }
+        }
+        Ok(traced)
+    }
+
+    fn leak(&mut self, group: &Group, options: &Options) -> Result<Outcome, Error> {
+        let mut inspected = self.inspect(group, options.full)?;
+        let Some(process) = self.proc.process(group.holder)? else {
+            return Ok(Outcome::HolderEnded);
+        };
+        let (Some(mut holder), Some(stat)) =
+            (holder::read(&process, &self.hierarchies)?, process.stat()?)
+        else {
+            return Ok(Outcome::HolderEnded);
+        };
+        let asked = if options.full {
+            group.zombies.len()
+        } else {
+            group.zombies.len().min(INSPECTED)
+        };
+        let gone = asked - inspected.len();
+        let zombies = (group.zombies.len() - gone) as u64;
+        if inspected.is_empty() {
+            return Ok(Outcome::Nothing);
+        }
+        inspected.sort_by_key(|stat| (stat.start_ticks, stat.pid));
+        holder.holds_as = group.holds_as;
+        holder.subreaper =
+            group.holds_as == HoldsAs::Parent && leak::is_subreaper(&holder, &stat, &inspected);
+        let own_pid = self.proc.own_pid().unwrap_or(0);
+        let (now, hertz) = (self.now_ticks()?, rustix::param::clock_ticks_per_second());
+        Ok(Outcome::Leak(Box::new(Leak {
+            container: self.container_of(group.holder)?,
+            protected: protection(&holder, own_pid),
+            zombies,
+            inspected: inspected.len() as u64,
+            commands: leak::commands(&inspected, zombies),
+            ages: leak::ages(&inspected, zombies, now, hertz),
+            sample: self.sample(&inspected)?,
+            causes: Vec::new(),
+            forecast: None,
+            holder,
+        })))
+    }
+
+    /// Reads the zombies of a group one by one, evenly spread where there are many: those that
+    /// are still there, and still this holder's.
+    fn inspect(&mut self, group: &Group, all: bool) -> Result<Vec<Stat>, Error> {
+        let wanted = if all { usize::MAX } else { INSPECTED };
+        let mut stats = Vec::with_capacity(group.zombies.len().min(wanted));
+        for pid in leak::spread(&group.zombies, wanted) {
+            if let Some(stat) = holder::seen(self.proc.stat(pid, &mut self.buffer))?
+                && stat.is_reapable_zombie()
+                && (group.holds_as == HoldsAs::Tracer || stat.parent == group.holder)
+            {
+                stats.push(stat);
+            }
+        }
+        Ok(stats)
+    }
+
+    fn sample(&mut self, inspected: &[Stat]) -> Result<Vec<Zombie>, Error> {
+        let indices: Vec<usize> = (0..inspected.len()).collect();
+        let mut sample = Vec::with_capacity(SHOWN);
+        for index in leak::spread(&indices, SHOWN) {
+            let stat = &inspected[index];
+            if let Some(status) = holder::seen(self.proc.status(stat.pid, &mut self.buffer))? {
+                sample.push(self.zombie(stat, &status));
+            }
+        }
+        Ok(sample)
+    }
+
+    /// Time since boot in clock ticks, as `start_ticks` counts.
+    fn now_ticks(&self) -> Result<u64, Error> {
+        let text = self.proc.read("uptime")?.unwrap_or_default();
+        // `proc_uptime(5)`: seconds with two decimals.
+        let seconds: f64 = str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.split_ascii_whitespace().next()?.parse().ok())
+            .unwrap_or(0.0);
+        let ticks = rustix::param::clock_ticks_per_second() as f64 * seconds;
+        #[expect(clippy::cast_sign_loss, reason = "an uptime is not negative")]
+        Ok(ticks as u64)
+    }
+
+    fn node(&self) -> Result<Node, Error> {
+        let uname = rustix::system::uname();
+        let boot_id = self.proc.read("sys/kernel/random/boot_id")?;
+        Ok(Node {
+            name: uname.nodename().to_string_lossy().into_owned(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            boot_id: crate::lossy(boot_id.unwrap_or_default().trim_ascii()),
+            cgroups: self.hierarchies.mode(),
+        })
+    }
+}
+
+enum Outcome {
+    Leak(Box<Leak>),
+    /// All of its zombies were waited for meanwhile.
+    Nothing,
+    HolderEnded,
+}
+
+/// Adds a zombie to its holder's group.
+pub(crate) fn add(groups: &mut Vec<Group>, holder: u32, holds_as: HoldsAs, zombie: u32) {
+    match groups
+        .iter_mut()
+        .rev()
+        .find(|group| group.holder == holder && group.holds_as == holds_as)
+    {
+        Some(group) => group.zombies.push(zombie),
+        None => groups.push(Group {
+            holder,
+            holds_as,
+            zombies: vec![zombie],
+        }),
+    }
+}
