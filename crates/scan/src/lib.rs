@@ -12,6 +12,7 @@ mod leak;
 pub mod proc;
 mod scan;
 mod scanner;
+mod timestamp;
 mod viewer;
 
 pub use error::Error;

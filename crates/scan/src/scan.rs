@@ -1,7 +1,7 @@
 //! One look at a node: find, look again, inspect, report.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::protect::protection;
@@ -11,6 +11,7 @@ use sexton_core::{Leak, Report, Zombie};
 use crate::find::Found;
 use crate::leak::{self, INSPECTED, SHOWN};
 use crate::proc::Stat;
+use crate::timestamp::rfc3339;
 use crate::{Error, Scanner, holder};
 
 /// A leak of this many or fewer has the status of each zombie read, for its tracer.
@@ -47,9 +48,7 @@ impl Scanner {
     pub fn scan(&mut self, options: &Options) -> Result<Report, Error> {
         let began = Instant::now();
         let opened = self.proc.opened();
-        let scanned_at = jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string();
+        let scanned_at = rfc3339(SystemTime::now());
         let Found {
             mut groups,
             method,

@@ -1,5 +1,7 @@
 //! Zombies of real processes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::process::{Child, Command};
 use std::time::Duration;
 
