@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Runs the tests that look at a kernel on other kernels, with cgroup v2 and v1: Debian's cloud
+# kernels, booted by QEMU without KVM. The programs are those that `make test` built.
+#   kernels.sh [-k "SUITE..."] [-c "v2 v1 hybrid"] [-p "PACKAGE..."] [-j BOOTS_AT_ONCE]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Linux 5.10, 6.1, 6.12 and the newest that Debian has.
+suites="bullseye-security bookworm-security trixie trixie-backports"
+modes="v2 v1"
+packages="sexton-lab sexton-scan sexton-reap sexton"
+jobs=2
+while getopts k:c:p:j: option; do
+    case $option in
+    k) suites=$OPTARG ;; c) modes=$OPTARG ;; p) packages=$OPTARG ;; j) jobs=$OPTARG ;;
+    *) exit 2 ;;
+    esac
+done
+
+skip() {
+    echo "SKIP: other kernels: $1"
+    exit 0
+}
+
+[ "$(uname -m)" = x86_64 ] || skip "only x86_64 is wired up"
+command -v apt-get >/dev/null || skip "no apt-get to fetch kernels with"
+needs=(qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio xz:xz-utils zstd:zstd
+    lz4:lz4 python3:python3-minimal)
+missing=()
+for need in "${needs[@]}"; do
+    command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    [ "$(id -u)" -eq 0 ] || skip "not root to install ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-cache policy "${missing[0]}" | grep -q 'Candidate: [0-9]' || apt-get update -qq || true
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
+        skip "${missing[*]} cannot be installed"
+fi
+
+cache=$PWD/lab/.cache/kernels
+out=$cache/out
+root=$cache/root
+rm -rf "$out" "$root"
+mkdir -p "$out"
+
+# --- what to run
+cargo build --workspace --locked --bins
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+selected=()
+for package in $packages; do selected+=(-p "$package"); done
+# shellcheck disable=SC2016
+mapfile -t tests < <(cargo test --locked --no-run --message-format=json "${selected[@]}" 2>/dev/null |
+    python3 -c '
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("profile", {}).get("test") and message.get("executable"):
+        print(message["executable"])')
+[ ${#tests[@]} -gt 0 ] || { echo "no test was built" >&2; exit 1; }
+
+# --- a root file system: busybox, the runtimes, the tests, and the libraries they load
+mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{etc,tmp,proc,sys,dev,new,root,run,var}
+ln -s usr/bin usr/sbin usr/lib usr/lib64 "$root/"
+cp "$(command -v busybox)" "$root/usr/bin/busybox"
+for applet in $(busybox --list); do
+    [ "$applet" = busybox ] || ln -s busybox "$root/usr/bin/$applet"
+done
+copy() { # FILE: to the same place, without its debugging symbols, with its libraries
+    local file library
+    file=$(readlink -f "$1")
+    mkdir -p "$root$(dirname "$1")"
+    [ -e "$root$1" ] && [ ! -L "$root$1" ] && return
+    rm -f "$root$1"
+    strip -o "$root$1" "$file" 2>/dev/null || cp "$file" "$root$1"
+    chmod 755 "$root$1"
+    for library in $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*'); do
+        case $library in /lib* | /bin*) library=/usr$library ;; esac
+        [ -e "$root$library" ] || copy "$library"
+    done
+}
+PATH=$PATH:/usr/sbin
+for program in runc crun unshare setpriv; do
+    if path=$(command -v $program); then copy "$path"; fi
+done
+for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/crawler" "${tests[@]}"; do
+    if [ -e "$file" ]; then copy "$file"; fi
+done
+echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
+cp lab/kernels/init "$root/init"
+{
+    echo 'export RUST_TEST_THREADS=2 HOME=/root; status=0'
+    for test in "${tests[@]}"; do
+        # As Cargo does: tests run in their package's directory; here it is enough that it is.
+        echo "echo; echo 'Running $(basename "$test")'; timeout 600 $test --show-output </dev/null 2>&1 || status=1"
+    done
+    echo 'exit $status'
+} >"$root/tests"
+(cd "$root" && find . | cpio --create --format=newc --quiet) >"$cache/initramfs"
+
+# --- the boots
+mapfile -t kernels < <(lab/kernels/fetch.sh "$cache" $suites)
+[ ${#kernels[@]} -gt 0 ] || skip "no kernel could be had"
+
+boot() { # KERNEL MODE
+    local log
+    log=$out/$(basename "$1")-$2
+    timeout -k 5 1800 qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1024 \
+        -nodefaults -no-user-config -display none -no-reboot -serial stdio \
+        -kernel "$1" -initrd "$cache/initramfs" \
+        -append "console=ttyS0 quiet panic=-1 cg=$2" </dev/null 2>&1 | tr -d '\r' >"$log" || true
+    if grep -q '^EXIT 0$' "$log"; then
+        echo "ok   $(grep -a -m1 -o 'BOOTED.*' "$log"): $(scripts/total "$log")"
+    else
+        echo "BAD  $(basename "$1") $2: $(scripts/total "$log"), see $log"
+        grep -a -E 'panicked at|^test .*FAILED|Kernel panic|^EXIT|SKIP: ' "$log" | head -40 || true
+        return 1
+    fi
+}
+
+failed=0
+pids=()
+for kernel in "${kernels[@]}"; do
+    for mode in $modes; do
+        while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done
+        boot "$kernel" "$mode" &
+        pids+=($!)
+    done
+done
+for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+exit "$failed"
