@@ -89,7 +89,10 @@ fn runs_into_its_limit(program: &Program) {
     let so_far = container.output().len();
     let next = container.wait_for_line(so_far, |line| line.ends_with("EAGAIN"));
     assert_ne!(line, next);
-    assert!(zombies_of(container.pid()).len() >= 20);
+    // The last ones may take a moment to end on a slow machine.
+    wait_until("most of its tasks are zombies", || {
+        (zombies_of(container.pid()).len() >= 20).then_some(())
+    });
     assert_eq!(before, container.identity());
 }
 
