@@ -5,6 +5,7 @@
 //! `build.rs`, so a wrong entry does not build.
 
 mod condition;
+mod driver;
 mod facts;
 mod first;
 mod handbook;
@@ -12,6 +13,7 @@ mod knowledge;
 mod text;
 mod words;
 
+pub use driver::driver_of;
 pub use facts::{Call, Facts, FirstProcess, Origins, Program, Sigchld};
 pub use first::{is_init, is_shell, kind_of_first};
 pub use handbook::handbook;

@@ -5,6 +5,7 @@
 
 pub mod container;
 mod error;
+pub mod facts;
 mod find;
 mod hierarchy;
 mod holder;

@@ -1,6 +1,7 @@
 //! One process, held by its directory.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -59,6 +60,21 @@ impl Process {
         let mut buffer = Vec::new();
         match read_at(self.dir.as_fd(), name.as_bytes(), &mut buffer) {
             Ok(()) => Ok(Some(buffer)),
+            Err(e) if vanished(e) => Ok(None),
+            Err(e) => Err(Error::io(self.path.join(name), e)),
+        }
+    }
+
+    /// Opens a file of it for reading in part: `exe`, which follows the link even where its
+    /// path means nothing to us, or was removed.
+    pub fn open_file(&self, name: &str) -> Result<Option<File>, Error> {
+        match rustix::fs::openat(
+            &self.dir,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
+            Ok(file) => Ok(Some(file.into())),
             Err(e) if vanished(e) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(name), e)),
         }

@@ -1,0 +1,124 @@
+//! The holder's PID namespace: its PID 1, and who else lives there.
+
+use sexton_core::Leak;
+use sexton_core::cause::{Answer, First, FirstProcess, driver_of, kind_of_first};
+
+use super::Notes;
+use crate::holder::seen;
+use crate::proc::Process;
+use crate::{Error, Scanner, lossy};
+
+/// Characters of PID 1's command line that are kept.
+const COMMAND_SHOWN: usize = 100;
+
+pub(super) struct Around {
+    pub(super) first: FirstProcess,
+    pub(super) shared: Answer,
+    pub(super) inits: Vec<String>,
+    pub(super) drivers: Vec<String>,
+}
+
+pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Result<Around, Error> {
+    let mut around = Around {
+        first: FirstProcess {
+            kind: First::Unknown,
+            pid: None,
+            command_line: String::new(),
+        },
+        shared: Answer::Unknown,
+        inits: Vec::new(),
+        drivers: Vec::new(),
+    };
+    let Some(inode) = leak.holder.pid_namespace else {
+        notes
+            .0
+            .push("the holder's PID namespace is hidden: its PID 1 is not known".to_owned());
+        return Ok(around);
+    };
+    for pid in members(scanner, inode)? {
+        let Some(process) = scanner.proc().process(pid)? else {
+            continue;
+        };
+        let Some(member) = read(&process, notes) else {
+            continue;
+        };
+        if let Some(driver) = driver_of(&member.name, &member.command_line.join(" ")) {
+            around.drivers.push(format!("{driver} (pid {pid})"));
+        }
+        let kind = kind_of_first(member.executable.as_deref(), &member.command_line);
+        if member.inner_pid == 1 {
+            around.first = FirstProcess {
+                kind,
+                pid: Some(pid),
+                command_line: shown(&member.command_line.join(" ")),
+            };
+        } else if kind == First::Init {
+            around.inits.push(format!("{} (pid {pid})", member.name));
+        }
+    }
+    if let Some(pid) = around.first.pid {
+        around.shared = is_shared(scanner, leak, pid)?;
+    }
+    Ok(around)
+}
+
+/// Live processes in a PID namespace, itself and not those below it. The machine's own is not
+/// walked: of it only PID 1 is of interest.
+fn members(scanner: &Scanner, inode: u64) -> Result<Vec<u32>, Error> {
+    let proc = scanner.proc();
+    let is_in = |pid: u32| -> Result<bool, Error> {
+        let Some(process) = proc.process(pid)? else {
+            return Ok(false);
+        };
+        Ok(seen(process.ns_inode("pid"))? == Some(inode))
+    };
+    if is_in(1)? {
+        return Ok(vec![1]);
+    }
+    let mut found = Vec::new();
+    for pid in proc.pids()? {
+        if is_in(pid)? {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+struct Member {
+    name: String,
+    command_line: Vec<String>,
+    executable: Option<String>,
+    inner_pid: u32,
+}
+
+fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
+    let stat = notes.take(process.stat())?;
+    let status = notes.take(process.status())?;
+    let command_line = notes.take(seen(process.cmdline())).unwrap_or_default();
+    let executable = notes.take(seen(process.exe()));
+    Some(Member {
+        name: stat.comm.to_lossy(),
+        command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
+        executable: executable.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
+        inner_pid: status.ns_pids.last().copied().unwrap_or(0),
+    })
+}
+
+/// PID 1 belongs to another container than the holder, or the holder's container lives in the
+/// machine's own PID namespace.
+fn is_shared(scanner: &mut Scanner, leak: &Leak, first: u32) -> Result<Answer, Error> {
+    let Some(own) = &leak.container else {
+        return Ok(Answer::No);
+    };
+    Ok(match seen(scanner.container_of(first))? {
+        Some(other) if other.id == own.id => Answer::No,
+        _ => Answer::Yes,
+    })
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(COMMAND_SHOWN) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,247 @@
+//! Did the holder start its zombies, or was it given them?
+//!
+//! The kernel keeps no record of a process's first parent. Some things tell all the same:
+//! - `fork` puts a child on the list of the thread that called it, and orphans go to the main
+//!   thread of whoever takes them over (kernel/exit.c, `find_new_reaper`). So what stands on
+//!   another thread's list was started by it.
+//! - Sessions and process groups are inherited. A session that is neither the holder's nor led
+//!   by the zombie itself came from a process between the two.
+//! - Who is neither PID 1 of its PID namespace nor a subreaper is given no orphans.
+
+use sexton_core::cause::{Language, Origins, Session, is_init};
+use sexton_core::report::Exit;
+use sexton_core::{Leak, State};
+
+use crate::proc::{Process, Stat};
+use crate::{Error, Scanner};
+
+/// Zombies looked at, spread evenly over all.
+const MAX_INSPECTED: usize = 400;
+
+/// SIGKILL (`signal(7)`).
+const SIGKILL: u8 = 9;
+
+pub(super) fn judge(
+    scanner: &mut Scanner,
+    process: &Process,
+    holder: &Stat,
+    leak: &Leak,
+    language: Language,
+) -> Result<Origins, Error> {
+    let zombies = sample(scanner, process, holder)?;
+    let parent_session = scanner
+        .proc()
+        .stat(holder.parent, &mut Vec::new())?
+        .map(|parent| parent.session);
+    let view = View {
+        holder,
+        adopts: leak.holder.namespace_init || leak.holder.subreaper || is_known_subreaper(leak),
+        parent_session,
+        job_control: language == Language::Shell,
+    };
+    let mut counts = Counts::default();
+    for (zombie, by_other_thread) in &zombies {
+        counts.add(view.sign(zombie, *by_other_thread));
+    }
+    let half = |count: usize| count > 0 && count * 2 >= zombies.len();
+    let same_name = zombies
+        .iter()
+        .filter(|(z, _)| z.comm == holder.comm)
+        .count();
+    let killed = zombies
+        .iter()
+        .filter(|(z, _)| z.exit() == Some(Exit::Signal(SIGKILL)))
+        .count();
+    Ok(Origins {
+        direct: counts.other_thread + counts.cannot_adopt,
+        adopted: counts.session + counts.group + counts.older,
+        unknown: counts.untold,
+        session: common_session(scanner, holder, &zombies)?,
+        same_name: half(same_name),
+        killed: half(killed),
+        evidence: counts.evidence(holder.pid, zombies.len()),
+    })
+}
+
+/// What tells where one zombie came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sign {
+    /// On the list of a thread that is not the main one: started.
+    OtherThread,
+    /// The holder is given no orphans: started.
+    CannotAdopt,
+    /// In a session from a process between: given.
+    Session,
+    /// In a process group from a process between: given.
+    Group,
+    /// Started before the holder: given.
+    Older,
+    /// Nothing.
+    Untold,
+}
+
+struct View<'a> {
+    holder: &'a Stat,
+    adopts: bool,
+    parent_session: Option<u32>,
+    /// Shells put children in each other's groups.
+    job_control: bool,
+}
+
+impl View<'_> {
+    fn sign(&self, zombie: &Stat, by_other_thread: bool) -> Sign {
+        let holder = self.holder;
+        // A holder that leads its session was in its parent's before it called setsid, and may
+        // have forked there.
+        let foreign_session = zombie.session != 0
+            && zombie.session != holder.session
+            && zombie.session != zombie.pid
+            && Some(zombie.session) != self.parent_session;
+        let foreign_group = zombie.process_group != 0
+            && zombie.process_group != holder.process_group
+            && zombie.process_group != zombie.pid
+            && !self.job_control;
+        if by_other_thread {
+            Sign::OtherThread
+        } else if zombie.start_ticks < holder.start_ticks {
+            Sign::Older
+        } else if foreign_session {
+            Sign::Session
+        } else if foreign_group && self.adopts {
+            Sign::Group
+        } else if !self.adopts {
+            Sign::CannotAdopt
+        } else {
+            Sign::Untold
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    other_thread: u64,
+    cannot_adopt: u64,
+    session: u64,
+    group: u64,
+    older: u64,
+    untold: u64,
+}
+
+impl Counts {
+    fn add(&mut self, sign: Sign) {
+        *match sign {
+            Sign::OtherThread => &mut self.other_thread,
+            Sign::CannotAdopt => &mut self.cannot_adopt,
+            Sign::Session => &mut self.session,
+            Sign::Group => &mut self.group,
+            Sign::Older => &mut self.older,
+            Sign::Untold => &mut self.untold,
+        } += 1;
+    }
+
+    fn evidence(&self, pid: u32, inspected: usize) -> Vec<String> {
+        let of = |count: u64| {
+            if u64::try_from(inspected) == Ok(count) {
+                format!("all {inspected} looked at")
+            } else {
+                format!("{count} of {inspected} looked at")
+            }
+        };
+        let sentences = [
+            (self.other_thread, format!("were forked by it: they are on the lists of threads other than its main one, where orphans never come (/proc/{pid}/task/*/children)")),
+            (self.cannot_adopt, format!("are its own children: it is neither PID 1 of its PID namespace nor, as far as anything tells, a subreaper, so orphans do not come to it (NSpid of /proc/{pid}/status)")),
+            (self.session, "were started by another process that has ended: they are in a session that neither they nor it lead (field 6 of /proc/ZOMBIE/stat)".to_owned()),
+            (self.group, "were started by another process that has ended: they are in a process group that neither they nor it lead (field 5 of /proc/ZOMBIE/stat)".to_owned()),
+            (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
+            (self.untold, "may be its own or orphans: they share its session and group, and the kernel keeps no record of a first parent".to_owned()),
+        ];
+        sentences
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, text)| format!("Of its zombies {} {text}.", of(count)))
+            .collect()
+    }
+}
+
+/// Subreapers that are known by name; the kernel shows the attribute nowhere.
+fn is_known_subreaper(leak: &Leak) -> bool {
+    let holder = &leak.holder;
+    let name = holder
+        .executable
+        .as_deref()
+        .map_or(holder.name.as_str(), |path| {
+            path.rsplit('/').next().unwrap_or(path)
+        });
+    is_init(name) || name.starts_with("containerd-shim") || name.starts_with("conmon")
+}
+
+/// Zombies of the holder, and whether each stands on the list of a thread that is not the main
+/// one. Without such lists (no CONFIG_PROC_CHILDREN) every process may be one.
+fn sample(
+    scanner: &mut Scanner,
+    process: &Process,
+    holder: &Stat,
+) -> Result<Vec<(Stat, bool)>, Error> {
+    let mut candidates: Vec<(u32, bool)> = Vec::new();
+    let mut listed = false;
+    for tid in process.tasks()?.unwrap_or_default() {
+        if let Some(children) = process.children(tid)? {
+            listed = true;
+            candidates.extend(children.into_iter().map(|child| (child, tid != holder.pid)));
+        }
+    }
+    if !listed {
+        candidates.extend(scanner.proc().pids()?.into_iter().map(|pid| (pid, false)));
+    }
+    // When the main thread has ended, others take orphans over.
+    let main_thread_lives = holder.state != State::Zombie;
+    let step = if listed {
+        candidates.len().div_ceil(MAX_INSPECTED).max(1)
+    } else {
+        1
+    };
+    let (mut found, mut buffer) = (Vec::new(), Vec::new());
+    for (pid, other) in candidates.into_iter().step_by(step) {
+        let Some(stat) = scanner.proc().stat(pid, &mut buffer)? else {
+            continue;
+        };
+        if stat.parent == holder.pid && stat.is_reapable_zombie() {
+            found.push((stat, other && main_thread_lives));
+        }
+    }
+    Ok(found)
+}
+
+/// Who leads the session of most zombies.
+fn common_session(
+    scanner: &Scanner,
+    holder: &Stat,
+    zombies: &[(Stat, bool)],
+) -> Result<Session, Error> {
+    let mut tally = [0usize; 4];
+    let kinds = [
+        Session::Holder,
+        Session::Own,
+        Session::Ended,
+        Session::Other,
+    ];
+    for (zombie, _) in zombies {
+        let kind = if zombie.session == holder.session {
+            0
+        } else if zombie.session == zombie.pid {
+            1
+        } else {
+            let leader = scanner.proc().stat(zombie.session, &mut Vec::new())?;
+            // The number may have gone to another process since.
+            let lives = leader.is_some_and(|leader| {
+                leader.session == zombie.session && leader.state != State::Zombie
+            });
+            if lives { 3 } else { 2 }
+        };
+        tally[kind] += 1;
+    }
+    let most = (0..4)
+        .max_by_key(|&kind| tally[kind])
+        .filter(|&kind| tally[kind] > 0);
+    Ok(most.map_or(Session::Unknown, |kind| kinds[kind]))
+}

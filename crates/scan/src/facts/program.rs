@@ -1,0 +1,149 @@
+//! What a program is written in: asked of its executable and its mappings, since names lie.
+
+use std::fs::File;
+
+use memchr::memmem;
+use sexton_core::Holder;
+use sexton_core::cause::{Language, Program, is_shell};
+
+use super::Notes;
+use super::elf::Elf;
+use crate::proc::Process;
+
+/// Sections that only one toolchain writes.
+const SECTIONS: &[(&str, Language)] = &[
+    (".go.buildinfo", Language::Go),
+    (".note.go.buildid", Language::Go),
+];
+
+/// Functions that an interpreter's executable has in its table of dynamic names, because it
+/// calls them in its library, or offers them to its extensions.
+const SYMBOLS: &[(&str, Language)] = &[
+    ("Py_BytesMain", Language::Python),
+    ("Py_RunMain", Language::Python),
+    ("Py_Main", Language::Python),
+    ("node_module_register", Language::Node),
+    ("_ZN4node5StartEiPPc", Language::Node),
+    ("JLI_Launch", Language::Java),
+    ("ruby_run_node", Language::Ruby),
+    ("perl_parse", Language::Perl),
+    ("php_request_startup", Language::Php),
+    ("enif_alloc", Language::Erlang),
+];
+
+/// Libraries of runtimes, by the beginning of their names.
+const LIBRARIES: &[(&str, Language)] = &[
+    ("libjvm.so", Language::Java),
+    ("libnode.so", Language::Node),
+    ("libpython", Language::Python),
+    ("libruby", Language::Ruby),
+    ("libcoreclr.so", Language::DotNet),
+    ("libphp", Language::Php),
+    ("libperl.so", Language::Perl),
+];
+
+/// Recognises the holder's program. The second value is `false` for a 32-bit program, whose
+/// system calls have numbers of their own.
+pub(super) fn recognise(process: &Process, holder: &Holder, notes: &mut Notes) -> (Program, bool) {
+    let file = notes.take(process.open_file("exe"));
+    let elf = file.as_ref().and_then(Elf::read);
+    let native = elf.as_ref().is_none_or(|elf| elf.is_64_bit);
+    (
+        language_of(process, holder, file.as_ref().zip(elf.as_ref()), notes),
+        native,
+    )
+}
+
+fn language_of(
+    process: &Process,
+    holder: &Holder,
+    executable: Option<(&File, &Elf)>,
+    notes: &mut Notes,
+) -> Program {
+    let pid = process.pid();
+    let path = holder.executable.as_deref().unwrap_or("?");
+    let name = base_name(path);
+    let called_as = holder.command_line.first().map_or("", |arg| base_name(arg));
+    // A shell is known by its file; busybox is one when it is called as one.
+    if is_shell(name) && (name != "busybox" || is_shell(called_as) || runs_shell_applet(holder)) {
+        return Program {
+            language: Language::Shell,
+            evidence: Some(format!("its executable is {path} (/proc/{pid}/exe)")),
+        };
+    }
+    let Some((file, elf)) = executable else {
+        return Program {
+            language: Language::Unknown,
+            evidence: None,
+        };
+    };
+    let marked = by_section(elf)
+        .or_else(|| by_symbol(elf, file))
+        .map(|(mark, language)| {
+            let evidence = format!("its executable {path} has {mark} (/proc/{pid}/exe)");
+            (language, evidence)
+        });
+    let (language, evidence) = marked
+        .or_else(|| {
+            let maps = notes.take(process.read("maps"))?;
+            let (library, language) = by_library(&maps)?;
+            Some((language, format!("it has mapped {library} (/proc/{pid}/maps)")))
+        })
+        .or_else(|| {
+            let comment = elf.content(file, ".comment")?;
+            memmem::find(&comment, b"rustc version")?;
+            let evidence =
+                format!("its executable {path} says so in the section .comment (/proc/{pid}/exe)");
+            Some((Language::Rust, evidence))
+        })
+        .unwrap_or_else(|| {
+            let evidence = format!(
+                "its executable {path} bears no mark of a runtime (/proc/{pid}/exe, /proc/{pid}/maps)"
+            );
+            (Language::Native, evidence)
+        });
+    Program {
+        language,
+        evidence: Some(evidence),
+    }
+}
+
+fn runs_shell_applet(holder: &Holder) -> bool {
+    holder
+        .command_line
+        .get(1)
+        .is_some_and(|applet| is_shell(base_name(applet)))
+}
+
+fn by_section(elf: &Elf) -> Option<(String, Language)> {
+    SECTIONS
+        .iter()
+        .find(|(section, _)| elf.has_section(section))
+        .map(|(section, language)| (format!("the section {section}"), *language))
+}
+
+fn by_symbol(elf: &Elf, file: &File) -> Option<(String, Language)> {
+    let names = elf.content(file, ".dynstr")?;
+    SYMBOLS
+        .iter()
+        .find(|(symbol, _)| memmem::find(&names, format!("\0{symbol}\0").as_bytes()).is_some())
+        .map(|(symbol, language)| (format!("the dynamic symbol {symbol}"), *language))
+}
+
+/// The first mapped file that belongs to a runtime, by its path.
+fn by_library(maps: &[u8]) -> Option<(String, Language)> {
+    maps.split(|&byte| byte == b'\n').find_map(|line| {
+        // address perms offset dev inode path
+        let start = memchr::memchr(b'/', line)?;
+        let path = String::from_utf8_lossy(&line[start..]);
+        let (_, language) = LIBRARIES
+            .iter()
+            .find(|(library, _)| base_name(&path).starts_with(library))?;
+        Some((path.into_owned(), *language))
+    })
+}
+
+fn base_name(path: &str) -> &str {
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    path.rsplit('/').next().unwrap_or(path)
+}
