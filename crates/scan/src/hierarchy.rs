@@ -69,6 +69,11 @@ impl Hierarchies {
         self.unified.as_deref()
     }
 
+    /// Any v1 hierarchy: each of them holds every process.
+    pub(crate) fn any_v1(&self) -> Option<&Path> {
+        self.v1.first().map(|(path, _)| path.as_path())
+    }
+
     /// The directory of a cgroup from its path in `/proc/PID/cgroup`; `None` if the path leads
     /// out of the reader's cgroup namespace.
     #[must_use]

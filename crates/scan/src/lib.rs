@@ -13,6 +13,7 @@ mod leak;
 pub mod proc;
 mod scan;
 mod scanner;
+mod tally;
 mod timestamp;
 mod viewer;
 

@@ -41,7 +41,9 @@ pub struct Scanner {
     pub(crate) hierarchies: Hierarchies,
     /// PID namespace of the first process that this `/proc` shows: who shares it is of the
     /// host, as far as we can see.
-    host_pid_namespace: Option<u64>,
+    pub(crate) host_pid_namespace: Option<u64>,
+    /// `cgroup.procs` lists processes whose leader ended before its threads: since Linux 5.2.
+    pub(crate) lists_dead_leaders: bool,
     pub(crate) viewer: Viewer,
     pub(crate) buffer: Vec<u8>,
 }
@@ -59,6 +61,7 @@ impl Scanner {
             proc,
             roots,
             host_pid_namespace,
+            lists_dead_leaders: lists_dead_leaders(),
             viewer: Viewer::current(),
             buffer: Vec::with_capacity(8192),
         })
@@ -218,4 +221,12 @@ fn marked(mark: Mark) -> Container {
         }),
         cgroup: mark.cgroup,
     }
+}
+
+fn lists_dead_leaders() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
+    (number(), number()) >= (Some(5), Some(2))
 }

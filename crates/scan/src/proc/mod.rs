@@ -23,7 +23,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 pub use cgroup::{CgroupLine, Cgroups};
@@ -117,6 +117,30 @@ impl Proc {
             Ok(()) => Ok(Some(buffer)),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(name), e)),
+        }
+    }
+
+    pub(crate) fn parse<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        let bytes = self.read(name)?.unwrap_or_default();
+        parse(&bytes).map_err(|what| Error::Malformed {
+            path: self.path.join(name),
+            what,
+        })
+    }
+
+    /// The file is this file system's: containers may have another mounted over it (lxcfs over
+    /// `loadavg`).
+    pub(crate) fn is_kernels_own(&self, name: &str) -> bool {
+        match (
+            rustix::fs::fstat(&self.dir),
+            rustix::fs::statat(&self.dir, name, AtFlags::empty()),
+        ) {
+            (Ok(dir), Ok(file)) => dir.st_dev == file.st_dev,
+            _ => false,
         }
     }
 

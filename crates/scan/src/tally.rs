@@ -1,0 +1,289 @@
+//! Counting zombies without looking at a process.
+//!
+//! A cgroup's list of threads leaves zombies out, its counter `pids.current` includes them, and
+//! `/proc/loadavg` counts every task of the machine. So the difference of two small reads is
+//! the number of zombies, whatever their number. A task in the middle of ending is in neither
+//! list for an instant, and so is one whose leader ended before its threads for as long as they
+//! live: a difference is a reason to look, not a finding.
+
+use std::ffi::OsStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::hierarchy::Hierarchies;
+use crate::proc::{parse_pids, read_at};
+
+/// Called with a cgroup's path and the place of its parent in the order of the calls.
+type Visit<'a> = dyn FnMut(&[u8], Option<usize>) -> Result<(), Error> + 'a;
+
+/// One hierarchy, held open: every process is in exactly one of its cgroups.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: OwnedFd,
+    path: PathBuf,
+    /// v2 calls it `cgroup.threads`, v1 `tasks`.
+    threads_file: &'static str,
+}
+
+/// What was counted in one cgroup.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    parent: Option<usize>,
+    /// From the root of the hierarchy: `./kubepods/…`.
+    pub(crate) path: Vec<u8>,
+    /// `pids.current`, of all below it too; `None` where the controller is not switched on.
+    tasks: Option<u64>,
+    /// Live threads in this cgroup itself.
+    threads: u64,
+}
+
+impl Counted {
+    /// Live threads in this cgroup itself.
+    pub(crate) fn threads(&self) -> u64 {
+        self.threads
+    }
+}
+
+/// A cgroup with a counter, and those below it that have none of their own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) cgroups: Vec<usize>,
+    /// Tasks that are counted but not listed.
+    pub(crate) missing: u64,
+    /// Live threads.
+    pub(crate) threads: u64,
+}
+
+impl Tree {
+    /// The hierarchy whose counters can be compared, else any that lists threads.
+    pub(crate) fn open(hierarchies: &Hierarchies) -> Option<Self> {
+        let v1 = |path| (path, "tasks");
+        let (root, threads_file) = hierarchies
+            .v1("pids")
+            .map(v1)
+            .or_else(|| hierarchies.unified().map(|path| (path, "cgroup.threads")))
+            .or_else(|| hierarchies.any_v1().map(v1))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Some(Self {
+            root: rustix::fs::open(root, flags, Mode::empty()).ok()?,
+            path: root.to_owned(),
+            threads_file,
+        })
+    }
+
+    /// The root of what is mounted has a counter, so it is not the root of the machine's tree:
+    /// we are in a container that sees its own part alone.
+    pub(crate) fn is_part(&self) -> bool {
+        rustix::fs::statat(&self.root, "pids.current", AtFlags::empty()).is_ok()
+    }
+
+    /// Cgroups and live threads of the whole tree.
+    pub(crate) fn threads(&self, buffer: &mut Vec<u8>) -> Result<(u64, u64), Error> {
+        let (mut cgroups, mut threads) = (0, 0);
+        self.each(&mut |path, _| {
+            cgroups += 1;
+            threads += self.lines(path, self.threads_file, buffer)?;
+            Ok(())
+        })?;
+        Ok((cgroups, threads))
+    }
+
+    /// Counters and live threads of every cgroup.
+    pub(crate) fn count(&self, buffer: &mut Vec<u8>) -> Result<Vec<Counted>, Error> {
+        let mut counted = Vec::new();
+        self.each(&mut |path, parent| {
+            // A fork between two reads would hide a zombie, so the counter is read on both
+            // sides and the greater one taken: rather look in vain than look away.
+            let before = self.number(path, buffer)?;
+            let threads = self.lines(path, self.threads_file, buffer)?;
+            let after = self.number(path, buffer)?;
+            counted.push(Counted {
+                parent,
+                path: path.to_vec(),
+                tasks: before.max(after),
+                threads,
+            });
+            Ok(())
+        })?;
+        Ok(counted)
+    }
+
+    /// Thread ids in one cgroup.
+    pub(crate) fn thread_ids(
+        &self,
+        cgroup: &[u8],
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        self.read(cgroup, self.threads_file, buffer)?;
+        found.extend(parse_pids(buffer));
+        Ok(())
+    }
+
+    /// Processes in one cgroup. Those whose leader ended before its threads are listed since
+    /// Linux 5.2.
+    pub(crate) fn processes(
+        &self,
+        cgroup: &[u8],
+        buffer: &mut Vec<u8>,
+        found: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        self.read(cgroup, "cgroup.procs", buffer)?;
+        found.extend(parse_pids(buffer));
+        Ok(())
+    }
+
+    /// Every live process of the machine, sorted.
+    pub(crate) fn all_processes(&self, buffer: &mut Vec<u8>) -> Result<Vec<u32>, Error> {
+        let mut found = Vec::new();
+        self.each(&mut |path, _| self.processes(path, buffer, &mut found))?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// `buffer` is left empty if the cgroup is gone, or has no such file. A threaded cgroup
+    /// lists no processes (`EOPNOTSUPP`): the root of its threaded subtree does.
+    fn read(&self, cgroup: &[u8], file: &str, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        let mut path = [0; 512];
+        let length = cgroup.len() + 1 + file.len();
+        let long;
+        let path = match path.get_mut(..length) {
+            Some(path) => {
+                path[..cgroup.len()].copy_from_slice(cgroup);
+                path[cgroup.len()] = b'/';
+                path[cgroup.len() + 1..].copy_from_slice(file.as_bytes());
+                &*path
+            }
+            None => {
+                long = [cgroup, b"/", file.as_bytes()].concat();
+                &long
+            }
+        };
+        match read_at(self.root.as_fd(), path, buffer) {
+            Err(e) if gone(e) || e == Errno::OPNOTSUPP => {
+                buffer.clear();
+                Ok(())
+            }
+            read => read.map_err(|e| self.error(path, e)),
+        }
+    }
+
+    fn error(&self, path: &[u8], errno: Errno) -> Error {
+        Error::io(self.path.join(OsStr::from_bytes(path)), errno)
+    }
+
+    fn lines(&self, cgroup: &[u8], file: &str, buffer: &mut Vec<u8>) -> Result<u64, Error> {
+        self.read(cgroup, file, buffer)?;
+        Ok(memchr::memchr_iter(b'\n', buffer).count() as u64)
+    }
+
+    fn number(&self, cgroup: &[u8], buffer: &mut Vec<u8>) -> Result<Option<u64>, Error> {
+        self.read(cgroup, "pids.current", buffer)?;
+        let text = str::from_utf8(buffer).unwrap_or_default();
+        Ok(text.trim_ascii().parse().ok())
+    }
+
+    /// Calls `visit` for every cgroup, parents first.
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        let mut path = b".".to_vec();
+        visit(&path, None)?;
+        self.descend(&mut path, 0, &mut 1, visit)
+    }
+
+    fn descend(
+        &self,
+        path: &mut Vec<u8>,
+        index: usize,
+        next: &mut usize,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        // The kernel counts a cgroup's subdirectories in its links, as file systems do, so that
+        // leaves, which are most, need not be listed. Overlay file systems always say 1.
+        match rustix::fs::statat(&self.root, path.as_slice(), AtFlags::empty()) {
+            Ok(stat) if stat.st_nlink == 2 => return Ok(()),
+            Ok(_) => {}
+            Err(e) if gone(e) => return Ok(()),
+            Err(e) => return Err(self.error(path, e)),
+        }
+        let names = self.subdirectories(path)?;
+        let length = path.len();
+        for name in names.split(|byte| *byte == 0).filter(|n| !n.is_empty()) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+            let child = *next;
+            *next += 1;
+            visit(path, Some(index))?;
+            self.descend(path, child, next, visit)?;
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    /// Names, each followed by NUL.
+    fn subdirectories(&self, path: &[u8]) -> Result<Vec<u8>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = match rustix::fs::openat(&self.root, path, flags, Mode::empty()) {
+            Err(e) if gone(e) => return Ok(Vec::new()),
+            opened => opened.map_err(|e| self.error(path, e))?,
+        };
+        let mut names = Vec::new();
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
+        let mut entries = RawDir::new(&dir, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|e| self.error(path, e))?;
+            let name = entry.file_name().to_bytes_with_nul();
+            if entry.file_type() == FileType::Directory && !matches!(name, b".\0" | b"..\0") {
+                names.extend_from_slice(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Removed in the middle: `ENOENT` when opening, `ENODEV` when reading what was open.
+fn gone(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::NODEV)
+}
+
+/// Units in which more tasks are counted than listed. `all_tasks` stands for the counter that
+/// the root has not.
+pub(crate) fn suspects(counted: &[Counted], all_tasks: u64) -> Vec<Unit> {
+    let mut heads: Vec<usize> = Vec::with_capacity(counted.len());
+    let mut units: Vec<Unit> = (0..counted.len()).map(|_| Unit::default()).collect();
+    let mut balance: Vec<i64> = vec![0; counted.len()];
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    for (index, cgroup) in counted.iter().enumerate() {
+        // Parents come first, so the parent's head is known.
+        let above = cgroup.parent.map(|parent| heads[parent]);
+        let head = match (cgroup.tasks, above) {
+            (None, Some(above)) => above,
+            (Some(tasks), Some(above)) => {
+                balance[above] -= signed(tasks);
+                balance[index] += signed(tasks);
+                index
+            }
+            (_, None) => {
+                balance[index] += signed(all_tasks);
+                index
+            }
+        };
+        heads.push(head);
+        balance[head] -= signed(cgroup.threads);
+        units[head].threads += cgroup.threads;
+        units[head].cgroups.push(index);
+    }
+    units
+        .into_iter()
+        .zip(balance)
+        .filter_map(|(mut unit, balance)| {
+            unit.missing = u64::try_from(balance).ok().filter(|missing| *missing > 0)?;
+            Some(unit)
+        })
+        .collect()
+}
