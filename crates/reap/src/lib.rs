@@ -1,1 +1,31 @@
 //! The hands: nudge and reap.
+//!
+//! [`plan`] decides and only reads; [`execute`] acts. Between the two stands whoever asked, so
+//! that nothing is done that was not shown first.
+//!
+//! Only a parent can wait for its child. So Sexton borrows a sleeping thread of the parent for
+//! less than a millisecond and lets it call `wait4` for those zombies, by name. One atomic
+//! write of one register sends it there; see `docs/design.md`, "How reaping works".
+
+mod arch;
+mod error;
+mod execute;
+mod held;
+mod nudge;
+mod outcome;
+mod plan;
+mod refusal;
+mod settle;
+mod socket;
+mod tail;
+mod threads;
+mod trace;
+mod visit;
+
+pub use error::Error;
+pub use execute::execute;
+pub use nudge::Nudge;
+pub use outcome::{End, Left, Outcome, Progress, Status, Trace};
+pub use plan::{Options, Plan, plan};
+pub use refusal::{LeftBecause, Refusal};
+pub use settle::AgesFrom;

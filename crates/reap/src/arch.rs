@@ -1,0 +1,16 @@
+//! What depends on the processor: the code that a borrowed thread runs, and what its registers
+//! say about the system call that it sleeps in. One file an architecture.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::*;
+
+/// Whether a thread can be borrowed on this architecture. Elsewhere than on x86-64 the plan is
+/// refused; aarch64 has no register free for the last jump and needs another last step.
+pub(crate) const SUPPORTED: bool = cfg!(target_arch = "x86_64");
+
+#[cfg(not(target_arch = "x86_64"))]
+mod unsupported;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use unsupported::*;

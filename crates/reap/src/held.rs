@@ -1,0 +1,106 @@
+//! A process, held so that nothing that is done to it can reach another.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::PathBuf,
+};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sexton_core::ProcessId;
+use sexton_scan::proc::{Proc, Process};
+
+use crate::Error;
+
+/// The holder, held by its directory, its pidfd and its memory.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) id: ProcessId,
+    pub(crate) process: Process,
+    pub(crate) pidfd: OwnedFd,
+    /// `/proc/PID/mem`. It stays that of the program that ran when it was opened, also after an
+    /// execve.
+    pub(crate) memory: File,
+    pub(crate) directory: PathBuf,
+}
+
+/// Why a process could not be held.
+#[derive(Debug)]
+pub(crate) enum NotHeld {
+    Gone,
+    Denied,
+    Failed(Error),
+}
+
+impl Held {
+    /// Takes hold of `id`.
+    pub(crate) fn open(proc: &Proc, id: ProcessId) -> Result<Self, NotHeld> {
+        let process = proc.process(id.pid)?.ok_or(NotHeld::Gone)?;
+        let directory = proc.path().join(id.pid.to_string());
+        let pidfd =
+            open_pidfd(id.pid).map_err(|source| NotHeld::from(("open a pidfd", id.pid, source)))?;
+        let memory = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(directory.join("mem"))
+            .map_err(|source| NotHeld::from(("open the memory", id.pid, source)))?;
+        // Read last: if this is still the process, then so it was when the others were opened.
+        if process.id()? != Some(id) {
+            return Err(NotHeld::Gone);
+        }
+        Ok(Self {
+            id,
+            process,
+            pidfd,
+            memory,
+            directory,
+        })
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        is_gone(&self.pidfd)
+    }
+}
+
+impl From<sexton_scan::Error> for NotHeld {
+    fn from(error: sexton_scan::Error) -> Self {
+        if error.is_denied() {
+            Self::Denied
+        } else {
+            Self::Failed(error.into())
+        }
+    }
+}
+
+impl From<(&'static str, u32, io::Error)> for NotHeld {
+    fn from((what, pid, source): (&'static str, u32, io::Error)) -> Self {
+        match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => Self::Gone,
+            Some(libc::EPERM | libc::EACCES) => Self::Denied,
+            _ => Self::Failed(Error::System { what, pid, source }),
+        }
+    }
+}
+
+/// A pidfd of a process or of a zombie (`pidfd_open(2)`).
+pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Whether the process of `pidfd` has been waited for; a zombie has not.
+pub(crate) fn is_gone(pidfd: &OwnedFd) -> bool {
+    // SAFETY: signal 0 is only a question, and a null `siginfo` is allowed.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            0,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    sent == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+}

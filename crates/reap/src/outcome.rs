@@ -1,0 +1,160 @@
+//! What was done, for people and for `-o json`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sexton_core::{ProcessId, Zombie, report::Exit};
+
+use crate::LeftBecause;
+
+/// What came of a reap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Whose zombies.
+    pub holder: ProcessId,
+    /// Taken by the holder's being made to wait.
+    pub taken: u64,
+    /// Gone after the nudge, before the holder was made to wait.
+    pub nudged: u64,
+    /// Gone by themselves: the holder waited for them, or their pids belong to others by now.
+    pub gone: u64,
+    /// What stays, and why.
+    pub left: Vec<Left>,
+    /// The exit statuses that were taken, most frequent first. The program will not see them.
+    pub statuses: Vec<Status>,
+    /// How often a thread was borrowed.
+    pub visits: u64,
+    /// How the work ended.
+    pub end: End,
+    /// Longest time for which a thread was borrowed, in microseconds: from the request to stop
+    /// until the last zombie of that visit was seen gone.
+    pub longest_borrowing_micros: u64,
+    /// 99 of 100 borrowings were no longer than this, in microseconds.
+    pub p99_borrowing_micros: u64,
+    /// All borrowings together, in microseconds.
+    pub borrowed_micros: u64,
+    /// Wall time in microseconds.
+    pub micros: u64,
+    /// What became of the tail of the holder's vdso.
+    pub trace: Trace,
+}
+
+/// Zombies that stay for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Left {
+    /// Why.
+    #[serde(flatten)]
+    pub because: LeftBecause,
+    /// How many.
+    pub count: u64,
+}
+
+/// How many zombies of one command ended in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// `comm` of the ended process.
+    pub command: String,
+    /// How it ended; `None` where the kernel hides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// How many.
+    pub count: u64,
+}
+
+/// How a reap ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "how")]
+pub enum End {
+    /// All that was planned has been tried.
+    #[error("all were tried")]
+    Complete,
+    /// The holder ended.
+    #[error("the holder ended in the middle")]
+    HolderEnded,
+    /// The holder called `execve`: it is another program now.
+    #[error("the holder replaced its program (execve) in the middle; run the reap again")]
+    HolderReplaced,
+    /// SIGSTOP and the like.
+    #[error("the holder was stopped in the middle; continue it with `kill -CONT`")]
+    HolderStopped,
+    /// Somebody else traces it, or the permission went away.
+    #[error("the holder may not be traced: another tracer has it, or permission is missing")]
+    Denied,
+    /// No thread of the holder could be borrowed for as long as was waited.
+    #[error("no thread could be borrowed within {seconds} s: {why}")]
+    NoThread {
+        /// How long was waited.
+        seconds: u64,
+        /// What they do.
+        why: String,
+    },
+    /// The borrowed thread did not come back to its call, so the code may still be in use.
+    #[error("thread {thread} was not seen back in its call; its next signal or call ends that")]
+    ThreadAway {
+        /// Its id.
+        thread: u32,
+    },
+    /// A thread did not stop; it stays traced until it does, or until Sexton exits.
+    #[error("thread {thread} did not stop (uninterruptible sleep); it is let go when Sexton exits")]
+    ThreadStuck {
+        /// Its id.
+        thread: u32,
+    },
+}
+
+/// What became of the place of the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Trace {
+    /// Nothing was written.
+    Untouched,
+    /// Written, and cleared again.
+    Cleared,
+    /// Left behind with a mark, by which the next visit knows it: the kernel does not allow to
+    /// clear it without stopping the holder again, or a thread may still be in it. It harms
+    /// nothing.
+    Marked,
+}
+
+/// How far a reap has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Zombies dealt with so far.
+    pub done: u64,
+    /// All that were planned.
+    pub total: u64,
+    /// Visits so far.
+    pub visits: u64,
+}
+
+/// Counts the statuses of `zombies`, most frequent first.
+pub(crate) fn statuses<'a>(zombies: impl Iterator<Item = &'a Zombie>) -> Vec<Status> {
+    let mut counts = std::collections::BTreeMap::<(&str, Option<Exit>), u64>::new();
+    for zombie in zombies {
+        *counts.entry((&zombie.name, zombie.exit)).or_default() += 1;
+    }
+    let mut statuses: Vec<_> = counts
+        .into_iter()
+        .map(|((command, exit), count)| Status {
+            command: command.to_owned(),
+            exit,
+            count,
+        })
+        .collect();
+    statuses.sort_by_key(|status| std::cmp::Reverse(status.count));
+    statuses
+}
+
+/// Counts reasons.
+pub(crate) fn left(reasons: impl Iterator<Item = LeftBecause>) -> Vec<Left> {
+    let mut counts = std::collections::BTreeMap::<LeftBecause, u64>::new();
+    for because in reasons {
+        *counts.entry(because).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(because, count)| Left { because, count })
+        .collect()
+}

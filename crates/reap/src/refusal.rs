@@ -1,0 +1,184 @@
+//! Why nothing is done.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why no zombie of a holder is taken. Each has its own message, and its own override or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "reason"
+)]
+pub enum Refusal {
+    /// Rule 1 of `docs/design.md`.
+    #[error("it is never touched: {what}")]
+    Protected {
+        /// What it is.
+        what: String,
+    },
+    /// Outside any container.
+    #[error("it is a process of the host, outside any container")]
+    HostProcess,
+    /// It ended, or its pid belongs to another process by now.
+    #[error("it has ended")]
+    Gone,
+    /// It is itself a zombie: its children go to another parent at once.
+    #[error("it has itself ended and waits for its parent to notice")]
+    HolderIsZombie,
+    /// SIGSTOP or the like.
+    #[error(
+        "it is stopped and may wait for its children by itself once it goes on; \
+         continue it with `kill -CONT`"
+    )]
+    Stopped,
+    /// The cgroup freezer, for instance `docker pause`.
+    #[error("its container is frozen (paused) and may wait for its children once it is thawed")]
+    Frozen,
+    /// State D.
+    #[error("it is in an uninterruptible sleep (state D) and can do nothing until that ends")]
+    Uninterruptible,
+    /// A debugger, strace, gdb.
+    #[error("process {tracer} traces it (a debugger or strace); only one tracer is possible")]
+    TracedByAnother {
+        /// Pid of the tracer.
+        tracer: u32,
+    },
+    /// All its zombies are held by its being their tracer.
+    #[error(
+        "it holds these zombies as their tracer, not as their parent; they go back to their \
+         parent when it lets go of them or ends"
+    )]
+    HeldAsTracer,
+    /// `EPERM`.
+    #[error("permission denied: this needs the same user as the process, or CAP_SYS_PTRACE")]
+    NotPermitted,
+    /// `/proc/sys/kernel/yama/ptrace_scope`.
+    #[error("Yama forbids it: /proc/sys/kernel/yama/ptrace_scope is {scope} ({})", yama(*.scope))]
+    Yama {
+        /// The value.
+        scope: u32,
+    },
+    /// Not written yet.
+    #[error("making a process wait is not supported on this architecture yet (only x86-64)")]
+    Architecture,
+    /// The kernel runs with `vdso=0`, or the program unmapped it.
+    #[error("it has no [vdso] mapping, where the code would go")]
+    NoVdso,
+    /// i386 or x32.
+    #[error("it is a 32-bit program")]
+    Not64Bit,
+    /// The kernel's vdso fills its last page.
+    #[error("the unused end of its [vdso] has only {bytes} bytes, too few for the code")]
+    NoRoom {
+        /// What is free.
+        bytes: usize,
+    },
+    /// Somebody else's data is there.
+    #[error("the unused end of its [vdso] is not empty: another tool has written there")]
+    TailTaken,
+    /// A reaper was killed, and the thread that it had borrowed has not been seen out since.
+    #[error(
+        "thread {thread} may still run the code of an earlier reap that was killed; try again \
+         in a moment"
+    )]
+    TailInUse {
+        /// Its id inside the container.
+        thread: u32,
+    },
+    /// Its own seccomp filter could forbid wait4, and even kill it for that.
+    #[error(
+        "it has {filters} seccomp filters where its container's first process has {expected}: \
+         a filter of its own may kill it for calling wait4"
+    )]
+    Seccomp {
+        /// Filters of the process.
+        filters: u32,
+        /// Filters that the container brings.
+        expected: u32,
+    },
+    /// `SECCOMP_SET_MODE_STRICT`.
+    #[error("it is in strict seccomp mode and would be killed for calling wait4")]
+    SeccompStrict,
+    /// The numbers of this `/proc` mean nothing to `ptrace`.
+    #[error(
+        "the /proc that was read belongs to another PID namespace than Sexton's own: run \
+         Sexton in the PID namespace of the node (hostPID)"
+    )]
+    ForeignProc,
+}
+
+impl Refusal {
+    /// The option by which an engineer who knows better may go on; `None` where there is none.
+    #[must_use]
+    pub fn overridden_by(&self) -> Option<&'static str> {
+        match self {
+            Self::HostProcess => Some("--allow-host"),
+            Self::Seccomp { .. } => Some("--ignore-seccomp"),
+            _ => None,
+        }
+    }
+}
+
+fn yama(scope: u32) -> &'static str {
+    match scope {
+        1 => "only descendants may be traced, unless with CAP_SYS_PTRACE",
+        2 => "only with CAP_SYS_PTRACE",
+        _ => "nobody may trace, and only a reboot changes that",
+    }
+}
+
+/// Why some zombies of a holder stay.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    thiserror::Error,
+)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "reason"
+)]
+pub enum LeftBecause {
+    /// Younger than the settle time.
+    #[error("ended less than {seconds} s ago, so the program may yet wait for it (--settle)")]
+    Young {
+        /// The settle time.
+        seconds: u64,
+    },
+    /// Started less than the settle time ago, or its time of death cannot be told.
+    #[error("cannot be told to have ended {seconds} s ago or more (--settle)")]
+    AgeUnknown {
+        /// The settle time.
+        seconds: u64,
+    },
+    /// The leader of a process whose other threads live.
+    #[error("only its first thread has ended; other threads of it live")]
+    LiveThreads,
+    /// Its tracer has to wait first.
+    #[error("process {tracer} traces it and has to wait for it first")]
+    Traced {
+        /// Pid of the tracer.
+        tracer: u32,
+    },
+    /// No pid in the holder's namespace; the kernel makes none such.
+    #[error("it has no pid in the PID namespace of its parent")]
+    OtherNamespace,
+    /// The holder called wait4 and the zombie is still there.
+    #[error("its parent was made to wait for it and did not get it")]
+    NotTaken,
+    /// The reap ended before it came to this one.
+    #[error("not reached: {end}")]
+    NotReached {
+        /// How the reap ended.
+        end: String,
+    },
+}

@@ -1,0 +1,166 @@
+//! How long a zombie has been dead, at least.
+//!
+//! The kernel shows no time of death. The start of a process bounds it from one side: what was
+//! started less than the settle time ago has not been dead for that long. From the other side
+//! `se.exec_start` of `/proc/PID/sched` helps where the kernel shows it: the moment at which
+//! the process last ran, in the clock of the CPU it ran on. Read the same of ourselves on that
+//! CPU, and the difference is the time since its death, less what that clock leaves out
+//! (interrupts, time stolen by a hypervisor). So it is never too long.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rustix::{
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sexton_core::ProcessId;
+use sexton_scan::proc::{Proc, Sched, Stat};
+
+/// What was known of the times of death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AgesFrom {
+    /// Nothing had to be known: the settle time is 0.
+    Nothing,
+    /// The time of death, from `/proc/PID/sched`: a lower bound of the age.
+    Death,
+    /// The start of the process: an upper bound of the age, since this kernel shows no more.
+    Start,
+}
+
+/// Whether a zombie has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Yes,
+    /// It is dead for less than the settle time.
+    No,
+    /// It was started long enough ago, and may have died at any moment since.
+    Unknown,
+}
+
+/// A zombie to be judged.
+pub(crate) struct Dead {
+    id: ProcessId,
+    processor: u32,
+}
+
+impl From<&Stat> for Dead {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            id: stat.id(),
+            processor: stat.processor,
+        }
+    }
+}
+
+/// Judges each of `dead`; the second value says on what ground.
+///
+/// While it runs it moves this thread from CPU to CPU, and puts its affinity back in the end.
+pub(crate) fn judge(
+    proc: &Proc,
+    dead: &[Dead],
+    settle: Duration,
+) -> Result<(Vec<Settled>, AgesFrom), crate::Error> {
+    if settle.is_zero() {
+        return Ok((vec![Settled::Yes; dead.len()], AgesFrom::Nothing));
+    }
+    let now = since_boot();
+    let mut judged = vec![Settled::No; dead.len()];
+    let mut by_processor = BTreeMap::<u32, Vec<usize>>::new();
+    for (i, zombie) in dead.iter().enumerate() {
+        if now.saturating_sub(start(zombie.id.start_ticks)) >= settle {
+            judged[i] = Settled::Unknown;
+            by_processor.entry(zombie.processor).or_default().push(i);
+        }
+    }
+    let mut from = if by_processor.is_empty() {
+        AgesFrom::Start
+    } else {
+        AgesFrom::Death
+    };
+    let affinity = Affinity::keep();
+    for (processor, zombies) in by_processor {
+        let clock = affinity.as_ref().and_then(|affinity| {
+            affinity.move_to(processor)?;
+            own_clock(proc)
+        });
+        for i in zombies {
+            let died = match clock {
+                Some(_) => last_ran(proc, dead[i].id.pid)?,
+                None => None,
+            };
+            judged[i] = match (clock, died) {
+                (Some(now), Some(died)) if now.saturating_sub(died) >= settle => Settled::Yes,
+                (Some(_), Some(_)) => Settled::No,
+                _ => {
+                    from = AgesFrom::Start;
+                    Settled::Unknown
+                }
+            };
+        }
+    }
+    Ok((judged, from))
+}
+
+/// Now, as field 22 of `stat` counts.
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
+}
+
+fn start(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_secs(ticks / per_second)
+        + Duration::from_secs(ticks % per_second) / u32::try_from(per_second).unwrap_or(100)
+}
+
+/// The clock of the CPU that this thread is bound to, as of a moment ago.
+fn own_clock(proc: &Proc) -> Option<Duration> {
+    // The kernel brings it up to date when the thread goes off the CPU.
+    rustix::thread::sched_yield();
+    let sched = Sched::parse(&proc.read("thread-self/sched").ok()??).ok()?;
+    Some(Duration::from_nanos(sched.exec_start_ns))
+}
+
+fn last_ran(proc: &Proc, pid: u32) -> Result<Option<Duration>, crate::Error> {
+    Ok(proc
+        .read(&format!("{pid}/sched"))
+        .ok()
+        .flatten()
+        .and_then(|bytes| Sched::parse(&bytes).ok())
+        .map(|sched| Duration::from_nanos(sched.exec_start_ns)))
+}
+
+/// The CPUs that this thread may run on, put back when dropped.
+struct Affinity(CpuSet);
+
+impl Affinity {
+    fn keep() -> Option<Self> {
+        sched_getaffinity(None).ok().map(Self)
+    }
+
+    fn move_to(&self, processor: u32) -> Option<()> {
+        let processor = usize::try_from(processor).ok()?;
+        if processor >= CpuSet::MAX_CPU {
+            return None;
+        }
+        let mut one = CpuSet::new();
+        one.set(processor);
+        sched_setaffinity(None, &one).ok()
+    }
+}
+
+impl Drop for Affinity {
+    fn drop(&mut self) {
+        // It was allowed a moment ago; a cpuset that shrank since then binds us anyway.
+        let _ = sched_setaffinity(None, &self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Which thread of the holder to borrow: one that sleeps, and that will not notice.
+
+use std::{
+    fs::File,
+    os::{fd::AsFd, unix::fs::FileExt},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+
+use crate::{
+    Error,
+    arch::{self, Habit, Timeout},
+    held::Held,
+    tail::Guest,
+    trace::Pause,
+};
+
+/// A rewound timeout is not lengthened by more than this part of it …
+const STRETCH: u32 = 50;
+/// … or by this, whichever is more.
+const LEAST_STRETCH: Duration = Duration::from_millis(1);
+
+/// `/proc/PID/task/TID/syscall` of a thread that sleeps in a call (`proc_pid_syscall(5)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    pub(crate) call: u64,
+    pub(crate) arguments: [u64; 6],
+    pub(crate) sp: u64,
+    pub(crate) pc: u64,
+}
+
+impl Sleep {
+    /// `None` for a thread that runs, or that was stopped outside any call.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut fields = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
+        let call = fields.next()?.parse().ok()?;
+        let mut hex = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+        let mut arguments = [0; 6];
+        for argument in &mut arguments {
+            *argument = hex()?;
+        }
+        let (sp, pc) = (hex()?, hex()?);
+        Some(Self {
+            call,
+            arguments,
+            sp,
+            pc,
+        })
+    }
+}
+
+/// A thread that may be borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) thread: u32,
+    pub(crate) sleep: Sleep,
+    /// Lower is better.
+    rank: u8,
+    /// The relative timeout that begins anew with each visit.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// How far a thread's timeout may be lengthened.
+pub(crate) fn stretch(timeout: Duration) -> Duration {
+    (timeout / STRETCH).max(LEAST_STRETCH)
+}
+
+/// The threads that may be borrowed, best first.
+pub(crate) fn candidates(holder: &Held) -> Result<Vec<Candidate>, Error> {
+    let mut found = Vec::new();
+    for thread in holder.process.tasks()?.unwrap_or_default() {
+        found.extend(look(holder, thread)?);
+    }
+    found.sort_by_key(|candidate| (candidate.rank, candidate.thread));
+    Ok(found)
+}
+
+/// Whether `thread` may be borrowed as it sleeps now.
+pub(crate) fn look(holder: &Held, thread: u32) -> Result<Option<Candidate>, Error> {
+    let Some(sleep) = sleep_of(holder, thread)? else {
+        return Ok(None);
+    };
+    let Some(habit) = arch::habit(sleep.call, &sleep.arguments) else {
+        return Ok(None);
+    };
+    let (rank, timeout) = match habit {
+        Habit::Restarts => (0, None),
+        Habit::RestartsPlainly => (1, None),
+        Habit::ReadsDescriptor => match receive_timeout(holder, thread, sleep.arguments[0]) {
+            Some(None) => (1, None),
+            Some(timeout) => (3, timeout),
+            None => return Ok(None),
+        },
+        Habit::Rewound(timeout) => match rewound_timeout(timeout, &sleep.arguments, &holder.memory)
+        {
+            Some(None) => (2, None),
+            Some(timeout) => (3, timeout),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Candidate {
+        thread,
+        sleep,
+        rank,
+        timeout,
+    }))
+}
+
+/// The call that `thread` sleeps in; `None` where it runs or is gone.
+pub(crate) fn sleep_of(holder: &Held, thread: u32) -> Result<Option<Sleep>, Error> {
+    let bytes = holder.process.read(&format!("task/{thread}/syscall"))?;
+    Ok(bytes.as_deref().and_then(Sleep::parse))
+}
+
+/// Whether a thread that was sent into the tail is certainly out of it: it sleeps again where
+/// it was, at the same depth of its stack, or is gone.
+///
+/// That its pc is elsewhere would not do: a signal handler may run on top of the code and
+/// return into it. Such a handler has a lower stack pointer, or one on another stack.
+pub(crate) fn has_left(holder: &Held, thread: u32, guest: Guest) -> Result<bool, Error> {
+    let Some(bytes) = holder.process.read(&format!("task/{thread}/syscall"))? else {
+        return Ok(true);
+    };
+    Ok(Sleep::parse(&bytes).is_some_and(|sleep| sleep.pc == guest.pc && sleep.sp == guest.sp))
+}
+
+/// Waits until `candidate` has just gone to sleep, so that beginning its timeout anew lengthens
+/// it by no more than [`stretch`]. Gives the moment before which it did not sleep yet.
+pub(crate) fn await_fresh(
+    holder: &Held,
+    candidate: &Candidate,
+    timeout: Duration,
+    patience: Duration,
+) -> Result<Option<Instant>, Error> {
+    let deadline = Instant::now() + patience;
+    let mut seen = switches(holder, candidate.thread)?;
+    let mut seen_at = Instant::now();
+    let mut pause = Pause::new();
+    while Instant::now() < deadline {
+        if stretch(timeout) > Duration::from_millis(4) {
+            std::thread::sleep(Duration::from_millis(1));
+        } else {
+            pause.take();
+        }
+        let at = Instant::now();
+        let now = switches(holder, candidate.thread)?;
+        if now.is_none() {
+            return Ok(None);
+        }
+        let fresh = now != seen && at - seen_at < stretch(timeout);
+        if fresh {
+            let sleep = sleep_of(holder, candidate.thread)?;
+            if sleep.is_some_and(|sleep| sleep.call == candidate.sleep.call) {
+                return Ok(Some(seen_at));
+            }
+        }
+        (seen, seen_at) = (now, at);
+    }
+    Ok(None)
+}
+
+/// How often the thread has gone to sleep by itself.
+fn switches(holder: &Held, thread: u32) -> Result<Option<u64>, Error> {
+    let status = holder.process.read(&format!("task/{thread}/status"))?;
+    Ok(status.and_then(|status| {
+        let line = status
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| line.strip_prefix(b"voluntary_ctxt_switches:"))?;
+        std::str::from_utf8(line).ok()?.trim().parse().ok()
+    }))
+}
+
+/// The relative timeout of a call that is rewound; `None` where it cannot be told.
+fn rewound_timeout(
+    place: Timeout,
+    arguments: &[u64; 6],
+    memory: &File,
+) -> Option<Option<Duration>> {
+    /// `io_uring_enter(2)`.
+    const IORING_ENTER_EXT_ARG: u64 = 1 << 3;
+    const OFFSET_OF_TS: u64 = 16;
+
+    let timespec = |address: u64| -> Option<Option<Duration>> {
+        if address == 0 {
+            return Some(None);
+        }
+        let (seconds, nanos) = (word(memory, address)?, word(memory, address + 8)?);
+        Some(Some(Duration::new(seconds, u32::try_from(nanos).ok()?)))
+    };
+    match place {
+        Timeout::Never => Some(None),
+        Timeout::Milliseconds(index) => {
+            // An `int`: only the lower half counts.
+            let millis = (arguments[index] as u32).cast_signed();
+            Some(u64::try_from(millis).ok().map(Duration::from_millis))
+        }
+        Timeout::Timespec(index) => timespec(arguments[index]),
+        Timeout::Ring if arguments[3] & IORING_ENTER_EXT_ARG == 0 => Some(None),
+        Timeout::Ring => timespec(word(memory, arguments[4] + OFFSET_OF_TS)?),
+    }
+}
+
+fn word(memory: &File, address: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    memory.read_exact_at(&mut bytes, address).ok()?;
+    Some(u64::from_ne_bytes(bytes))
+}
+
+/// The timeout of a read from descriptor `fd`; `None` where it cannot be told, or where an
+/// interrupted read could report a part.
+fn receive_timeout(holder: &Held, thread: u32, fd: u64) -> Option<Option<Duration>> {
+    let fd = i32::try_from(fd as u32).ok()?;
+    // By number: whoever has it by now, the thread that is stopped in the end is compared.
+    let target = holder
+        .directory
+        .join(format!("task/{thread}/fd/{fd}"))
+        .read_link()
+        .ok()?;
+    if !target
+        .as_os_str()
+        .as_encoded_bytes()
+        .starts_with(b"socket:")
+    {
+        return Some(None);
+    }
+    // A copy of the descriptor (`pidfd_getfd(2)`): the options belong to the socket itself.
+    let socket = pidfd_getfd(&holder.pidfd, fd, PidfdGetfdFlags::empty()).ok()?;
+    let (timeout, low_water) = crate::socket::receive_options(socket.as_fd()).ok()?;
+    (low_water <= 1).then_some(timeout)
+}
+
+#[cfg(test)]
+mod tests;

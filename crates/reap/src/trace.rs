@@ -1,0 +1,270 @@
+//! `ptrace(2)`, so that a call that needs a stopped thread does not compile for a running one.
+//!
+//! [`Seized`] is a thread that is traced and runs; [`Seized::interrupt`] turns it into
+//! [`Stopped`], which is let go when it is dropped. A thread that ends in the middle is an
+//! outcome, not an error. Only requests that leave no trace when the tracer is killed are here:
+//! the kernel then detaches, and the thread goes on. So no breakpoint, no single step (its
+//! SIGTRAP outlives the tracer and kills), no change of the signal mask.
+
+use std::{
+    io, ptr, thread,
+    time::{Duration, Instant},
+};
+
+use libc::{c_int, c_long, c_uint, c_void, pid_t};
+
+use crate::arch::Registers;
+
+/// A running thread that this thread traces.
+#[derive(Debug)]
+pub(crate) struct Seized {
+    thread: pid_t,
+}
+
+/// A thread that stands still until this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    thread: pid_t,
+}
+
+/// What came of [`Seized::interrupt`].
+#[derive(Debug)]
+pub(crate) enum Interrupted {
+    /// It stands still where it was.
+    Stopped(Stopped),
+    /// A signal was just being delivered to it. It has been let go with its signal.
+    Signalled,
+    /// SIGSTOP and the like hold the whole process. It has been let go and stays stopped.
+    GroupStopped,
+    /// The thread ended.
+    Gone,
+    /// It did not stop in time, as in an uninterruptible sleep. The kernel lets go of a thread
+    /// only where it stands still, or when the tracer exits.
+    Late(Seized),
+}
+
+/// What came of [`Seized::seize`].
+#[derive(Debug)]
+pub(crate) enum Seizing {
+    /// It is traced from now on.
+    Seized(Seized),
+    /// There is no such thread any more.
+    Gone,
+    /// Not allowed, or somebody else traces it: `EPERM` for both (`ptrace(2)`).
+    Denied,
+}
+
+impl Seized {
+    /// Begins to trace `thread`, which notices nothing.
+    pub(crate) fn seize(thread: u32) -> io::Result<Seizing> {
+        let thread = thread.cast_signed();
+        // SAFETY: PTRACE_SEIZE takes no address; the data word holds no options.
+        match unsafe { request(libc::PTRACE_SEIZE, thread, 0, ptr::null_mut()) } {
+            Ok(_) => Ok(Seizing::Seized(Self { thread })),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ESRCH) => Ok(Seizing::Gone),
+                Some(libc::EPERM | libc::EACCES) => Ok(Seizing::Denied),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Stops the thread, waiting for it no longer than `patience`.
+    pub(crate) fn interrupt(self, patience: Duration) -> io::Result<Interrupted> {
+        // SAFETY: PTRACE_INTERRUPT takes neither address nor data.
+        match unsafe { request(libc::PTRACE_INTERRUPT, self.thread, 0, ptr::null_mut()) } {
+            Ok(_) => self.await_stop(patience),
+            // It ended; the wait collects what the kernel keeps for a tracer.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => self.await_stop(patience),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the stop that was asked for.
+    pub(crate) fn await_stop(self, patience: Duration) -> io::Result<Interrupted> {
+        let deadline = Instant::now() + patience;
+        let mut pause = Pause::new();
+        loop {
+            let mut status: c_int = 0;
+            // SAFETY: `status` is valid for writes for the length of the call.
+            let waited = unsafe {
+                libc::waitpid(self.thread, &raw mut status, libc::__WALL | libc::WNOHANG)
+            };
+            match waited {
+                0 if Instant::now() >= deadline => return Ok(Interrupted::Late(self)),
+                0 => pause.take(),
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    match error.raw_os_error() {
+                        Some(libc::EINTR) => {}
+                        // Another thread's execve took this thread away together with the trace.
+                        Some(libc::ECHILD) => return Ok(Interrupted::Gone),
+                        _ => return Err(error),
+                    }
+                }
+                _ => return Ok(self.at(status)),
+            }
+        }
+    }
+
+    /// Judges a wait status by `ptrace(2)`, "Attaching and detaching".
+    fn at(self, status: c_int) -> Interrupted {
+        if !libc::WIFSTOPPED(status) {
+            return Interrupted::Gone;
+        }
+        let stopped = Stopped {
+            thread: self.thread,
+        };
+        let (event, signal) = (status >> 16, libc::WSTOPSIG(status));
+        match (event, signal) {
+            (libc::PTRACE_EVENT_STOP, libc::SIGTRAP) => Interrupted::Stopped(stopped),
+            (libc::PTRACE_EVENT_STOP, _) => Interrupted::GroupStopped,
+            _ => {
+                stopped.release_with(signal);
+                Interrupted::Signalled
+            }
+        }
+    }
+}
+
+impl Stopped {
+    /// Its general registers.
+    pub(crate) fn registers(&self) -> io::Result<Registers> {
+        let mut registers = std::mem::MaybeUninit::<Registers>::uninit();
+        // SAFETY: the thread is stopped and traced by this one; the kernel fills the whole
+        // structure when it reports success, and only then is it taken as initialised.
+        unsafe {
+            request(
+                libc::PTRACE_GETREGS,
+                self.thread,
+                0,
+                registers.as_mut_ptr().cast(),
+            )?;
+            Ok(registers.assume_init())
+        }
+    }
+
+    /// The eight bytes at `address` of the program that it runs now.
+    pub(crate) fn peek(&self, address: u64) -> io::Result<[u8; 8]> {
+        let mut word: c_long = 0;
+        // SAFETY: the raw system call (unlike the C library's wrapper) stores the word through
+        // the data pointer, which is valid for a `long`.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_ptrace,
+                c_long::from(libc::PTRACE_PEEKTEXT),
+                c_long::from(self.thread),
+                address,
+                &raw mut word,
+            )
+        };
+        if done == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(word.to_ne_bytes())
+    }
+
+    /// Writes `bytes`, a multiple of eight, at `address`, for kernels where `/proc/PID/mem` may
+    /// not write to such pages.
+    pub(crate) fn poke(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        for (i, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_ne_bytes(*word) as *mut c_void;
+            // SAFETY: writes memory of the other process only; the caller passes an address in
+            // the tail, which nothing refers to.
+            unsafe {
+                request(
+                    libc::PTRACE_POKETEXT,
+                    self.thread,
+                    address + 8 * i as u64,
+                    word,
+                )?
+            };
+        }
+        Ok(())
+    }
+
+    /// Writes one register, in one step: a tracer that is killed has written it or has not.
+    ///
+    /// `offset` is that of its field in [`Registers`].
+    pub(crate) fn write_register(&self, offset: usize, value: u64) -> io::Result<()> {
+        // SAFETY: writes a register of the other thread. The callers write what the arch module
+        // gives them, and that module says why the thread is whole before and after.
+        unsafe {
+            request(
+                libc::PTRACE_POKEUSER,
+                self.thread,
+                offset as u64,
+                value as *mut c_void,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Lets it go on.
+    pub(crate) fn release(self) {
+        drop(self);
+    }
+
+    /// Lets it go on with the signal for which it stopped.
+    fn release_with(self, signal: c_int) {
+        detach(self.thread, signal);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        detach(self.thread, 0);
+    }
+}
+
+fn detach(thread: pid_t, signal: c_int) {
+    // SAFETY: PTRACE_DETACH takes a signal number for data. It fails only where the thread is
+    // gone, and then there is nothing to let go.
+    let _ = unsafe {
+        request(
+            libc::PTRACE_DETACH,
+            thread,
+            0,
+            signal as usize as *mut c_void,
+        )
+    };
+}
+
+/// # Safety
+/// `data` must be what `ptrace(2)` asks for with `what`.
+unsafe fn request(
+    what: c_uint,
+    thread: pid_t,
+    address: u64,
+    data: *mut c_void,
+) -> io::Result<c_long> {
+    // SAFETY: passed on to the caller.
+    let result = unsafe { libc::ptrace(what, thread, address as *mut c_void, data) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+/// Waits a little, longer the longer it goes on: most waits here end within microseconds, and
+/// the thread waited for may need this very processor.
+#[derive(Debug)]
+pub(crate) struct Pause {
+    taken: u32,
+}
+
+impl Pause {
+    pub(crate) fn new() -> Self {
+        Self { taken: 0 }
+    }
+
+    pub(crate) fn take(&mut self) {
+        self.taken = self.taken.saturating_add(1);
+        match self.taken {
+            0..=400 => thread::yield_now(),
+            401..=1_400 => thread::sleep(Duration::from_micros(50)),
+            _ => thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}

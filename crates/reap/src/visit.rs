@@ -1,0 +1,382 @@
+//! One borrowing of one thread of the holder.
+//!
+//! Everything up to the write of the instruction pointer changes nothing that the program can
+//! see, and everything after it needs no tracer, so Sexton may be killed at any instant.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    thread,
+    time::{Duration, Instant},
+};
+
+use sexton_scan::proc::Proc;
+
+use crate::{
+    Error, Refusal,
+    arch::{self, Habit, Stand},
+    held::{Held, NotHeld, is_gone},
+    tail::{Guest, Header, Tail, Unusable},
+    threads::{self, Candidate},
+    trace::{Interrupted, Pause, Seized, Seizing, Stopped},
+};
+
+/// How long a thread may take to stop; only an uninterruptible sleep takes longer.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the code may take before we stop looking; a handler may run on top of it.
+const CODE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A holder that is ready to be visited.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) held: Held,
+    pub(crate) tail: Tail,
+    /// Who may still be in the tail, by our number for the thread.
+    guest: Option<(u32, Guest)>,
+    /// Our own code has been there.
+    used: bool,
+    visits: u32,
+    buffer: Vec<u8>,
+    /// Threads that did not stop in time.
+    stuck: Vec<Seized>,
+}
+
+/// What came of a visit.
+#[derive(Debug)]
+pub(crate) enum Visit {
+    /// The code runs, or has run.
+    Borrowed {
+        /// From the request to stop until the last zombie was gone; `None` if it is not gone.
+        time: Option<Duration>,
+    },
+    /// The thread could not be borrowed this time; nothing was changed.
+    NotNow,
+    /// It ended.
+    ThreadGone,
+    /// The process has replaced its program.
+    Replaced,
+    /// SIGSTOP and the like.
+    GroupStopped,
+    /// Traced by somebody else, or not allowed.
+    Denied,
+    /// It did not stop.
+    Stuck,
+}
+
+/// Why no visits can be made.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    Refused(Refusal),
+    Failed(Error),
+}
+
+impl Visitor {
+    /// Takes hold of the process and finds the place for the code. Reads only.
+    pub(crate) fn new(held: Held) -> Result<Self, Unfit> {
+        let pid = held.id.pid;
+        let maps = held
+            .process
+            .read("maps")
+            .map_err(|error| Unfit::from(NotHeld::from(error)))?
+            .ok_or(Unfit::Refused(Refusal::Gone))?;
+        let (tail, left_by_another) = Tail::find(&maps, &held.memory).map_err(|why| match why {
+            Unusable::Refused(refusal) => Unfit::Refused(refusal),
+            Unusable::Unread(error) => match error.kind() {
+                // The program went away with its memory.
+                io::ErrorKind::UnexpectedEof => Unfit::Refused(Refusal::Gone),
+                _ => Unfit::from(NotHeld::from(("read the [vdso]", pid, error))),
+            },
+        })?;
+        let mut visitor = Self {
+            held,
+            tail,
+            guest: None,
+            used: false,
+            visits: 0,
+            buffer: vec![0; tail.room],
+            stuck: Vec::new(),
+        };
+        if let Some(guest) = left_by_another {
+            visitor.guest = visitor.by_our_number(guest)?.map(|thread| (thread, guest));
+        }
+        Ok(visitor)
+    }
+
+    /// The number by which we know a thread that is known by its container's.
+    fn by_our_number(&self, guest: Guest) -> Result<Option<u32>, Unfit> {
+        let failed = |error| Unfit::from(NotHeld::from(error));
+        for thread in self
+            .held
+            .process
+            .tasks()
+            .map_err(failed)?
+            .unwrap_or_default()
+        {
+            if self.inner_number(thread).map_err(failed)? == Some(guest.thread) {
+                return Ok(Some(thread));
+            }
+        }
+        Ok(None)
+    }
+
+    fn inner_number(&self, thread: u32) -> Result<Option<u32>, sexton_scan::Error> {
+        let status = self.held.process.read(&format!("task/{thread}/status"))?;
+        Ok(status.and_then(|bytes| {
+            let line = bytes
+                .split(|byte| *byte == b'\n')
+                .find_map(|line| line.strip_prefix(b"NSpid:"))?;
+            let last = line.rsplit(u8::is_ascii_whitespace).next()?;
+            std::str::from_utf8(last).ok()?.parse().ok()
+        }))
+    }
+
+    /// Waits until nobody can be in the tail any more; gives the thread that may be.
+    pub(crate) fn await_empty(&mut self, patience: Duration) -> Result<Option<Guest>, Error> {
+        let deadline = Instant::now() + patience;
+        let mut pause = Pause::new();
+        while let Some((thread, guest)) = self.guest {
+            if threads::has_left(&self.held, thread, guest)? {
+                self.guest = None;
+            } else if Instant::now() >= deadline {
+                return Ok(Some(guest));
+            } else {
+                pause.take();
+            }
+        }
+        Ok(None)
+    }
+
+    /// The thread that was not seen back, by our number.
+    pub(crate) fn guest(&self) -> Option<u32> {
+        self.guest.map(|(thread, _)| thread)
+    }
+
+    /// Borrows the thread of `candidate` to wait for `pids`, given as the holder numbers them.
+    ///
+    /// `last` is a pidfd of the last of them. The caller has just looked at them.
+    pub(crate) fn visit(
+        &mut self,
+        candidate: &Candidate,
+        pids: &[u32],
+        last: &OwnedFd,
+    ) -> Result<Visit, Error> {
+        let thread = candidate.thread;
+        // Prepared before the thread stands still.
+        let Some(inner) = self.inner_number(thread)? else {
+            return Ok(Visit::ThreadGone);
+        };
+        self.visits += 1;
+        let began = Instant::now();
+        let visit = match Seized::seize(thread).map_err(Error::system("seize", thread))? {
+            Seizing::Gone => return Ok(Visit::ThreadGone),
+            Seizing::Denied => return Ok(Visit::Denied),
+            Seizing::Seized(seized) => {
+                match seized
+                    .interrupt(STOP_PATIENCE)
+                    .map_err(Error::system("stop", thread))?
+                {
+                    Interrupted::Stopped(stopped) => {
+                        let sent = self.send(&stopped, thread, inner, pids);
+                        stopped.release();
+                        sent
+                    }
+                    Interrupted::Signalled => return Ok(Visit::NotNow),
+                    Interrupted::GroupStopped => return Ok(Visit::GroupStopped),
+                    Interrupted::Gone => return Ok(Visit::ThreadGone),
+                    Interrupted::Late(seized) => {
+                        self.stuck.push(seized);
+                        return Ok(Visit::Stuck);
+                    }
+                }
+            }
+        };
+        match visit {
+            Ok(Sent::OnItsWay) => {
+                let time = self.watch(began, pids.len(), last)?;
+                Ok(Visit::Borrowed { time })
+            }
+            Ok(Sent::NotNow) => Ok(Visit::NotNow),
+            Ok(Sent::Replaced) => Ok(Visit::Replaced),
+            // SIGKILL, an exit of the process or an execve takes a thread out of its stop.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Visit::ThreadGone),
+            Err(source) => Err(Error::System {
+                what: "borrow a thread",
+                pid: thread,
+                source,
+            }),
+        }
+    }
+
+    /// Prepares the tail and sends the stopped thread there.
+    fn send(
+        &mut self,
+        stopped: &Stopped,
+        thread: u32,
+        inner: u32,
+        pids: &[u32],
+    ) -> io::Result<Sent> {
+        let mut registers = stopped.registers()?;
+        // First of all: this stop must not become an EINTR that the program sees. Right for the
+        // thread whatever we do next.
+        if arch::was_interrupted(&registers)
+            && arch::habit(arch::call(&registers), &arch::arguments(&registers))
+                .is_some_and(|habit| matches!(habit, Habit::Rewound(_) | Habit::ReadsDescriptor))
+        {
+            let (register, value) = arch::restart_unless_handled(&mut registers);
+            stopped.write_register(register, value)?;
+        }
+        let before = stopped.peek(arch::before_pc(&registers))?;
+        let in_call = arch::stand(&registers, [before[0], before[1]]) == Stand::InCall;
+        let (pc, sp) = (arch::pc(&registers), arch::sp(&registers));
+        // Another call than the one that was chosen may do without a rewind what that one needs.
+        let known = arch::habit(arch::call(&registers), &arch::arguments(&registers)).is_some();
+        let free = match self.guest {
+            None => true,
+            Some((guest, at)) => guest == thread && at.pc == pc && at.sp == sp,
+        };
+        if !in_call || !known || !free || self.tail.contains(pc) {
+            return Ok(Sent::NotNow);
+        }
+        // A number alone could be that of another process's thread by now.
+        if self
+            .held
+            .process
+            .read(&format!("task/{thread}/stat"))
+            .ok()
+            .flatten()
+            .is_none()
+        {
+            return Ok(Sent::NotNow);
+        }
+        let header = Header {
+            thread: inner,
+            visit: self.visits,
+            sp,
+        };
+        let length = arch::encode(&mut self.buffer, &header, &registers, pids);
+        self.used = true;
+        let written = self
+            .held
+            .memory
+            .write_all_at(&self.buffer[..length], self.tail.base);
+        if written.is_err() {
+            // Kernels where `/proc/PID/mem` may not force a write (PROC_MEM_ALWAYS_FORCE off).
+            let padded = length.next_multiple_of(8).min(self.buffer.len());
+            stopped.poke(self.tail.base, &self.buffer[..padded])?;
+        }
+        // Through the thread itself: after an execve the file is that of the former program.
+        let seen = stopped.peek(self.tail.base + Header::VISIT as u64)?;
+        if u64::from_le_bytes(seen) != header.visit_word() {
+            return Ok(Sent::Replaced);
+        }
+        self.guest = Some((
+            thread,
+            Guest {
+                thread: inner,
+                pc,
+                sp,
+            },
+        ));
+        let (register, value) = arch::entry(self.tail.base);
+        stopped.write_register(register, value)?;
+        Ok(Sent::OnItsWay)
+    }
+
+    /// Looks from outside until the last zombie is gone and the thread is back.
+    fn watch(
+        &mut self,
+        began: Instant,
+        pids: usize,
+        last: &OwnedFd,
+    ) -> Result<Option<Duration>, Error> {
+        // About a microsecond each at the very least; the processor may be needed over there.
+        thread::sleep(Duration::from_micros(pids as u64).saturating_sub(Duration::from_micros(60)));
+        let mut pause = Pause::new();
+        let mut time = None;
+        while began.elapsed() < CODE_PATIENCE {
+            if time.is_none() && is_gone(last) {
+                time = Some(began.elapsed());
+                pause = Pause::new();
+            }
+            if let Some((thread, guest)) = self.guest
+                && threads::has_left(&self.held, thread, guest)?
+            {
+                self.guest = None;
+                // It is through with its table: what is still there was not to be had.
+                if time.is_none() && is_gone(last) {
+                    time = Some(began.elapsed());
+                }
+                return Ok(time);
+            }
+            // A thread whose call returned went on, and need not come back to it soon. The next
+            // visit looks again.
+            if time.is_some_and(|time| began.elapsed() > time + Duration::from_millis(1)) {
+                return Ok(time);
+            }
+            pause.take();
+        }
+        Ok(time)
+    }
+
+    /// Clears the tail if nobody can be in it and the kernel lets us.
+    pub(crate) fn leave(&mut self) -> Result<Leave, Error> {
+        if !self.used {
+            return Ok(Leave::Untouched);
+        }
+        if self.await_empty(Duration::from_secs(1))?.is_some() {
+            return Ok(Leave::Marked);
+        }
+        for thread in self.held.process.tasks()?.unwrap_or_default() {
+            let sleep = threads::sleep_of(&self.held, thread)?;
+            if sleep.is_some_and(|sleep| self.tail.contains(sleep.pc)) {
+                return Ok(Leave::Marked);
+            }
+        }
+        self.buffer.fill(0);
+        match self.held.memory.write_all_at(&self.buffer, self.tail.base) {
+            Ok(()) => Ok(Leave::Cleared),
+            Err(_) => Ok(Leave::Marked),
+        }
+    }
+
+    /// Gives threads that did not stop another chance to be let go.
+    pub(crate) fn release_stuck(&mut self, patience: Duration) -> bool {
+        self.stuck.retain_mut(|_| true);
+        let waiting = std::mem::take(&mut self.stuck);
+        for seized in waiting {
+            if let Ok(Interrupted::Late(seized)) = seized.await_stop(patience) {
+                self.stuck.push(seized);
+            }
+        }
+        self.stuck.is_empty()
+    }
+}
+
+enum Sent {
+    OnItsWay,
+    NotNow,
+    Replaced,
+}
+
+/// What became of the tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Untouched,
+    Cleared,
+    Marked,
+}
+
+impl From<NotHeld> for Unfit {
+    fn from(why: NotHeld) -> Self {
+        match why {
+            NotHeld::Gone => Self::Refused(Refusal::Gone),
+            NotHeld::Denied => Self::Refused(Refusal::NotPermitted),
+            NotHeld::Failed(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Takes hold of `id` and finds the place for the code.
+pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor, Unfit> {
+    Visitor::new(Held::open(proc, id)?)
+}
