@@ -10,6 +10,7 @@ mod find;
 mod hierarchy;
 mod holder;
 mod leak;
+pub mod limits;
 pub mod proc;
 mod scan;
 mod scanner;

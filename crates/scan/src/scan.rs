@@ -12,7 +12,7 @@ use crate::find::Found;
 use crate::leak::{self, INSPECTED, SHOWN};
 use crate::proc::Stat;
 use crate::timestamp::rfc3339;
-use crate::{Error, Scanner, holder};
+use crate::{Error, Scanner, holder, limits};
 
 /// A leak of this many or fewer has the status of each zombie read, for its tracer.
 const ASKED_FOR_TRACER: usize = 64;
@@ -98,7 +98,7 @@ impl Scanner {
             scanned_at,
             zombies,
             leaks,
-            limits: Vec::new(),
+            limits: limits::of_node(self, Some(zombies)),
             notes,
             scan: Scan {
                 method,

@@ -1,0 +1,237 @@
+//! Limits that make `fork`, `clone` and `pthread_create` fail with `EAGAIN`, "Resource
+//! temporarily unavailable".
+//!
+//! The kernel checks them in `copy_process` (kernel/fork.c), in the order in which they are
+//! listed here: `RLIMIT_NPROC`, `threads-max`, `pid_max` of each PID namespace, `pids.max` of
+//! each cgroup from the innermost up. `vm.max_map_count` comes last because it binds threads
+//! alone, before they are cloned at all. Memory limits are not here: they give `ENOMEM`, as
+//! does a PID namespace whose first process has ended. Nor is `SCHED_DEADLINE`, under which
+//! fork fails with `EAGAIN` whatever the numbers are (`sched(7)`).
+//!
+//! All of them count threads, and zombies until somebody has waited for them.
+
+mod census;
+mod levels;
+mod nproc;
+
+use std::io::Read;
+
+use sexton_core::limit::mark_first;
+use sexton_core::{Limit, LimitKind};
+
+use crate::holder::seen;
+use crate::proc::{Loadavg, Proc, Process, Status};
+use crate::{Error, Scanner};
+use census::Census;
+
+/// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
+const RESERVED_PIDS: u32 = 300;
+/// `PROC_PID_INIT_INO` of include/linux/proc_ns.h: the PID namespace that the machine began with.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// The limits of the whole machine.
+///
+/// `zombies` is how many there are on it, where the caller knows. What cannot be read is left
+/// out: nothing here is worth failing a scan for.
+#[must_use]
+pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
+    let mut limits = Vec::with_capacity(2);
+    limits.extend(threads_max(scanner.proc(), zombies));
+    limits.extend(pid_max(scanner.proc(), zombies));
+    mark_first(&mut limits);
+    limits
+}
+
+/// Every limit that can make process `pid` fail to fork or to start a thread, the one that is
+/// reached first marked; `None` if there is no such process.
+///
+/// Reads the status of every process once, to count those of the same user: about 6 µs each.
+/// What is hidden from us is said in the notes.
+pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
+    let proc = scanner.proc();
+    let Some(process) = proc.process(pid)? else {
+        return Ok(None);
+    };
+    let Some(status) = process.status()? else {
+        return Ok(None);
+    };
+    let census = Census::take(proc, &process, &status)?;
+    let zombies = census.zombies();
+    let mut limits = Vec::new();
+    limits.extend(nproc::limit(proc, &process, &status, &census)?);
+    limits.extend(threads_max(proc, zombies));
+    limits.extend(inner_pid_max(&process, &status)?);
+    limits.extend(pid_max(proc, zombies));
+    limits.extend(levels::limits(scanner, &process)?);
+    limits.extend(max_map_count(proc, &process)?);
+    mark_first(&mut limits);
+    Ok(Some(limits))
+}
+
+fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
+    Some(Limit {
+        kind: LimitKind::ThreadsMax,
+        scope: "node".to_owned(),
+        source: source(proc, "sys/kernel/threads-max"),
+        used: all_tasks(proc),
+        limit: Some(number(proc, "sys/kernel/threads-max")?),
+        reserved: 0,
+        zombies,
+        first: false,
+        note: None,
+    })
+}
+
+fn pid_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
+    let limit = number(proc, "sys/kernel/pid_max")?;
+    let inner = !in_first_pid_namespace(proc) && pid_max_is_namespaced();
+    let used = all_tasks(proc).filter(|_| !inner);
+    // Two hundred numbers matter only where few are left, and looking costs 300 opens.
+    let near = used.is_some_and(|used| used.saturating_mul(4) >= limit.saturating_mul(3));
+    Some(Limit {
+        kind: LimitKind::PidMax,
+        scope: if inner { "own PID namespace" } else { "node" }.to_owned(),
+        source: source(proc, "sys/kernel/pid_max"),
+        used,
+        limit: Some(limit),
+        reserved: if near { unused_below_reserved(proc) } else { 0 },
+        zombies: zombies.filter(|_| !inner),
+        first: false,
+        note: inner.then(|| {
+            "this is pid_max of the PID namespace that Sexton runs in; that of the node binds \
+             too, and can be read only there"
+                .to_owned()
+        }),
+    })
+}
+
+/// From Linux 6.14 a PID namespace has a `pid_max` of its own beside those of all above it.
+/// The file shows that of the *reader's* namespace whichever `/proc` it is opened through, so
+/// that of another can be named but not read without starting a process in it.
+fn inner_pid_max(process: &Process, status: &Status) -> Result<Option<Limit>, Error> {
+    if status.ns_pids.len() < 2 || !pid_max_is_namespaced() {
+        return Ok(None);
+    }
+    let namespace = seen(process.ns_inode("pid"))?;
+    Ok(Some(Limit {
+        kind: LimitKind::PidMax,
+        scope: match namespace {
+            Some(inode) => format!("PID namespace {inode}"),
+            None => "inner PID namespace".to_owned(),
+        },
+        source: "kernel.pid_max (inside the container)".to_owned(),
+        used: None,
+        limit: None,
+        reserved: 0,
+        zombies: None,
+        first: false,
+        note: Some(
+            "a namespace begins with 4194304 and shows its own value only inside; each pid also \
+             takes one of every namespace above"
+                .to_owned(),
+        ),
+    }))
+}
+
+fn max_map_count(proc: &Proc, process: &Process) -> Result<Option<Limit>, Error> {
+    let Some(limit) = number(proc, "sys/vm/max_map_count") else {
+        return Ok(None);
+    };
+    let (used, hidden) = match process.open_file("maps") {
+        Ok(Some(file)) => (count_mappings(file), false),
+        Ok(None) => return Ok(None),
+        Err(e) if e.is_denied() => (None, true),
+        Err(e) => return Err(e),
+    };
+    if used == Some(0) {
+        // A kernel thread or a zombie: it has no memory that could hold a stack.
+        return Ok(None);
+    }
+    let mut note = "for threads only: each stack takes one or two mappings, and pthread_create \
+                    gives EAGAIN when there is no room; fork is not affected"
+        .to_owned();
+    if hidden {
+        note.push_str("; its mappings are hidden from this user");
+    }
+    Ok(Some(Limit {
+        kind: LimitKind::MaxMapCount,
+        scope: format!("process {}", process.pid()),
+        source: source(proc, "sys/vm/max_map_count"),
+        used,
+        limit: Some(limit),
+        reserved: 0,
+        zombies: None,
+        first: false,
+        note: Some(note),
+    }))
+}
+
+/// One line a mapping, of which there may be 65,530. `[vsyscall]` is shown but is no mapping of
+/// the process (`get_gate_vma`). `None` if it cannot be read: a process that just execs.
+fn count_mappings(mut file: impl Read) -> Option<u64> {
+    const GATE: &[u8] = b"[vsyscall]\n";
+    let mut buffer = vec![0; 64 * 1024];
+    let (mut lines, mut tail) = (0u64, Vec::new());
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
+                tail.extend_from_slice(&buffer[n.saturating_sub(GATE.len())..n]);
+                tail.drain(..tail.len().saturating_sub(GATE.len()));
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    // It has the highest address, so it is the last.
+    Some(lines - u64::from(tail == GATE))
+}
+
+/// Every task of the machine, whatever PID namespace we are in.
+fn all_tasks(proc: &Proc) -> Option<u64> {
+    let text = proc.read("loadavg").ok()??;
+    Some(Loadavg::parse(&text).ok()?.tasks)
+}
+
+fn unused_below_reserved(proc: &Proc) -> u64 {
+    // `/proc/N` answers for threads too, though only processes are listed.
+    (1..RESERVED_PIDS)
+        .filter(|pid| !proc.path().join(pid.to_string()).exists())
+        .count() as u64
+}
+
+/// Unknown (a tree made for a test) is taken for the first.
+fn in_first_pid_namespace(proc: &Proc) -> bool {
+    proc.own_pid()
+        .and_then(|pid| proc.process(pid).ok()??.ns_inode("pid").ok()?)
+        .is_none_or(|inode| inode == FIRST_PID_NAMESPACE)
+}
+
+fn pid_max_is_namespaced() -> bool {
+    kernel_version() >= (6, 14)
+}
+
+/// Major and minor number of the running kernel.
+fn kernel_version() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let mut numbers = uname
+        .release()
+        .to_bytes()
+        .split(|byte| !byte.is_ascii_digit())
+        .map(|digits| str::from_utf8(digits).ok()?.parse().ok());
+    let mut next = || numbers.next().flatten().unwrap_or(0);
+    (next(), next())
+}
+
+fn number(proc: &Proc, name: &str) -> Option<u64> {
+    let text = proc.read(name).ok()??;
+    str::from_utf8(&text).ok()?.trim().parse().ok()
+}
+
+fn source(proc: &Proc, name: &str) -> String {
+    proc.path().join(name).display().to_string()
+}
+
+#[cfg(test)]
+mod tests;
