@@ -1,3 +1,74 @@
-//! The `sexton` command.
+//! The `sexton` command. One module a subcommand; `docs/design.md` says how the parts fit.
 
-fn main() {}
+#![allow(unreachable_pub)] // a binary has no outside
+
+mod cli;
+mod demo;
+mod error;
+mod explain;
+mod limits;
+mod man;
+mod output;
+mod reap;
+mod scan;
+mod schema;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use error::Error;
+
+/// Exit status of every error; 1 is an answer ("zombies found").
+const ERROR: u8 = 2;
+/// Exit status when a rule forbids what was asked for.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    if let Some(code) = demo::actor::play() {
+        return code;
+    }
+    let Cli { roots, command } = Cli::parse();
+    match run(command, roots) {
+        Ok(code) => code,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let message = error.to_string();
+            anstream::eprintln!(
+                "{} {}",
+                output::paint(output::BAD, "error:"),
+                output::text::safe(&message)
+            );
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
+    match command {
+        Command::Scan(args) => scan::run(args, roots),
+        Command::Limits(args) => limits::run(args, roots),
+        Command::Explain(args) => explain::run(args, roots),
+        Command::Reap(args) => reap::run(args, roots),
+        Command::Demo(args) => demo::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => Ok(man::completions(&args)),
+        Command::Man(args) => man::man(&args),
+    }
+}
+
+/// The places to look, as the scanner wants them.
+fn roots(paths: cli::Roots) -> sexton_scan::Roots {
+    let cli::Roots {
+        path_procfs,
+        path_cgroupfs,
+        path_rootfs,
+    } = paths;
+    sexton_scan::Roots {
+        proc: path_procfs,
+        cgroup: path_cgroupfs,
+        host: path_rootfs,
+    }
+}

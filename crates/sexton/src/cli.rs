@@ -1,0 +1,335 @@
+//! The command line: what may be asked, with examples.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Lays zombie processes to rest: finds them, says whose they are and why they stay, tells
+/// when PIDs run out, and reaps them without restarting the program that leaks them.
+#[derive(Parser, Debug)]
+#[command(name = "sexton", version, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  sexton scan                  what is there, worst first
+  sexton explain 12345         why, and the cure
+  sexton limits --pid 12345    what fork will fail on, and how much is left
+  sexton reap 12345            what would be done; --yes does it
+  sexton demo                  see all of it on a container made for the purpose
+
+TARGET is a pid (of a holder, or of a zombie), container/ID, pod/NAME, pod/NAMESPACE/NAME,
+or a bare name or id where it is unambiguous.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub roots: Roots,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the kernel's file systems are, for a Sexton that runs in a container.
+#[derive(Args, Debug)]
+pub struct Roots {
+    /// Where proc is mounted
+    #[arg(
+        long,
+        global = true,
+        default_value = "/proc",
+        value_name = "DIR",
+        help_heading = "Paths"
+    )]
+    pub path_procfs: PathBuf,
+    /// Where cgroups are mounted
+    #[arg(
+        long,
+        global = true,
+        default_value = "/sys/fs/cgroup",
+        value_name = "DIR",
+        help_heading = "Paths"
+    )]
+    pub path_cgroupfs: PathBuf,
+    /// The host's root, for the names that runtimes keep in files
+    #[arg(
+        long,
+        global = true,
+        default_value = "/",
+        value_name = "DIR",
+        help_heading = "Paths"
+    )]
+    pub path_rootfs: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Scan(Scan),
+    Limits(Limits),
+    Explain(Explain),
+    Reap(Reap),
+    Demo(Demo),
+    Schema(Schema),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Find the zombies of this node, grouped by the process that ought to wait for them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit status: 0 no zombies, 1 zombies found, 2 error.
+
+A quiet look compares counters by container and opens no process; only where they do not add
+up is more of /proc read. Zombies beyond 2,048 of one holder are counted exactly and sampled
+for their names; --full reads each.
+
+Examples:
+  sexton scan
+  sexton scan --watch                      with rates and the time left
+  sexton scan --pod shop/checkout -o wide
+  sexton scan --min 100 -o name | xargs -n1 sexton explain
+  sexton scan -o json | jq '.leaks[] | {pid: .holder.pid, zombies}'")]
+pub struct Scan {
+    /// Only the leak of this holder, or the one this zombie belongs to
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Only this container: an id or the beginning of one, or a name
+    #[arg(long, value_name = "ID")]
+    pub container: Option<String>,
+    /// Only this pod: NAME, NAMESPACE/NAME or uid
+    #[arg(long, value_name = "POD")]
+    pub pod: Option<String>,
+    /// Only leaks of at least this many zombies
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min: u64,
+    /// Read every process, whatever the counters say
+    #[arg(long)]
+    pub full: bool,
+    /// Look again and again, and show rates and the time left
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, requires = "watch")]
+    pub interval: Duration,
+    /// Stop after so many looks
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub count: Option<u64>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: ScanOutput,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScanOutput {
+    /// At most 100 columns
+    #[default]
+    Table,
+    /// All columns, nothing cut
+    Wide,
+    /// The report (see `sexton schema`)
+    Json,
+    /// The pids of the holders, one a line
+    Name,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Show every limit on which fork, clone or pthread_create can fail with EAGAIN
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without --pid or --container: the limits of the whole machine.
+
+Exit status: 0 there is room, 1 a limit is reached, 2 error.
+
+Examples:
+  sexton limits
+  sexton limits --pid 12345
+  sexton limits --container 3f2a9c
+  sexton limits --pid 12345 -o json | jq '.limits[] | select(.first)'")]
+pub struct Limits {
+    /// As they bind this process
+    #[arg(long, value_name = "PID", conflicts_with = "container")]
+    pub pid: Option<u32>,
+    /// As they bind the first process of this container
+    #[arg(long, value_name = "ID")]
+    pub container: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Say why the zombies of TARGET stay, what to do now, and the cure
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit status: 0 explained, 1 TARGET holds no zombies, 2 error.
+
+Examples:
+  sexton explain 12345
+  sexton explain pod/shop/checkout
+  sexton explain 3f2a9c --sample 30      a surer forecast
+  sexton explain 12345 --sample 0        at once, without a forecast by sampling")]
+pub struct Explain {
+    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    pub target: String,
+    /// Seconds to watch the leak for the forecast
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub sample: Duration,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Take the zombies of TARGET away while the program that holds them goes on
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without --yes nothing is done: the plan is printed. First a nudge (SIGCHLD) where the holder
+has a handler, then the holder itself is made to wait for exactly these zombies: one of its
+sleeping threads is borrowed for under a millisecond at a time. It can be interrupted or
+killed at any instant without harm to the holder.
+
+TARGET may be a holder (all its zombies), a zombie (that one), a container or a pod.
+
+Exit status: 0 all taken (or, without --yes, all would be), 1 some are left, 2 error or refused.
+
+Examples:
+  sexton reap 12345                 what would be done
+  sexton reap 12345 --yes
+  sexton reap 12345 --yes --settle 0
+  sexton reap pod/shop/checkout --yes -o json")]
+pub struct Reap {
+    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    pub target: String,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave zombies that may have ended less than this many seconds ago: their parent may yet wait
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub settle: Duration,
+    /// Do not send SIGCHLD first
+    #[arg(long)]
+    pub no_nudge: bool,
+    #[command(flatten)]
+    pub allow: Allow,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Overrides of refusals, one by one.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Overrides")]
+pub struct Allow {
+    /// Reap for a process of the host, outside any container
+    #[arg(long)]
+    pub allow_host: bool,
+    /// Reap for a holder whose own seccomp filter may forbid wait4
+    #[arg(long)]
+    pub ignore_seccomp: bool,
+}
+
+/// Show all of it on a container made for the purpose, in under a minute
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Makes namespaces of its own (and, as root, a pids cgroup), starts a program in them that
+starts children and never waits, lets it run into its limit, and then scans, explains,
+forecasts and reaps. Needs root, or user namespaces. Leaves nothing behind.
+
+Examples:
+  sexton demo
+  sexton demo --fast     without the pauses for reading")]
+pub struct Demo {
+    /// No pauses for reading
+    #[arg(long)]
+    pub fast: bool,
+}
+
+/// Print the JSON Schema of what -o json prints
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sexton schema                      of scan and explain: the report
+  sexton schema limits
+  sexton schema reap > reap.schema.json")]
+pub struct Schema {
+    /// Whose output
+    #[arg(value_enum, default_value_t)]
+    pub document: Document,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Document {
+    /// `scan` and `explain`
+    #[default]
+    Report,
+    /// `limits`
+    Limits,
+    /// `reap`
+    Reap,
+}
+
+/// Print completions for a shell
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sexton completions bash > /etc/bash_completion.d/sexton
+  sexton completions zsh > \"${fpath[1]}/_sexton\"
+  sexton completions fish > ~/.config/fish/completions/sexton.fish")]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Write the manual pages
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sexton man /usr/local/share/man/man1
+  sexton man | man -l -")]
+pub struct Man {
+    /// Directory for all pages; without it the main page goes to standard output
+    pub directory: Option<PathBuf>,
+}
+
+/// A span in seconds; fractions are allowed.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let plain = text.strip_suffix('s').unwrap_or(text);
+    let value: f64 = plain
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(value).map_err(|_| "out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn seconds_are_checked() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(seconds("60s"), Ok(Duration::from_secs(60)));
+        assert!(seconds("-1").is_err());
+        assert!(seconds("soon").is_err());
+        assert!(seconds("1e300").is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! What can go wrong in the command itself: one clear sentence and exit status 2.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of the command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// TARGET cannot be read.
+    #[error("TARGET '{target}': {why}")]
+    Target { target: String, why: &'static str },
+    /// Nothing on the node bears that name.
+    #[error("{0}")]
+    NoSuchTarget(String),
+    /// Scanning failed.
+    #[error(transparent)]
+    Scan(#[from] sexton_scan::Error),
+    /// Reaping failed.
+    #[error(transparent)]
+    Reap(#[from] sexton_reap::Error),
+    /// The demo cannot run here.
+    #[error("the demo cannot run here: {0}")]
+    Demo(String),
+    /// A file cannot be written.
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: io::Error },
+    /// Standard output cannot be written.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// The reader of our output has gone, as `head` does: no error worth a word.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

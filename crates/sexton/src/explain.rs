@@ -1,0 +1,310 @@
+//! `sexton explain`: why the zombies stay, what to do now, and the cure.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use sexton_core::cause::Cure;
+use sexton_core::forecast::{History, Trend};
+use sexton_core::{Cause, Confidence, Forecast, Leak, ProcessId, Report};
+use sexton_scan::{Scanner, facts, limits};
+
+use crate::cli::{self, Output};
+use crate::error::Error;
+use crate::output::progress::Progress;
+use crate::output::table::terminal_width;
+use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
+use crate::roots;
+use crate::target::{self, Target};
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let cli::Explain {
+        target,
+        sample,
+        output,
+    } = args;
+    let target: Target = target.parse()?;
+    let mut scanner = Scanner::new(roots(paths))?;
+    let target = target::resolve(&scanner, target)?;
+    let began = Instant::now();
+    let mut report = look(&mut scanner, &target)?;
+    if report.leaks.is_empty() {
+        target::must_exist(&mut scanner, &target)?;
+        match output {
+            Output::Json => output::json(&report)?,
+            Output::Text => writeln!(io::stdout(), "{target} holds no zombies.")?,
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    let histories = watch(&mut scanner, &target, &mut report, sample, began)?;
+    for leak in &mut report.leaks {
+        let bounds = limits::of_process(&scanner, leak.holder.id.pid)?.unwrap_or_default();
+        if let Some(history) = histories.get(&leak.holder.id) {
+            leak.forecast = Some(history.forecast(&bounds, &leak.ages.started));
+        }
+        let facts = facts::gather(&mut scanner, leak)?;
+        leak.causes = sexton_core::cause::diagnose(&facts);
+    }
+    match output {
+        Output::Json => output::json(&report)?,
+        Output::Text => {
+            let mut out = output::stdout();
+            for leak in &report.leaks {
+                draw(&mut out, leak)?;
+            }
+            for note in &report.notes {
+                writeln!(
+                    out,
+                    "{}",
+                    paint(WARN, &format!("Note: {}", text::safe(note)))
+                )?;
+            }
+            out.flush()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn look(scanner: &mut Scanner, target: &Target) -> Result<Report, Error> {
+    let mut report = scanner.scan(&sexton_scan::Options::default())?;
+    report.leaks.retain(|leak| target.matches(leak));
+    report.zombies = report.leaks.iter().map(|leak| leak.zombies).sum();
+    Ok(report)
+}
+
+/// Counts the zombies of each leak again and again for as long as `sample`; leaves the last
+/// look that found any in `report`.
+fn watch(
+    scanner: &mut Scanner,
+    target: &Target,
+    report: &mut Report,
+    sample: Duration,
+    began: Instant,
+) -> Result<HashMap<ProcessId, History>, Error> {
+    let mut histories: HashMap<ProcessId, History> = HashMap::new();
+    let mut record = |report: &Report, at: Duration| {
+        for leak in &report.leaks {
+            histories
+                .entry(leak.holder.id)
+                .or_default()
+                .push(at, leak.zombies);
+        }
+    };
+    record(report, Duration::ZERO);
+    let mut progress = Progress::new("Watching");
+    let total = u64::try_from(sample.as_millis()).unwrap_or(u64::MAX);
+    let pause = (sample / 20).clamp(Duration::from_millis(100), Duration::from_secs(2));
+    let end = Instant::now() + sample;
+    while Instant::now() + pause <= end {
+        std::thread::sleep(pause);
+        let seen = look(scanner, target)?;
+        record(&seen, began.elapsed());
+        if !seen.leaks.is_empty() {
+            *report = seen;
+        }
+        let left = end.saturating_duration_since(Instant::now()).as_millis();
+        progress.at(
+            total.saturating_sub(u64::try_from(left).unwrap_or(0)),
+            total,
+        );
+    }
+    Ok(histories)
+}
+
+fn draw(out: &mut impl Write, leak: &Leak) -> io::Result<()> {
+    let width = terminal_width().min(100);
+    let holder = &leak.holder;
+    let mut title = format!(
+        "{} of {} (pid {}",
+        text::plural(leak.zombies, "zombie", "zombies"),
+        holder.name,
+        holder.id.pid
+    );
+    if holder.inner_pid() != holder.id.pid {
+        title += &format!(", {} in its container", holder.inner_pid());
+    }
+    title += &format!("), {}", leak::place(leak));
+    writeln!(out, "{}", paint(HEADING, &text::safe(&title)))?;
+    field(out, "command", &leak::command(leak), width)?;
+    field(out, "ended", &leak::ended(&leak.commands, 6), width)?;
+    if let Some(oldest) = leak.ages.oldest_seconds {
+        field(
+            out,
+            "oldest",
+            &format!("at most {}", text::duration(oldest)),
+            width,
+        )?;
+    }
+    let state = leak::holder_state(leak);
+    if !state.is_empty() {
+        field(out, "holder", &state.join(", "), width)?;
+    }
+    if let Some(protected) = &leak.protected {
+        field(
+            out,
+            "protected",
+            &format!("{protected}: Sexton never touches it"),
+            width,
+        )?;
+    }
+    if let Some(forecast) = &leak.forecast {
+        field(out, "forecast", &outlook(forecast), width)?;
+    }
+    for (i, cause) in leak.causes.iter().enumerate() {
+        writeln!(out)?;
+        if i == 0 {
+            draw_cause(out, cause, width)?;
+        } else {
+            draw_other(out, cause)?;
+        }
+    }
+    writeln!(out)
+}
+
+fn field(out: &mut impl Write, name: &str, value: &str, width: usize) -> io::Result<()> {
+    const INDENT: usize = 12;
+    for (i, line) in text::wrap(&text::safe(value), width - INDENT)
+        .iter()
+        .enumerate()
+    {
+        let name = if i == 0 { name } else { "" };
+        writeln!(out, "  {name:<10}{line}")?;
+    }
+    Ok(())
+}
+
+fn confidence(confidence: Confidence) -> String {
+    match confidence {
+        Confidence::High => paint(GOOD, "high confidence"),
+        Confidence::Medium => paint(WARN, "medium confidence"),
+        Confidence::Low => paint(DIM, "low confidence"),
+    }
+}
+
+fn draw_cause(out: &mut impl Write, cause: &Cause, width: usize) -> io::Result<()> {
+    let Cause {
+        id,
+        title,
+        confidence: sure,
+        facts,
+        now,
+        cure,
+        sources,
+    } = cause;
+    for (i, line) in text::wrap(&text::safe(title), width - 8).iter().enumerate() {
+        writeln!(
+            out,
+            "{}  {}",
+            if i == 0 { "Why " } else { "    " },
+            paint(HEADING, line)
+        )?;
+    }
+    writeln!(
+        out,
+        "      {}, {}",
+        confidence(*sure),
+        paint(DIM, &text::safe(id))
+    )?;
+    for fact in facts {
+        item(out, "-", fact, width)?;
+    }
+    writeln!(out, "\nNow")?;
+    for (i, step) in now.iter().enumerate() {
+        item(out, &format!("{}.", i + 1), step, width)?;
+    }
+    let Cure {
+        text: advice,
+        language: _,
+        code,
+    } = cure;
+    writeln!(out, "\nCure")?;
+    for line in text::wrap(&text::safe(advice), width - 6) {
+        writeln!(out, "      {line}")?;
+    }
+    if let Some(code) = code {
+        writeln!(out)?;
+        for line in code.trim_end().lines() {
+            writeln!(
+                out,
+                "{}",
+                format!("          {}", text::safe(line)).trim_end()
+            )?;
+        }
+    }
+    if !sources.is_empty() {
+        writeln!(out)?;
+        for line in text::wrap(&format!("Met before: {}", sources.join(", ")), width - 6) {
+            writeln!(out, "      {}", paint(DIM, &text::safe(&line)))?;
+        }
+    }
+    Ok(())
+}
+
+/// A cause that fits less well, in one line.
+fn draw_other(out: &mut impl Write, cause: &Cause) -> io::Result<()> {
+    writeln!(
+        out,
+        "Also  {} ({}, {})",
+        text::safe(&cause.title),
+        confidence(cause.confidence),
+        paint(DIM, &text::safe(&cause.id))
+    )
+}
+
+fn item(out: &mut impl Write, mark: &str, value: &str, width: usize) -> io::Result<()> {
+    for (i, line) in text::wrap(&text::safe(value), width - 9).iter().enumerate() {
+        writeln!(out, "      {:<2} {line}", if i == 0 { mark } else { "" })?;
+    }
+    Ok(())
+}
+
+/// A forecast in a sentence or two.
+fn outlook(forecast: &Forecast) -> String {
+    let Forecast {
+        trend,
+        rate_per_second,
+        basis,
+        limit,
+        scope,
+        seconds_left,
+        seconds_left_range,
+        confidence,
+    } = forecast;
+    let what = || {
+        let kind = limit.map_or("a limit", crate::limits::kind);
+        match scope {
+            Some(scope) => format!("{kind} of {scope}"),
+            None => kind.to_owned(),
+        }
+    };
+    let sure = match confidence {
+        Confidence::High => "high confidence",
+        Confidence::Medium => "medium confidence",
+        Confidence::Low => "low confidence",
+    };
+    let sentence = match (trend, seconds_left) {
+        (Trend::LimitReached, _) => format!("{} is reached: fork fails now", what()),
+        (Trend::Growing, Some(left)) => {
+            let mut sentence = format!(
+                "{}, {} is reached in {}",
+                text::rate(*rate_per_second),
+                what(),
+                text::duration(*left)
+            );
+            sentence += &match seconds_left_range {
+                Some((low, Some(high))) if low != high => {
+                    format!(" ({} to {})", text::duration(*low), text::duration(*high))
+                }
+                Some((low, None)) => format!(" ({} at the earliest)", text::duration(*low)),
+                _ => String::new(),
+            };
+            sentence
+        }
+        (Trend::Growing, None) => format!("{}, no limit in sight", text::rate(*rate_per_second)),
+        (Trend::NotGrowing, _) => "not growing".to_owned(),
+        (Trend::Unknown, _) => "too little was seen to tell".to_owned(),
+    };
+    format!("{sentence}; {sure}, from {basis}")
+}

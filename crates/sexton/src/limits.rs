@@ -1,0 +1,192 @@
+//! `sexton limits`: what fork will fail on.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::Style;
+use schemars::JsonSchema;
+use serde::Serialize;
+use sexton_core::{Container, Limit, LimitKind};
+use sexton_scan::Scanner;
+
+use crate::cli::{self, Output};
+use crate::error::Error;
+use crate::output::table::{Column, Table, terminal_width};
+use crate::output::{self, BAD, WARN, leak, paint, text};
+use crate::{roots, target};
+
+/// What `sexton limits -o json` prints.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// Version of the schema.
+    pub api_version: &'static str,
+    /// Always `Limits`.
+    pub kind: &'static str,
+    /// The process whose limits these are; absent for those of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its name (`comm`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// The limits, in the order in which the kernel checks them.
+    pub limits: Vec<Limit>,
+}
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let cli::Limits {
+        pid,
+        container,
+        output,
+    } = args;
+    let mut scanner = Scanner::new(roots(paths))?;
+    let pid = match container {
+        Some(id) => Some(target::first_process(&mut scanner, &id)?),
+        None => pid,
+    };
+    let document = read(&mut scanner, pid)?;
+    match output {
+        Output::Json => output::json(&document)?,
+        Output::Text => draw(&document)?,
+    }
+    let reached = document
+        .limits
+        .iter()
+        .any(|limit| limit.headroom() == Some(0));
+    Ok(ExitCode::from(u8::from(reached)))
+}
+
+fn read(scanner: &mut Scanner, pid: Option<u32>) -> Result<Document, Error> {
+    let mut document = Document {
+        api_version: sexton_core::report::API_VERSION,
+        kind: "Limits",
+        pid,
+        name: None,
+        container: None,
+        limits: vec![],
+    };
+    let Some(pid) = pid else {
+        document.limits = sexton_scan::limits::of_node(scanner, None);
+        return Ok(document);
+    };
+    let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
+    let holder = scanner.holder(pid)?.ok_or_else(gone)?;
+    document.name = Some(holder.name);
+    document.container = scanner.container_of(pid)?;
+    document.limits = sexton_scan::limits::of_process(scanner, pid)?.ok_or_else(gone)?;
+    Ok(document)
+}
+
+fn draw(document: &Document) -> io::Result<()> {
+    let mut out = output::stdout();
+    let Document {
+        api_version: _,
+        kind: _,
+        pid,
+        name,
+        container,
+        limits,
+    } = document;
+    if let Some(pid) = pid {
+        let name = text::safe(name.as_deref().unwrap_or("?"));
+        let place = container
+            .as_ref()
+            .map_or_else(|| "host".to_owned(), leak::container);
+        writeln!(
+            out,
+            "What fork can fail on in {name} (pid {pid}, {}):",
+            text::safe(&place)
+        )?;
+        writeln!(out)?;
+    }
+    table(limits).write(&mut out, Some(terminal_width().min(100)))?;
+    if let Some(first) = limits.iter().find(|limit| limit.first) {
+        writeln!(out)?;
+        writeln!(out, "{}", verdict(first))?;
+    }
+    let width = terminal_width().min(100);
+    for limit in limits {
+        let Some(note) = &limit.note else { continue };
+        let note = format!("{} {}: {}", kind(limit.kind), limit.scope, note);
+        for (i, line) in text::wrap(&text::safe(&note), width - 2).iter().enumerate() {
+            writeln!(out, "{}{line}", if i == 0 { "* " } else { "  " })?;
+        }
+    }
+    out.flush()
+}
+
+fn verdict(first: &Limit) -> String {
+    let what = format!("{} of {}", kind(first.kind), text::safe(&first.scope));
+    match first.headroom() {
+        Some(0) => paint(
+            BAD,
+            &format!(
+                "Reached: {what}. fork fails with EAGAIN, \"Resource temporarily unavailable\"."
+            ),
+        ),
+        Some(left) => format!(
+            "Reached first: {what}, with room for {} more.",
+            text::count(left)
+        ),
+        None => format!("Reached first: {what}."),
+    }
+}
+
+fn table(limits: &[Limit]) -> Table {
+    let mut table = Table::new(&[
+        Column::text("LIMIT"),
+        Column::flexible("OF", 20),
+        Column::figure("USED"),
+        Column::figure("MAX"),
+        Column::figure("LEFT"),
+        Column::figure("USE%"),
+        Column::figure("ZOMBIES"),
+        Column::text(""),
+    ]);
+    for limit in limits {
+        let plain = |text: String| (text, Style::new());
+        let figure =
+            |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), text::count));
+        let percent = limit
+            .used
+            .zip(limit.limit)
+            .map(|(used, max)| text::percent(used, max));
+        let style = match percent {
+            Some(90..) => BAD,
+            Some(70..) => WARN,
+            _ => Style::new(),
+        };
+        table.row(vec![
+            plain(kind(limit.kind).to_owned()),
+            plain(limit.scope.clone()),
+            figure(limit.used, "?"),
+            figure(limit.limit, "-"),
+            (
+                limit.headroom().map_or_else(|| "-".to_owned(), text::count),
+                style,
+            ),
+            (
+                percent.map_or_else(|| "-".to_owned(), |p| format!("{p}%")),
+                style,
+            ),
+            figure(limit.zombies, "?"),
+            plain(if limit.first { "← first" } else { "" }.to_owned()),
+        ]);
+    }
+    table
+}
+
+/// The name by which people search for it.
+pub fn kind(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Nproc => "RLIMIT_NPROC",
+        LimitKind::ThreadsMax => "threads-max",
+        LimitKind::CgroupPids => "pids.max",
+        LimitKind::PidMax => "pid_max",
+        LimitKind::MaxMapCount => "max_map_count",
+    }
+}

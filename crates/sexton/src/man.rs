@@ -1,0 +1,50 @@
+//! `sexton completions` and `sexton man`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::cli::{self, Cli};
+use crate::error::Error;
+
+/// Prints completions.
+pub fn completions(args: &cli::Completions) -> ExitCode {
+    let cli::Completions { shell } = *args;
+    clap_complete::generate(
+        shell,
+        &mut Cli::command(),
+        "sexton",
+        &mut io::stdout().lock(),
+    );
+    ExitCode::SUCCESS
+}
+
+/// Writes the manual pages.
+pub fn man(args: &cli::Man) -> Result<ExitCode, Error> {
+    let cli::Man { directory } = args;
+    let mut command = Cli::command();
+    command.build();
+    match directory {
+        None => clap_mangen::Man::new(command).render(&mut io::stdout().lock())?,
+        Some(directory) => {
+            write(directory, "sexton", command.clone())?;
+            for sub in command.get_subcommands() {
+                let name = format!("sexton-{}", sub.get_name());
+                write(directory, &name, sub.clone().name(name.clone()))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(directory: &Path, name: &str, command: clap::Command) -> Result<(), Error> {
+    let path = directory.join(format!("{name}.1"));
+    let mut page = vec![];
+    clap_mangen::Man::new(command).render(&mut page)?;
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&path, page))
+        .map_err(|cause| Error::File { path, cause })
+}

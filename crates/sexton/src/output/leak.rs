@@ -1,0 +1,168 @@
+//! A leak in words. Nothing here is made safe for a terminal: that is done where it is written.
+
+use sexton_core::holder::HoldsAs;
+use sexton_core::report::{CommandCount, Exit};
+use sexton_core::{Container, Leak, Runtime, State};
+
+use super::text;
+
+/// Whose it is, short: `shop/checkout-7d9f app`, `docker web`, `containerd 3f2a9c…`, `host`.
+pub fn place(leak: &Leak) -> String {
+    leak.container
+        .as_ref()
+        .map_or_else(|| "host".to_owned(), container)
+}
+
+/// A container, short.
+pub fn container(container: &Container) -> String {
+    let pod = container.pod.as_ref().and_then(|pod| {
+        let name = pod.name.as_deref()?;
+        Some(match pod.namespace.as_deref() {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name.to_owned(),
+        })
+    });
+    let name = container
+        .name
+        .clone()
+        .unwrap_or_else(|| container.short_id().to_owned());
+    match (
+        pod,
+        container.pod.as_ref().and_then(|pod| pod.uid.as_deref()),
+    ) {
+        (Some(pod), _) => format!("{pod} {name}"),
+        (None, Some(uid)) => format!("pod {uid} {name}"),
+        (None, None) => match runtime(container.runtime) {
+            Some(runtime) => format!("{runtime} {name}"),
+            None => name,
+        },
+    }
+}
+
+/// A runtime's name, where it is known.
+pub fn runtime(runtime: Runtime) -> Option<&'static str> {
+    match runtime {
+        Runtime::Docker => Some("docker"),
+        Runtime::Containerd => Some("containerd"),
+        Runtime::Crio => Some("cri-o"),
+        Runtime::Podman => Some("podman"),
+        Runtime::Nspawn => Some("nspawn"),
+        Runtime::Lxc => Some("lxc"),
+        Runtime::Unknown => None,
+    }
+}
+
+/// The holder's command: its arguments, else its name as `ps` shows a kernel thread.
+pub fn command(leak: &Leak) -> String {
+    let holder = &leak.holder;
+    if holder.command_line.is_empty() {
+        format!("[{}]", holder.name)
+    } else {
+        text::command_line(&holder.command_line)
+    }
+}
+
+/// Who ended: `chrome 3,100, sh 104`; the rest is summed up after `most` names.
+pub fn ended(commands: &[CommandCount], most: usize) -> String {
+    let mut parts: Vec<String> = commands
+        .iter()
+        .take(most)
+        .map(|c| format!("{} {}", c.name, text::count(c.count)))
+        .collect();
+    if commands.len() > most {
+        let rest: u64 = commands[most..].iter().map(|c| c.count).sum();
+        parts.push(format!(
+            "{} more {}",
+            commands.len() - most,
+            text::count(rest)
+        ));
+    }
+    parts.join(", ")
+}
+
+/// The same without the directories of the program, for where there is little room.
+pub fn short_command(leak: &Leak) -> String {
+    let command = command(leak);
+    let program = command.split(' ').next().unwrap_or_default();
+    match program.rfind('/') {
+        Some(slash) if program.starts_with('/') => command[slash + 1..].to_owned(),
+        _ => command,
+    }
+}
+
+/// What is special about the holder: most important first, empty for an ordinary one.
+pub fn holder_state(leak: &Leak) -> Vec<String> {
+    let holder = &leak.holder;
+    let mut words = vec![];
+    if leak.protected.is_some() {
+        words.push("protected".to_owned());
+    }
+    if holder.frozen {
+        words.push("frozen".to_owned());
+    }
+    match holder.state {
+        State::Stopped => words.push("stopped".to_owned()),
+        State::DiskSleep => words.push("in D".to_owned()),
+        State::Zombie | State::Dead => words.push("ending".to_owned()),
+        _ => {}
+    }
+    if let Some(tracer) = holder.traced_by {
+        words.push(format!("traced by {tracer}"));
+    }
+    if holder.holds_as == HoldsAs::Tracer {
+        words.push("tracer".to_owned());
+    }
+    if holder.namespace_init {
+        words.push("PID 1".to_owned());
+    }
+    words
+}
+
+/// `exit 0`, `SIGKILL`.
+pub fn exit(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit {code}"),
+        Exit::Signal(number) => signal_name(number),
+    }
+}
+
+/// The name of a signal, as `kill -l` gives it.
+pub fn signal_name(number: u8) -> String {
+    // Numbers as on x86-64 and arm64 (signal(7)).
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    match number {
+        1..=31 => format!("SIG{}", NAMES[usize::from(number) - 1]),
+        34..=64 => format!("SIGRTMIN+{}", number - 34),
+        _ => format!("signal {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_summed_up() {
+        let commands: Vec<CommandCount> = [("chrome", 3100), ("sh", 104), ("cat", 3), ("ls", 1)]
+            .map(|(name, count)| CommandCount {
+                name: name.to_owned(),
+                count,
+            })
+            .to_vec();
+        assert_eq!(ended(&commands, 2), "chrome 3,100, sh 104, 2 more 4");
+        assert_eq!(ended(&commands[..1], 2), "chrome 3,100");
+        assert_eq!(ended(&[], 2), "");
+    }
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(exit(Exit::from_wait_status(9)), "SIGKILL");
+        assert_eq!(exit(Exit::from_wait_status(0x0300)), "exit 3");
+        assert_eq!(signal_name(15), "SIGTERM");
+        assert_eq!(signal_name(34), "SIGRTMIN+0");
+    }
+}

@@ -1,0 +1,55 @@
+//! One line on standard error that says how far a long step has come.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Shown only on a terminal, only once a step has taken a second, and wiped when it is over.
+pub struct Progress {
+    label: String,
+    started: Instant,
+    drawn: Option<Instant>,
+    terminal: bool,
+}
+
+impl Progress {
+    /// Begins a step.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            started: Instant::now(),
+            drawn: None,
+            terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// The step has come this far; cheap enough to be called in any loop.
+    pub fn at(&mut self, done: u64, total: u64) {
+        let now = Instant::now();
+        let due = match self.drawn {
+            None => now - self.started >= Duration::from_millis(800),
+            Some(last) => now - last >= Duration::from_millis(100),
+        };
+        if !self.terminal || !due || total == 0 {
+            return;
+        }
+        self.drawn = Some(now);
+        const CELLS: u64 = 24;
+        let full = usize::try_from(CELLS * done.min(total) / total).unwrap_or(0);
+        let bar = "█".repeat(full) + &"░".repeat(usize::try_from(CELLS).unwrap_or(0) - full);
+        let _ = write!(
+            io::stderr(),
+            "\r\x1b[K{} {bar} {} of {}",
+            self.label,
+            super::text::count(done),
+            super::text::count(total)
+        );
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.drawn.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! `sexton reap`: the plan, and with `--yes` the deed.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sexton_core::report::CommandCount;
+use sexton_core::{Container, Holder};
+use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal};
+use sexton_scan::Scanner;
+
+use crate::cli::{self, Output};
+use crate::error::Error;
+use crate::output::progress::Progress;
+use crate::output::table::terminal_width;
+use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, paint, text};
+use crate::target::{self, Target};
+use crate::{REFUSED, roots};
+
+/// What `sexton reap -o json` prints.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// Version of the schema.
+    pub api_version: &'static str,
+    /// Always `Reap`.
+    pub kind: &'static str,
+    /// Nothing was done, since `--yes` was not given.
+    pub dry_run: bool,
+    /// One entry a holder.
+    pub holders: Vec<Entry>,
+}
+
+/// What was planned for one holder, and what came of it.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// What was planned: whom to take, whom to leave, or why nothing may be done.
+    pub plan: Plan,
+    /// What was done; absent in a dry run and where it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+impl Entry {
+    fn is_refused(&self) -> bool {
+        self.plan.refusal.is_some()
+    }
+
+    /// Zombies that stay although they were asked for.
+    fn left(&self) -> u64 {
+        let left = self
+            .outcome
+            .as_ref()
+            .map_or(&self.plan.left, |outcome| &outcome.left);
+        left.iter().map(|left| left.count).sum()
+    }
+}
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let cli::Reap {
+        target,
+        yes,
+        settle,
+        no_nudge,
+        allow,
+        output,
+    } = args;
+    let cli::Allow {
+        allow_host,
+        ignore_seccomp,
+    } = allow;
+    let options = Options {
+        settle,
+        allow_host,
+        ignore_seccomp,
+        nudge: !no_nudge,
+    };
+    let named: Target = target.parse()?;
+    let mut scanner = Scanner::new(roots(paths))?;
+    let resolved = target::resolve(&scanner, named.clone())?;
+    let mut plans = plan(&mut scanner, &resolved, &options)?;
+    if plans.is_empty() {
+        target::must_exist(&mut scanner, &resolved)?;
+    }
+    if let (Target::Pid(pid), Target::Pid(holder)) = (&named, &resolved)
+        && pid != holder
+    {
+        for plan in &mut plans {
+            only(plan, *pid);
+        }
+    }
+    let mut document = Document {
+        api_version: sexton_core::report::API_VERSION,
+        kind: "Reap",
+        dry_run: !yes,
+        holders: vec![],
+    };
+    for mut plan in plans {
+        let mut outcome = None;
+        if yes && plan.refusal.is_none() {
+            match execute(&scanner, &plan) {
+                Ok(done) => outcome = Some(done),
+                // Things changed between the plan and the deed.
+                Err(sexton_reap::Error::Refused(refusal)) => plan.refusal = Some(refusal),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        document.holders.push(Entry { plan, outcome });
+    }
+    match output {
+        Output::Json => output::json(&document)?,
+        Output::Text => draw(&document, &resolved)?,
+    }
+    Ok(if document.holders.iter().any(Entry::is_refused) {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::from(u8::from(
+            document.holders.iter().any(|entry| entry.left() > 0),
+        ))
+    })
+}
+
+fn plan(scanner: &mut Scanner, target: &Target, options: &Options) -> Result<Vec<Plan>, Error> {
+    let report = scanner.scan(&sexton_scan::Options::default())?;
+    let mut plans = vec![];
+    for leak in report.leaks.iter().filter(|leak| target.matches(leak)) {
+        // A holder that has ended since the scan has taken its zombies with it.
+        plans.extend(sexton_reap::plan(scanner, leak.holder.id, options)?);
+    }
+    Ok(plans)
+}
+
+/// Of a holder's zombies, only the one that was named.
+fn only(plan: &mut Plan, pid: u32) {
+    plan.take.retain(|zombie| zombie.id.pid == pid);
+    if !plan.take.is_empty() {
+        plan.left.clear();
+    }
+}
+
+fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error> {
+    let mut progress = Progress::new(format!("Reaping for {}", plan.holder.id.pid));
+    sexton_reap::execute(scanner.proc(), plan, |at| progress.at(at.done, at.total))
+}
+
+fn draw(document: &Document, target: &Target) -> io::Result<()> {
+    let mut out = output::stdout();
+    let width = terminal_width().min(100);
+    if document.holders.is_empty() {
+        writeln!(out, "{} holds no zombies.", text::safe(&target.to_string()))?;
+    }
+    for Entry { plan, outcome } in &document.holders {
+        let who = who(&plan.holder, plan.container.as_ref());
+        let mut lines = Lines {
+            out: &mut out,
+            width,
+        };
+        match (&plan.refusal, outcome) {
+            (Some(refusal), _) => refused(&mut lines, &who, refusal)?,
+            (None, Some(outcome)) => done(&mut lines, &who, outcome)?,
+            (None, None) => planned(&mut lines, &who, plan)?,
+        }
+    }
+    let would = |entry: &Entry| !entry.is_refused() && !entry.plan.take.is_empty();
+    if document.dry_run && document.holders.iter().any(would) {
+        writeln!(
+            out,
+            "{}",
+            paint(WARN, "Nothing was done. Add --yes to do it.")
+        )?;
+    }
+    out.flush()
+}
+
+/// `crawler (pid 12345), shop/checkout app`.
+fn who(holder: &Holder, container: Option<&Container>) -> String {
+    let place = container.map_or_else(|| "host".to_owned(), leak::container);
+    format!("{} (pid {}), {place}", holder.name, holder.id.pid)
+}
+
+/// Writes `name  value` lines, wrapped.
+struct Lines<'a, W: Write> {
+    out: &'a mut W,
+    width: usize,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", paint(HEADING, &text::safe(text)))
+    }
+
+    fn field(&mut self, name: &str, value: &str) -> io::Result<()> {
+        const INDENT: usize = 12;
+        for (i, line) in text::wrap(&text::safe(value), self.width - INDENT)
+            .iter()
+            .enumerate()
+        {
+            writeln!(self.out, "  {:<10}{line}", if i == 0 { name } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+fn refused<W: Write>(lines: &mut Lines<W>, who: &str, refusal: &Refusal) -> io::Result<()> {
+    writeln!(lines.out, "{} {}", paint(BAD, "Refused:"), text::safe(who))?;
+    lines.field("because", &refusal.to_string())?;
+    match refusal.overridden_by() {
+        Some(flag) => lines.field("override", flag),
+        None => lines.field("override", "none"),
+    }
+}
+
+fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result<()> {
+    let count = plan.take.len() as u64;
+    lines.title(&format!(
+        "{who}: would take {}",
+        text::plural(count, "zombie", "zombies")
+    ))?;
+    if count > 0 {
+        lines.field("ended", &leak::ended(&commands(plan), 6))?;
+    }
+    let nudge = match plan.nudge {
+        Nudge::MayHelp => "SIGCHLD first: it has a handler for it",
+        Nudge::NoHandler => "not sent: it has no handler for SIGCHLD",
+        Nudge::Ignored => "not sent: it ignores SIGCHLD",
+        Nudge::Blocked => "not sent: it blocks SIGCHLD",
+        Nudge::NotWanted => "not sent: --no-nudge",
+    };
+    lines.field("nudge", nudge)?;
+    if count > 0 {
+        lines.field(
+            "reap",
+            "it is made to call wait4 for these pids and no others; its own later waits for them \
+             will say that there is no such child",
+        )?;
+    }
+    if plan.settle_seconds > 0 {
+        let ground = match plan.ages_from {
+            AgesFrom::Death => "since they last ran, which is when they ended",
+            AgesFrom::Start => {
+                "since they were started: this is all that the kernel tells of these"
+            }
+            AgesFrom::Nothing => "",
+        };
+        lines.field(
+            "settle",
+            &format!("{} {ground}", text::duration(plan.settle_seconds)),
+        )?;
+    }
+    left(lines, &plan.left)
+}
+
+fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Result<()> {
+    let Outcome {
+        holder: _,
+        taken,
+        nudged,
+        gone,
+        left: stay,
+        statuses,
+        visits,
+        end,
+        longest_borrowing_micros,
+        p99_borrowing_micros: _,
+        borrowed_micros,
+        micros,
+        trace: _,
+    } = outcome;
+    let title = format!("{who}: took {}", text::plural(*taken, "zombie", "zombies"));
+    writeln!(
+        lines.out,
+        "{}",
+        paint(if *taken > 0 { GOOD } else { HEADING }, &text::safe(&title))
+    )?;
+    if *nudged > 0 {
+        lines.field(
+            "nudged",
+            &format!("{} went on SIGCHLD alone", text::count(*nudged)),
+        )?;
+    }
+    if *gone > 0 {
+        lines.field(
+            "gone",
+            &format!(
+                "{} were waited for by the holder itself",
+                text::count(*gone)
+            ),
+        )?;
+    }
+    let statuses: Vec<String> = statuses
+        .iter()
+        .map(|status| {
+            let exit = status
+                .exit
+                .map_or_else(|| "status hidden".to_owned(), leak::exit);
+            format!("{} {exit} ×{}", status.command, text::count(status.count))
+        })
+        .collect();
+    const SHOWN: usize = 8;
+    if !statuses.is_empty() {
+        let mut line = statuses[..statuses.len().min(SHOWN)].join(", ");
+        if statuses.len() > SHOWN {
+            line += &format!(
+                " and {} more kinds (-o json has all)",
+                statuses.len() - SHOWN
+            );
+        }
+        lines.field("statuses", &line)?;
+    }
+    if *visits > 0 {
+        lines.field(
+            "borrowed",
+            &format!(
+                "one thread, {}, {} at the longest, {} in all; {} from start to end",
+                text::plural(*visits, "time", "times"),
+                millis(*longest_borrowing_micros),
+                millis(*borrowed_micros),
+                millis(*micros)
+            ),
+        )?;
+    }
+    left(lines, stay)?;
+    if *end != End::Complete {
+        writeln!(
+            lines.out,
+            "  {}",
+            paint(WARN, &text::safe(&end.to_string()))
+        )?;
+    }
+    Ok(())
+}
+
+fn left<W: Write>(lines: &mut Lines<W>, left: &[sexton_reap::Left]) -> io::Result<()> {
+    for sexton_reap::Left { because, count } in left {
+        lines.field("left", &format!("{}: {because}", text::count(*count)))?;
+    }
+    Ok(())
+}
+
+fn commands(plan: &Plan) -> Vec<CommandCount> {
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    for zombie in &plan.take {
+        *counts.entry(&zombie.name).or_default() += 1;
+    }
+    let mut commands: Vec<CommandCount> = counts
+        .into_iter()
+        .map(|(name, count)| CommandCount {
+            name: name.to_owned(),
+            count,
+        })
+        .collect();
+    commands.sort_by_key(|command| std::cmp::Reverse(command.count));
+    commands
+}
+
+fn millis(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!(
+            "{}.{:01} s",
+            micros / 1_000_000,
+            micros % 1_000_000 / 100_000
+        ),
+    }
+}
