@@ -211,11 +211,11 @@ pub struct Reap {
     /// Do not send SIGCHLD first
     #[arg(long)]
     pub no_nudge: bool,
-    #[command(flatten)]
-    pub allow: Allow,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+    #[command(flatten)]
+    pub allow: Allow,
 }
 
 /// Overrides of refusals, one by one.

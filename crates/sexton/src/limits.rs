@@ -104,11 +104,18 @@ fn draw(document: &Document) -> io::Result<()> {
         writeln!(out)?;
     }
     table(limits).write(&mut out, Some(terminal_width().min(100)))?;
+    let width = terminal_width().min(100);
     if let Some(first) = limits.iter().find(|limit| limit.first) {
         writeln!(out)?;
-        writeln!(out, "{}", verdict(first))?;
+        let style = if first.headroom() == Some(0) {
+            BAD
+        } else {
+            Style::new()
+        };
+        for line in text::wrap(&text::safe(&verdict(first)), width) {
+            writeln!(out, "{}", paint(style, &line))?;
+        }
     }
-    let width = terminal_width().min(100);
     for limit in limits {
         let Some(note) = &limit.note else { continue };
         let note = format!("{} {}: {}", kind(limit.kind), limit.scope, note);
@@ -120,13 +127,10 @@ fn draw(document: &Document) -> io::Result<()> {
 }
 
 fn verdict(first: &Limit) -> String {
-    let what = format!("{} of {}", kind(first.kind), text::safe(&first.scope));
+    let what = format!("{} of {}", kind(first.kind), first.scope);
     match first.headroom() {
-        Some(0) => paint(
-            BAD,
-            &format!(
-                "Reached: {what}. fork fails with EAGAIN, \"Resource temporarily unavailable\"."
-            ),
+        Some(0) => format!(
+            "Reached: {what}. fork fails with EAGAIN, \"Resource temporarily unavailable\"."
         ),
         Some(left) => format!(
             "Reached first: {what}, with room for {} more.",
