@@ -37,7 +37,7 @@ const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
     let mut limits = Vec::with_capacity(2);
     limits.extend(threads_max(scanner.proc(), zombies));
-    limits.extend(pid_max(scanner.proc(), zombies));
+    limits.extend(pid_max(scanner.proc(), zombies, None));
     mark_first(&mut limits);
     limits
 }
@@ -61,7 +61,7 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     limits.extend(nproc::limit(proc, &process, &status, &census)?);
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status)?);
-    limits.extend(pid_max(proc, zombies));
+    limits.extend(pid_max(proc, zombies, Some(&census)));
     limits.extend(levels::limits(scanner, &process)?);
     limits.extend(max_map_count(proc, &process)?);
     mark_first(&mut limits);
@@ -82,12 +82,17 @@ fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
     })
 }
 
-fn pid_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
+/// `census` is what our `/proc` shows: all that is in its PID namespace.
+fn pid_max(proc: &Proc, zombies: Option<u64>, census: Option<&Census>) -> Option<Limit> {
     let limit = number(proc, "sys/kernel/pid_max")?;
     let inner = !in_first_pid_namespace(proc) && pid_max_is_namespaced();
-    let used = all_tasks(proc).filter(|_| !inner);
-    // Two hundred numbers matter only where few are left, and looking costs 300 opens.
-    let near = used.is_some_and(|used| used.saturating_mul(4) >= limit.saturating_mul(3));
+    let (used, zombies) = if inner {
+        census.map(Census::seen).unzip()
+    } else {
+        (all_tasks(proc), zombies)
+    };
+    // A few hundred numbers matter only where few are left, and looking costs 300 paths.
+    let near = used.is_some_and(|used| limit.saturating_sub(used) < limit / 4 + 1_000);
     Some(Limit {
         kind: LimitKind::PidMax,
         scope: if inner { "own PID namespace" } else { "node" }.to_owned(),
@@ -95,7 +100,7 @@ fn pid_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
         used,
         limit: Some(limit),
         reserved: if near { unused_below_reserved(proc) } else { 0 },
-        zombies: zombies.filter(|_| !inner),
+        zombies,
         first: false,
         note: inner.then(|| {
             "this is pid_max of the PID namespace that Sexton runs in; that of the node binds \
@@ -194,9 +199,10 @@ fn all_tasks(proc: &Proc) -> Option<u64> {
     Some(Loadavg::parse(&text).ok()?.tasks)
 }
 
+/// Numbers below 300 that nothing has: they are left aside, and 0 always is.
 fn unused_below_reserved(proc: &Proc) -> u64 {
     // `/proc/N` answers for threads too, though only processes are listed.
-    (1..RESERVED_PIDS)
+    (0..RESERVED_PIDS)
         .filter(|pid| !proc.path().join(pid.to_string()).exists())
         .count() as u64
 }

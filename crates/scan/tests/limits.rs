@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -367,6 +367,67 @@ fn an_inner_pid_namespace_has_a_pid_max_of_its_own() {
     assert!(node.headroom().is_some());
 }
 
+/// In a PID namespace of its own: leaves some low numbers free, takes all others, and becomes
+/// the helper, since at the limit nothing else can be started.
+const FILLER: &str = r#"
+import os, sys
+open("/proc/sys/kernel/pid_max", "w").write("700")
+for _ in range(150):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitpid(pid, 0)
+made = 0
+try:
+    while made < 1000:
+        if os.fork() == 0: os._exit(0)
+        made += 1
+except OSError as e: pass
+os.environ["SEXTON_TEST_PID"] = str(os.getpid())
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn the_numbers_of_a_small_pid_namespace_run_out() {
+    skip_unless_possible!(false);
+    // Before, this file was one for the whole machine, and must not be touched.
+    if kernel_version() < (6, 14) {
+        println!("SKIP: PID namespaces have no pid_max of their own before Linux 6.14");
+        return;
+    }
+    let output = Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["python3", "-c", FILLER])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "helper_prints_limits",
+            "--ignored",
+            "--nocapture",
+        ])
+        // The harness would start a thread, which cannot be had.
+        .arg("--test-threads=1")
+        .output()
+        .unwrap();
+    let limits = printed(&output).unwrap();
+    let pid_max = limits
+        .iter()
+        .find(|limit| limit.kind == LimitKind::PidMax)
+        .unwrap();
+    assert_eq!(pid_max.scope, "own PID namespace");
+    assert_eq!(pid_max.limit, Some(700));
+    assert!(pid_max.reserved > 100, "{pid_max:?}");
+    assert_eq!(pid_max.headroom(), Some(0), "{pid_max:?}");
+    assert_eq!(pid_max.zombies.map(|zombies| zombies + 1), pid_max.used);
+    assert!(pid_max.first);
+}
+
+fn kernel_version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next().unwrap().parse().unwrap();
+    (next(), next())
+}
+
 #[test]
 fn a_process_that_is_gone_is_none() {
     let scanner = Scanner::new(Roots::default()).unwrap();
@@ -399,7 +460,12 @@ fn limits_seen_under(wrapper: &[&str], pid: u32, place: Option<&Cgroup>) -> Opti
         .env("SEXTON_TEST_PID", pid.to_string())
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    printed(&output)
+}
+
+/// What [`helper_prints_limits`] printed.
+fn printed(output: &Output) -> Option<Vec<Limit>> {
+    let text = String::from_utf8_lossy(&output.stdout);
     let json = text.lines().find(|line| line.starts_with("[{"));
     if json.is_none() {
         println!("{text}\n{}", String::from_utf8_lossy(&output.stderr));

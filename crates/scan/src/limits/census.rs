@@ -51,6 +51,11 @@ impl Census {
         Ok(census)
     }
 
+    /// Tasks that this `/proc` shows, and zombies among them.
+    pub(super) fn seen(&self) -> (u64, u64) {
+        (self.tasks, self.zombies)
+    }
+
     /// Zombies of the machine; `None` where not all of it was seen.
     pub(super) fn zombies(&self) -> Option<u64> {
         self.complete.then_some(self.zombies)

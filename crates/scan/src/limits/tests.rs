@@ -299,9 +299,9 @@ fn numbers_that_are_never_given_out_are_no_headroom() {
     tree.write("proc/sys/kernel/pid_max", "1000\n");
     let limits = tree.limits();
     let pid_max = of_kind(&limits, LimitKind::PidMax);
-    // None of 1 to 299 is taken in this tree.
+    // None of 0 to 299 is taken in this tree.
     assert_eq!((pid_max.used, pid_max.limit), (Some(900), Some(1000)));
-    assert_eq!(pid_max.reserved, 299);
+    assert_eq!(pid_max.reserved, 300);
     assert_eq!(pid_max.headroom(), Some(0));
     assert!(pid_max.first);
 }
@@ -360,4 +360,29 @@ fn a_node_without_its_files_has_no_limits() {
     assert_eq!(of_node(&tree.scanner(), Some(3))[0].zombies, Some(3));
     fs::remove_dir_all(tree.0.path().join("proc/sys")).unwrap();
     assert!(of_node(&tree.scanner(), None).is_empty());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn nonsense_in_any_file_never_panics(
+        texts in proptest::collection::vec(proptest::collection::vec(0u8..=255, 0..40), 8),
+    ) {
+        let tree = Tree::new("0::/a/b\n");
+        tree.write("cgroup/cgroup.controllers", "pids\n");
+        tree.cgroup("a", "50", 9, 1);
+        tree.cgroup("a/b", "50", 9, 1);
+        let files = [
+            "proc/loadavg", "proc/sys/kernel/pid_max", "proc/self/uid_map",
+            "proc/4321/limits", "proc/4321/maps", "proc/4321/uid_map",
+            "cgroup/a/pids.max", "cgroup/a/b/pids.events",
+        ];
+        for (file, text) in files.iter().zip(&texts) {
+            let path = tree.0.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let limits = tree.limits();
+        proptest::prop_assert!(limits.iter().filter(|limit| limit.first).count() <= 1);
+    }
 }
