@@ -254,9 +254,15 @@ fn the_tightest_of_nested_cgroups_is_first() {
     drop(middle);
 }
 
+/// A user that nobody else has, not even another run of these tests.
+fn new_user(number: u32) -> u32 {
+    1_000_000_000 + std::process::id() * 4 + number
+}
+
 #[test]
 fn processes_of_a_user() {
     skip_unless_possible!(false);
+    let uid = new_user(0);
     let mut actor = Actor::start();
     assert_eq!(actor.ask("nproc 30"), "ok");
     let exempt = nproc(actor.pid());
@@ -266,16 +272,16 @@ fn processes_of_a_user() {
 
     let mut actor = Actor::start();
     assert_eq!(actor.ask("nproc 30"), "ok");
-    assert_eq!(actor.ask("become 54321"), "ok");
+    assert_eq!(actor.ask(&format!("become {uid}")), "ok");
     assert_eq!(actor.ask("zombies 10"), "10 ok");
     let limit = nproc(actor.pid());
-    assert_eq!(limit.scope, "user 54321");
+    assert_eq!(limit.scope, format!("user {uid}"));
     assert_eq!((limit.used, limit.limit), (Some(11), Some(30)));
     assert_eq!(limit.zombies, Some(10));
 
     // Another process of the same user counts.
     let mut other = Actor::start();
-    assert_eq!(other.ask("become 54321"), "ok");
+    assert_eq!(other.ask(&format!("become {uid}")), "ok");
     assert_eq!(other.ask("zombies 5"), "5 ok");
     assert_eq!(nproc(actor.pid()).used, Some(17));
     assert_eq!(actor.ask("zombies 20"), "13 EAGAIN");
@@ -288,23 +294,30 @@ fn processes_of_a_user() {
 #[test]
 fn root_of_a_user_namespace_is_not_exempt() {
     skip_unless_possible!(false);
+    let uid = new_user(1);
     let (mut maker, mut actor) = (Actor::start(), Actor::start());
     for one in [&mut maker, &mut actor] {
         assert_eq!(one.ask("nproc 40"), "ok");
-        assert_eq!(one.ask("become 54322"), "ok");
+        assert_eq!(one.ask(&format!("become {uid}")), "ok");
     }
     if actor.ask("userns") != "ok" {
         println!("SKIP: this kernel lets users make no user namespace");
         return;
     }
-    fs::write(format!("/proc/{}/uid_map", actor.pid()), "0 54322 1").unwrap();
+    fs::write(
+        format!("/proc/{}/uid_map", actor.pid()),
+        format!("0 {uid} 1"),
+    )
+    .unwrap();
     assert_eq!(actor.ask("nproc 20"), "ok");
     assert_eq!(maker.ask("zombies 5"), "5 ok");
     assert_eq!(actor.ask("zombies 8"), "8 ok");
 
     let inner = nproc(actor.pid());
     assert!(
-        inner.scope.starts_with("user 54322 in user namespace"),
+        inner
+            .scope
+            .starts_with(&format!("user {uid} in user namespace")),
         "{inner:?}"
     );
     // Before Linux 5.14 namespaces were not told apart.
@@ -496,12 +509,9 @@ fn seen_from_a_private_cgroup_namespace() {
 fn what_is_hidden_from_a_user_is_said() {
     skip_unless_possible!(false);
     let actor = Actor::start();
-    let wrapper = [
-        "setpriv",
-        "--reuid=54323",
-        "--regid=54323",
-        "--clear-groups",
-    ];
+    let id = new_user(2);
+    let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
+    let wrapper = ["setpriv", user.as_str(), group.as_str(), "--clear-groups"];
     let Some(limits) = limits_seen_under(&wrapper, actor.pid(), None) else {
         println!("SKIP: the test's program cannot be run by another user");
         return;

@@ -24,6 +24,7 @@ impl Census {
     /// namespace or in one that this user made.
     pub(super) fn take(proc: &Proc, process: &Process, status: &Status) -> Result<Self, Error> {
         let mut census = Self::default();
+        let before = limits::all_tasks(proc);
         let pids = proc.pids()?;
         if pids.len() > MOST {
             return Ok(census);
@@ -45,8 +46,11 @@ impl Census {
             }
         }
         // The kernel's own count shows what hidepid or a PID namespace hides from us. Tasks come
-        // and go while we count, the more the longer it takes.
-        let all = limits::all_tasks(proc).unwrap_or(census.tasks);
+        // and go while we count, so the lower of two is what must be there.
+        let after = limits::all_tasks(proc);
+        let all = before
+            .zip(after)
+            .map_or(0, |(before, after)| before.min(after));
         census.complete = census.tasks + 8 + all / 50 >= all;
         Ok(census)
     }
