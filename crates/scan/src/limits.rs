@@ -45,7 +45,7 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// Every limit that can make process `pid` fail to fork or to start a thread, the one that is
 /// reached first marked; `None` if there is no such process.
 ///
-/// Reads the status of every process once, to count those of the same user: about 6 µs each.
+/// Reads the status of every process once, to count those of the same user: about 10 µs each.
 /// What is hidden from us is said in the notes.
 pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
     let proc = scanner.proc();

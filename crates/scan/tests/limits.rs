@@ -203,7 +203,10 @@ fn a_cgroup_full_of_zombies() {
     let level = first(&limits);
     assert_eq!(level.headroom(), Some(0));
     assert_eq!(level.zombies, Some(49));
-    assert!(level.note.as_ref().unwrap().contains("fail"), "{level:?}");
+    assert!(
+        level.note.as_ref().unwrap().contains("refused"),
+        "{level:?}"
+    );
     // Zombies of the machine are at least these.
     for kind in [LimitKind::ThreadsMax, LimitKind::PidMax] {
         let node = limits.iter().find(|limit| limit.kind == kind).unwrap();

@@ -1,5 +1,7 @@
 //! Who is there: one walk of `/proc`.
 
+use std::collections::HashMap;
+
 use crate::holder::seen;
 use crate::proc::{Proc, Process, Status};
 use crate::{Error, limits};
@@ -29,7 +31,7 @@ impl Census {
         if pids.len() > MOST {
             return Ok(census);
         }
-        let user = User::of(process, status)?;
+        let mut user = User::of(process, status)?;
         let mut buffer = Vec::with_capacity(4096);
         for pid in pids {
             let Some(other) = seen(proc.status(pid, &mut buffer))? else {
@@ -78,6 +80,8 @@ struct User {
     uid: u32,
     /// Inode of the user namespace; `None` before Linux 5.14 and where hidden from us.
     namespace: Option<u64>,
+    /// Other user namespaces that were met: this user made them, or not.
+    others: HashMap<u64, bool>,
 }
 
 impl User {
@@ -91,10 +95,11 @@ impl User {
         Ok(Self {
             uid: status.uids[0],
             namespace,
+            others: HashMap::new(),
         })
     }
 
-    fn pays_for(&self, proc: &Proc, pid: u32, status: &Status) -> Result<bool, Error> {
+    fn pays_for(&mut self, proc: &Proc, pid: u32, status: &Status) -> Result<bool, Error> {
         let Some(own) = self.namespace else {
             return Ok(status.uids[0] == self.uid);
         };
@@ -107,7 +112,14 @@ impl User {
             return Ok(false);
         };
         match seen(process.ns_inode("user"))? {
-            Some(namespace) if namespace != own => self.made_namespace_of(&process),
+            Some(namespace) if namespace != own => {
+                if let Some(made) = self.others.get(&namespace) {
+                    return Ok(*made);
+                }
+                let made = self.made_namespace_of(&process)?;
+                self.others.insert(namespace, made);
+                Ok(made)
+            }
             _ => Ok(status.uids[0] == self.uid),
         }
     }

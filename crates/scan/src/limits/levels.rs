@@ -187,12 +187,12 @@ impl Hierarchy<'_> {
         };
         let text = match count("pids.events.local").filter(|_| !self.v1) {
             Some(0) => return None,
-            Some(times) => format!("this limit has made fork fail {times} times"),
+            Some(times) => format!("forks that this limit refused: {times}"),
             None => match count("pids.events")? {
                 0 => return None,
-                times => format!(
-                    "fork has failed {times} times in this cgroup, by this limit or one above"
-                ),
+                times => {
+                    format!("forks refused in this cgroup, by this limit or one above: {times}")
+                }
             },
         };
         Some(text)

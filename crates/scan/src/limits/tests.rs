@@ -138,7 +138,7 @@ fn v2_with_systemd_and_a_kubelet() {
         notes,
         [
             "TasksMax of cri-containerd-abc.scope",
-            "podPidsLimit of the kubelet; this limit has made fork fail 7 times",
+            "podPidsLimit of the kubelet; forks that this limit refused: 7",
             "node allocatable pids of the kubelet",
         ]
     );
@@ -171,10 +171,7 @@ fn v2_where_the_controller_ends_above_the_process() {
     assert!(levels[0].first);
     assert_eq!(
         levels[0].note.as_deref(),
-        Some(
-            "TasksMax of a.service; fork has failed 3 times in this cgroup, by this limit or \
-             one above"
-        )
+        Some("TasksMax of a.service; forks refused in this cgroup, by this limit or one above: 3")
     );
 }
 
