@@ -303,6 +303,28 @@ mod knowledge_base {
     }
 
     #[test]
+    fn every_cause_has_its_test() {
+        let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../scan/tests");
+        let mut code = String::new();
+        let mut directories = vec![std::path::PathBuf::from(tests)];
+        while let Some(directory) = directories.pop() {
+            for file in std::fs::read_dir(directory).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if path.extension().is_some_and(|end| end == "rs") {
+                    code.push_str(&std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        for entry in entries() {
+            let made = code.contains(&format!("#[test]\nfn {}()", entry.test));
+            let why_not = entry.test.starts_with("cannot be made here: ");
+            assert!(made || why_not, "{}: no test {}", entry.id, entry.test);
+        }
+    }
+
+    #[test]
     fn the_page_is_up_to_date() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/causes.md");
         let written = std::fs::read_to_string(page).unwrap_or_default();

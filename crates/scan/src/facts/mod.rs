@@ -53,7 +53,16 @@ pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
             .map(|driver| format!("{driver} (ended)")),
     );
 
-    facts.origins = origins::judge(scanner, &process, &stat, leak, facts.program.language)?;
+    facts.origins = origins::judge(
+        scanner,
+        &process,
+        &stat,
+        leak,
+        &origins::Circumstances {
+            job_control: facts.program.language == Language::Shell,
+            live_children: around.live_children,
+        },
+    )?;
     facts.notes = notes.0;
     Ok(facts)
 }

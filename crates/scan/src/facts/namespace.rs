@@ -16,6 +16,8 @@ pub(super) struct Around {
     pub(super) shared: Answer,
     pub(super) inits: Vec<String>,
     pub(super) drivers: Vec<String>,
+    /// Names of the holder's live children; `None` where they were not looked for.
+    pub(super) live_children: Option<Vec<String>>,
 }
 
 pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Result<Around, Error> {
@@ -28,6 +30,7 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
         shared: Answer::Unknown,
         inits: Vec::new(),
         drivers: Vec::new(),
+        live_children: None,
     };
     let Some(inode) = leak.holder.pid_namespace else {
         notes
@@ -35,13 +38,18 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
             .push("the holder's PID namespace is hidden: its PID 1 is not known".to_owned());
         return Ok(around);
     };
-    for pid in members(scanner, inode)? {
+    let members = members(scanner, inode)?;
+    let mut live_children = Vec::new();
+    for &pid in &members {
         let Some(process) = scanner.proc().process(pid)? else {
             continue;
         };
         let Some(member) = read(&process, notes) else {
             continue;
         };
+        if member.parent == leak.holder.id.pid {
+            live_children.push(member.name.clone());
+        }
         if let Some(driver) = driver_of(&member.name, &member.command_line.join(" ")) {
             around.drivers.push(format!("{driver} (pid {pid})"));
         }
@@ -56,6 +64,8 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
             around.inits.push(format!("{} (pid {pid})", member.name));
         }
     }
+    // Of the machine's own namespace only PID 1 was looked at.
+    around.live_children = (members != [1]).then_some(live_children);
     if let Some(pid) = around.first.pid {
         around.shared = is_shared(scanner, leak, pid)?;
     }
@@ -86,6 +96,7 @@ fn members(scanner: &Scanner, inode: u64) -> Result<Vec<u32>, Error> {
 
 struct Member {
     name: String,
+    parent: u32,
     command_line: Vec<String>,
     executable: Option<String>,
     inner_pid: u32,
@@ -98,6 +109,7 @@ fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
     let executable = notes.take(seen(process.exe()));
     Some(Member {
         name: stat.comm.to_lossy(),
+        parent: stat.parent,
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
         executable: executable.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
         inner_pid: status.ns_pids.last().copied().unwrap_or(0),

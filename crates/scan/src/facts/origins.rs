@@ -6,9 +6,11 @@
 //!   another thread's list was started by it.
 //! - Sessions and process groups are inherited. A session that is neither the holder's nor led
 //!   by the zombie itself came from a process between the two.
+//! - What a PID 1 that has never waited is given was started by a child of its own, which is
+//!   then alive or a zombie too. With no such child alive, some of the zombies are its own.
 //! - Who is neither PID 1 of its PID namespace nor a subreaper is given no orphans.
 
-use sexton_core::cause::{Language, Origins, Session, is_init};
+use sexton_core::cause::{Origins, Session, is_init};
 use sexton_core::report::Exit;
 use sexton_core::{Leak, State};
 
@@ -21,12 +23,20 @@ const MAX_INSPECTED: usize = 400;
 /// SIGKILL (`signal(7)`).
 const SIGKILL: u8 = 9;
 
+/// What else bears on the question.
+pub(super) struct Circumstances {
+    /// The holder is a shell: those put children in each other's process groups.
+    pub(super) job_control: bool,
+    /// Names of the holder's live children, where known.
+    pub(super) live_children: Option<Vec<String>>,
+}
+
 pub(super) fn judge(
     scanner: &mut Scanner,
     process: &Process,
     holder: &Stat,
     leak: &Leak,
-    language: Language,
+    circumstances: &Circumstances,
 ) -> Result<Origins, Error> {
     let zombies = sample(scanner, process, holder)?;
     let parent_session = scanner
@@ -37,7 +47,8 @@ pub(super) fn judge(
         holder,
         adopts: leak.holder.namespace_init || leak.holder.subreaper || is_known_subreaper(leak),
         parent_session,
-        job_control: language == Language::Shell,
+        job_control: circumstances.job_control,
+        began_here: never_waited_and_alone(holder, leak, circumstances),
     };
     let mut counts = Counts::default();
     for (zombie, by_other_thread) in &zombies {
@@ -53,7 +64,7 @@ pub(super) fn judge(
         .filter(|(z, _)| z.exit() == Some(Exit::Signal(SIGKILL)))
         .count();
     Ok(Origins {
-        direct: counts.other_thread + counts.cannot_adopt,
+        direct: counts.other_thread + counts.cannot_adopt + counts.alone,
         adopted: counts.session + counts.group + counts.older,
         unknown: counts.untold,
         session: common_session(scanner, holder, &zombies)?,
@@ -76,6 +87,8 @@ enum Sign {
     Group,
     /// Started before the holder: given.
     Older,
+    /// No other process is there that could have started it: some, if not all, are started.
+    Alone,
     /// Nothing.
     Untold,
 }
@@ -84,8 +97,9 @@ struct View<'a> {
     holder: &'a Stat,
     adopts: bool,
     parent_session: Option<u32>,
-    /// Shells put children in each other's groups.
     job_control: bool,
+    /// Nobody but the holder can have begun what ended here.
+    began_here: bool,
 }
 
 impl View<'_> {
@@ -111,6 +125,8 @@ impl View<'_> {
             Sign::Group
         } else if !self.adopts {
             Sign::CannotAdopt
+        } else if self.began_here && zombie.session == holder.session {
+            Sign::Alone
         } else {
             Sign::Untold
         }
@@ -124,6 +140,7 @@ struct Counts {
     session: u64,
     group: u64,
     older: u64,
+    alone: u64,
     untold: u64,
 }
 
@@ -135,6 +152,7 @@ impl Counts {
             Sign::Session => &mut self.session,
             Sign::Group => &mut self.group,
             Sign::Older => &mut self.older,
+            Sign::Alone => &mut self.alone,
             Sign::Untold => &mut self.untold,
         } += 1;
     }
@@ -153,7 +171,11 @@ impl Counts {
             (self.session, "were started by another process that has ended: they are in a session that neither they nor it lead (field 6 of /proc/ZOMBIE/stat)".to_owned()),
             (self.group, "were started by another process that has ended: they are in a process group that neither they nor it lead (field 5 of /proc/ZOMBIE/stat)".to_owned()),
             (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
-            (self.untold, "may be its own or orphans: they share its session and group, and the kernel keeps no record of a first parent".to_owned()),
+            (
+                self.alone,
+                format!("share its session and group, and as it has never waited, and no other child of it lives, it started some of them if not all (field 11 of /proc/{pid}/stat)"),
+            ),
+            (self.untold, "may be its own or orphans: neither session nor group tells, and the kernel keeps no record of a first parent".to_owned()),
         ];
         sentences
             .into_iter()
@@ -161,6 +183,17 @@ impl Counts {
             .map(|(count, text)| format!("Of its zombies {} {text}.", of(count)))
             .collect()
     }
+}
+
+/// The holder has never waited, so every child that it started is alive or among the zombies,
+/// and those alive bear no other names than the zombies: nothing else has been started here.
+fn never_waited_and_alone(holder: &Stat, leak: &Leak, circumstances: &Circumstances) -> bool {
+    let names_of_zombies = |name: &String| leak.commands.iter().any(|c| c.name == *name);
+    holder.children_minor_faults == 0
+        && circumstances
+            .live_children
+            .as_ref()
+            .is_some_and(|live| live.iter().all(names_of_zombies))
 }
 
 /// Subreapers that are known by name; the kernel shows the attribute nowhere.

@@ -1,0 +1,15 @@
+//! Each cause of the knowledge base (`crates/core/knowledge`), made for real: programs that
+//! leak, in PID namespaces and containers of their own. The first cause given has to be the
+//! right one, and its facts have to be true.
+//!
+//! Where the program of a cause is not here (redis, Chrome, dockerd…), another one bears its
+//! name: that tests the signature and the way in which the zombies come about, not the program.
+
+// Whatever is not as it was made here fails the test.
+#![allow(clippy::unwrap_used)]
+
+mod adopted;
+mod direct;
+mod signatures;
+mod situation;
+mod state;
