@@ -1,5 +1,6 @@
 //! cgroups of the tests' own, in every hierarchy of this machine that matters to Sexton.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -150,20 +151,10 @@ impl Cgroup {
         }
     }
 
-    /// A command that starts inside: a shell that joins and then becomes `program`, since
-    /// moving a process that runs already would come too late for its first children.
+    /// A command that starts inside.
     #[must_use]
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command
-            .arg("-c")
-            .arg(r#"while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@""#)
-            .arg("sh");
-        for mount in self.mounts() {
-            command.arg(mount.join(&self.name));
-        }
-        command.arg("--").arg(program);
-        command
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        joined(self.mounts().map(|mount| mount.join(&self.name)), program)
     }
 
     fn mounts(&self) -> impl Iterator<Item = &PathBuf> {
@@ -177,6 +168,25 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         remove_everywhere(&self.hierarchies, &self.name);
     }
+}
+
+/// A shell that joins these cgroups and then becomes `program`, since moving a process that
+/// runs already would come too late for its first children. Joining is not forking: a cgroup
+/// at its limit lets it in.
+pub(crate) fn joined(
+    dirs: impl IntoIterator<Item = PathBuf>,
+    program: impl AsRef<OsStr>,
+) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .arg("-c")
+        .arg(r#"while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@""#)
+        .arg("sh");
+    for dir in dirs {
+        command.arg(dir);
+    }
+    command.arg("--").arg(program);
+    command
 }
 
 /// Kills the members of `name` in every hierarchy, and removes it with all below it.

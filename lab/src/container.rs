@@ -1,5 +1,6 @@
 //! Real containers by runc and crun, with the machine's own /usr as their root file system.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::cgroup::{Hierarchies, remove_everywhere};
+use crate::cgroup::{Hierarchies, joined, remove_everywhere};
 use crate::program::{Program, find};
-use crate::skip::{Skip, require_root};
+use crate::skip::{Skip, require, require_root};
 use crate::sweep::sweep;
 use crate::{names, process};
 
@@ -21,6 +22,29 @@ pub struct Runtime {
 }
 
 impl Runtime {
+    /// Each of runc and crun that works here; [`require`] tells of those that do not.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        ["runc", "crun"]
+            .into_iter()
+            .filter_map(|name| require(Self::find(name)))
+            .collect()
+    }
+
+    /// The first that works here, for tests to which the runtime does not matter.
+    ///
+    /// # Errors
+    /// [`Skip`] where none does.
+    pub fn any() -> Result<Self, Skip> {
+        Self::find("runc").or_else(|_| Self::find("crun"))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.file_name().and_then(OsStr::to_str).unwrap_or("?")
+    }
+
     /// `runc` or `crun`, after a trial run of `true`.
     ///
     /// # Errors
@@ -401,6 +425,13 @@ impl Container {
     pub fn exec(&self, argv: &[&str]) -> Output {
         let output = self.command().arg("exec").arg(&self.id).args(argv).output();
         output.expect("the runtime was there a moment ago")
+    }
+
+    /// A command that starts in its cgroup but in the machine's own namespaces, so that the
+    /// container's limits bind it.
+    #[must_use]
+    pub fn command_in_cgroup(&self, program: impl AsRef<OsStr>) -> Command {
+        joined([self.cgroup_dir()], program)
     }
 
     /// Its first process is the one that was started, not another with its pid.
