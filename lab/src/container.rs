@@ -161,6 +161,7 @@ pub struct Builder<'a> {
     nproc: Option<u64>,
     uid: u32,
     pid_namespace: Option<u32>,
+    privileged: bool,
 }
 
 impl Builder<'_> {
@@ -189,6 +190,13 @@ impl Builder<'_> {
     #[must_use]
     pub fn uid(mut self, uid: u32) -> Self {
         self.uid = uid;
+        self
+    }
+
+    /// Adds `CAP_SYS_ADMIN`, as nested containers need.
+    #[must_use]
+    pub fn privileged(mut self) -> Self {
+        self.privileged = true;
         self
     }
 
@@ -283,7 +291,10 @@ impl Builder<'_> {
             .pids_limit
             .map_or(json!({}), |limit| json!({"pids": {"limit": limit}}));
         // What Docker and Kubernetes give by default, as far as signals and users go.
-        let capabilities = ["CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN"];
+        let mut capabilities = vec!["CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN"];
+        if self.privileged {
+            capabilities.push("CAP_SYS_ADMIN");
+        }
         json!({
             "ociVersion": "1.0.2",
             "hostname": "sexton-test",
@@ -356,6 +367,7 @@ impl Container {
             nproc: None,
             uid: 0,
             pid_namespace: None,
+            privileged: false,
         }
     }
 

@@ -214,7 +214,8 @@ fn target_dir() -> PathBuf {
 }
 
 /// Where a program is; `/usr/sbin` and Go's usual place count though PATH may lack them.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from);
     std::env::split_paths(&path)

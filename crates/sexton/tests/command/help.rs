@@ -1,0 +1,76 @@
+//! Help, completions, manual pages.
+
+use crate::sexton::sexton;
+
+const SUBCOMMANDS: [&str; 8] = [
+    "scan", "limits", "explain", "reap", "demo", "schema", "completions", "man",
+];
+
+#[test]
+fn every_subcommand_has_help_with_examples() {
+    for subcommand in SUBCOMMANDS {
+        let answer = sexton([subcommand, "--help"]).expect(0);
+        assert!(answer.stdout.contains("Examples:"), "{subcommand}");
+        assert!(answer.stdout.contains(&format!("sexton {subcommand}")), "{subcommand}");
+    }
+    let answer = sexton(["--help"]).expect(0);
+    for subcommand in SUBCOMMANDS {
+        assert!(answer.stdout.contains(subcommand), "{subcommand}");
+    }
+}
+
+#[test]
+fn exit_statuses_are_documented() {
+    for subcommand in ["scan", "limits", "explain", "reap"] {
+        let answer = sexton([subcommand, "--help"]).expect(0);
+        assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_status_2_with_a_message() {
+    let wrong: [&[&str]; 6] = [
+        &["bury"],
+        &["scan", "--min", "many"],
+        &["scan", "-o", "xml"],
+        &["reap"],
+        &["reap", "12345", "--settle", "-1"],
+        &["scan", "--interval", "1"],
+    ];
+    for args in wrong {
+        let answer = sexton(args.iter().copied()).expect(2);
+        assert!(!answer.stderr.is_empty() && answer.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn completions_know_the_subcommands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let answer = sexton(["completions", shell]).expect(0);
+        for subcommand in SUBCOMMANDS {
+            assert!(answer.stdout.contains(subcommand), "{shell}: {subcommand}");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_subcommand() {
+    let answer = sexton(["man"]).expect(0);
+    assert!(answer.stdout.contains(".TH sexton"), "{answer:?}");
+
+    let dir = tempfile::Builder::new().prefix("sexton-test-").tempdir();
+    let dir = dir.expect("a temporary directory");
+    sexton(["man", &dir.path().to_string_lossy()]).expect(0);
+    assert!(dir.path().join("sexton.1").exists());
+    for subcommand in SUBCOMMANDS {
+        let page = dir.path().join(format!("sexton-{subcommand}.1"));
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{subcommand}: {e}"));
+        assert!(page.contains("Examples"), "{subcommand}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let answer = sexton(["man", "/proc/nosuch"]).expect(2);
+    assert!(answer.stderr.contains("/proc/nosuch"), "{answer:?}");
+}

@@ -1,0 +1,157 @@
+//! `sexton reap`: what it takes, and that the program goes on.
+
+use sexton_lab::{Container, Layout, Leak, Program, Runtime, require, zombies_of};
+
+use crate::sexton::{sexton, validates};
+use crate::situation::{full, leaking, runtime};
+
+#[test]
+fn without_yes_it_says_what_it_would_do_and_does_nothing() {
+    let Some(runtime) = runtime() else { return };
+    let container = leaking(Container::builder(&runtime), Leak::new(), 10);
+    let pid = container.pid().to_string();
+
+    let answer = sexton(["reap", &pid, "--settle", "0"]).expect(0);
+    assert!(answer.stdout.contains("would take 10 zombies"), "{answer:?}");
+    assert!(answer.stdout.contains("--yes"), "{answer:?}");
+    let document = sexton(["reap", &pid, "--settle", "0", "-o", "json"]).expect(0).json();
+    validates("reap", &document);
+    assert_eq!(document["dryRun"], true);
+
+    assert_eq!(zombies_of(container.pid()).len(), 10);
+}
+
+#[test]
+fn with_yes_all_are_taken_and_the_program_does_not_notice() {
+    for runtime in Runtime::all() {
+        let leak = Leak::new().exit(3).name("chrome");
+        let container = leaking(Container::builder(&runtime), leak, 300);
+        let before = container.identity();
+
+        let args = ["reap", container.id(), "--yes", "--settle", "0", "-o", "json"];
+        let document = sexton(args).expect(0).json();
+
+        validates("reap", &document);
+        let outcome = &document["holders"][0]["outcome"];
+        assert_eq!(outcome["taken"], 300, "{document:#}");
+        let statuses = outcome["statuses"].as_array().expect("a list");
+        assert_eq!(statuses.len(), 1);
+        assert_eq!(statuses[0]["command"], "chrome");
+        assert_eq!(statuses[0]["exit"], serde_json::json!({"code": 3}));
+        assert_eq!(statuses[0]["count"], 300);
+        assert_eq!(zombies_of(container.pid()), []);
+        assert_eq!(container.identity(), before);
+    }
+}
+
+/// The story, told to its end.
+fn at_its_limit_a_program_is_freed_and_forks_again(program: &Program) {
+    let Some(runtime) = runtime() else { return };
+    let container = full(&runtime, program, 60);
+    let before = container.identity();
+    assert!(before.is_some());
+
+    // From here on it can only fail to fork.
+    let said = container.output().len();
+    let answer = sexton(["reap", container.id(), "--yes", "--settle", "0"]);
+
+    // Once it can fork again it leaks again, and some may be left by the time of the answer.
+    assert!(answer.status < 2, "{answer:?}");
+    assert!(answer.stdout.contains("took"), "{answer:?}");
+    container.wait_for_line(said, |line| line.ends_with(" ok"));
+    assert_eq!(container.identity(), before, "it is another process");
+}
+
+#[test]
+fn the_go_program_of_the_story_forks_again() {
+    if let Some(program) = require(Program::go_story(0, 5)) {
+        at_its_limit_a_program_is_freed_and_forks_again(&program);
+    }
+}
+
+#[test]
+fn the_python_program_forks_again() {
+    if let Some(program) = require(Program::python_story(0, 5)) {
+        at_its_limit_a_program_is_freed_and_forks_again(&program);
+    }
+}
+
+#[test]
+fn a_program_of_several_threads_forks_again() {
+    at_its_limit_a_program_is_freed_and_forks_again(&Leak::new().threads(4).program());
+}
+
+#[test]
+fn what_ended_a_moment_ago_is_left_to_its_parent() {
+    let Some(runtime) = runtime() else { return };
+    let container = leaking(Container::builder(&runtime), Leak::new(), 5);
+
+    let answer = sexton(["reap", container.id(), "--yes"]).expect(1);
+
+    assert!(answer.stdout.contains("60"), "{answer:?}");
+    assert_eq!(zombies_of(container.pid()).len(), 5);
+}
+
+#[test]
+fn a_zombie_as_target_is_that_one_alone() {
+    let Some(runtime) = runtime() else { return };
+    let container = leaking(Container::builder(&runtime), Leak::new(), 5);
+    let zombies = zombies_of(container.pid());
+
+    sexton(["reap", &zombies[2].to_string(), "--yes", "--settle", "0"]).expect(0);
+
+    let mut left = zombies;
+    left.remove(2);
+    let mut now = zombies_of(container.pid());
+    left.sort_unstable();
+    now.sort_unstable();
+    assert_eq!(now, left);
+}
+
+#[test]
+fn a_pod_is_a_target() {
+    let Some(runtime) = runtime() else { return };
+    let builder = Container::builder(&runtime).layout(Layout::Kubepods);
+    let container = leaking(builder, Leak::new(), 7);
+    let pod = format!("pod/{}", container.pod_uid().expect("it has a pod"));
+    sexton(["reap", &pod, "--yes", "--settle", "0"]).expect(0);
+    assert_eq!(zombies_of(container.pid()), []);
+}
+
+#[test]
+fn statuses_that_are_taken_are_written_down() {
+    let Some(runtime) = runtime() else { return };
+    let leak = Leak::new().signal(9).name("chrome");
+    let container = leaking(Container::builder(&runtime), leak, 4);
+    let answer = sexton(["reap", container.id(), "--yes", "--settle", "0"]).expect(0);
+    assert!(answer.stdout.contains("took 4 zombies"), "{answer:?}");
+    assert!(answer.stdout.contains("SIGKILL"), "{answer:?}");
+}
+
+#[test]
+fn a_holder_two_namespaces_down_is_reached() {
+    let Some(runtime) = runtime() else { return };
+    let leak = Leak::new().count(6).then_sleep().program();
+    let mut nested = leak.clone();
+    nested.argv = ["/usr/bin/unshare", "--pid", "--fork"].map(str::to_owned).to_vec();
+    nested.argv.extend(leak.argv);
+    let container = Container::builder(&runtime).privileged().start(&nested);
+    container.wait_for_line(0, |line| line == "done");
+    let report = sexton(["scan", "-o", "json", "--container", container.id()]).json();
+    let holder = &report["leaks"][0]["holder"];
+    assert_eq!(holder["nsPids"].as_array().map(Vec::len), Some(3), "{report:#}");
+
+    sexton(["reap", container.id(), "--yes", "--settle", "0"]).expect(0);
+
+    let pid = holder["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    assert_eq!(zombies_of(pid.expect("a pid")), []);
+}
+
+#[test]
+fn nothing_to_take_is_no_error() {
+    let Some(runtime) = runtime() else { return };
+    let container = crate::situation::quiet(&runtime);
+    sexton(["reap", container.id(), "--yes"]).expect(0);
+    let answer = sexton(["reap", "container/nosuch", "--yes"]).expect(2);
+    assert!(answer.stderr.contains("nosuch"), "{answer:?}");
+}
