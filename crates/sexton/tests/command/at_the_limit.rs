@@ -21,10 +21,15 @@ fn it_works_in_a_cgroup_in_which_nothing_can_fork() {
 
     // It is true that nothing can fork here.
     let mut shell = container.command_in_cgroup("/bin/sh");
-    let output = shell.args(["-c", "/bin/true; /bin/true"]).output().expect("sh starts");
+    let output = shell
+        .args(["-c", "/bin/true; /bin/true"])
+        .output()
+        .expect("sh starts");
     assert!(!output.status.success(), "{output:?}");
 
-    let report = inside(&container, ["scan", "-o", "json", "--pid", &pid]).expect(1).json();
+    let report = inside(&container, ["scan", "-o", "json", "--pid", &pid])
+        .expect(1)
+        .json();
     assert_eq!(leak_of(&report, container.pid())["zombies"], 29);
     inside(&container, ["limits", "--pid", &pid]).expect(1);
     inside(&container, ["explain", &pid, "--sample", "0.5"]).expect(0);
@@ -34,5 +39,8 @@ fn it_works_in_a_cgroup_in_which_nothing_can_fork() {
     assert!(answer.status < 2, "{answer:?}");
     assert!(answer.stdout.contains("took 29 zombies"), "{answer:?}");
     container.wait_for_line(said, |line| line.ends_with(" ok"));
-    assert!(!zombies_of(container.pid()).is_empty(), "it leaks on, as it does");
+    assert!(
+        !zombies_of(container.pid()).is_empty(),
+        "it leaks on, as it does"
+    );
 }

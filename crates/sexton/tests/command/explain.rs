@@ -19,7 +19,9 @@ fn below_pid_1(runtime: &Runtime, program: &Program) -> (Container, u32) {
     let container = Container::builder(runtime).pids_limit(5_000).start(&shell);
     container.wait_for_line(0, |line| line == "12 ok");
     let name = container.id();
-    let report = sexton(["scan", "-o", "json", "--container", name]).expect(1).json();
+    let report = sexton(["scan", "-o", "json", "--container", name])
+        .expect(1)
+        .json();
     let pid = report["leaks"][0]["holder"]["pid"].as_u64().expect("a pid");
     (container, u32::try_from(pid).expect("a pid"))
 }
@@ -35,14 +37,20 @@ fn best_cause(pid: u32) -> Value {
 #[test]
 fn the_go_program_of_the_story_is_recognised_with_its_cure() {
     let Some(runtime) = runtime() else { return };
-    let Some(program) = require(Program::go_story(0, 20)) else { return };
+    let Some(program) = require(Program::go_story(0, 20)) else {
+        return;
+    };
     let (_container, pid) = below_pid_1(&runtime, &program);
 
     let cause = best_cause(pid);
 
     assert_eq!(cause["id"], "go-start-without-wait", "{cause:#}");
     assert_eq!(cause["cure"]["language"], "go");
-    assert!(cause["cure"]["code"].as_str().is_some_and(|code| code.contains("Wait()")));
+    assert!(
+        cause["cure"]["code"]
+            .as_str()
+            .is_some_and(|code| code.contains("Wait()"))
+    );
     assert!(!cause["facts"].as_array().expect("a list").is_empty());
 
     let answer = sexton(["explain", &pid.to_string(), "--sample", "0"]).expect(0);
@@ -52,7 +60,9 @@ fn the_go_program_of_the_story_is_recognised_with_its_cure() {
 #[test]
 fn the_python_program_is_recognised() {
     let Some(runtime) = runtime() else { return };
-    let Some(program) = require(Program::python_story(0, 20)) else { return };
+    let Some(program) = require(Program::python_story(0, 20)) else {
+        return;
+    };
     let (_container, pid) = below_pid_1(&runtime, &program);
     let cause = best_cause(pid);
     assert_eq!(cause["id"], "python-popen-without-wait", "{cause:#}");

@@ -3,7 +3,14 @@
 use crate::sexton::sexton;
 
 const SUBCOMMANDS: [&str; 8] = [
-    "scan", "limits", "explain", "reap", "demo", "schema", "completions", "man",
+    "scan",
+    "limits",
+    "explain",
+    "reap",
+    "demo",
+    "schema",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -11,7 +18,10 @@ fn every_subcommand_has_help_with_examples() {
     for subcommand in SUBCOMMANDS {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Examples:"), "{subcommand}");
-        assert!(answer.stdout.contains(&format!("sexton {subcommand}")), "{subcommand}");
+        assert!(
+            answer.stdout.contains(&format!("sexton {subcommand}")),
+            "{subcommand}"
+        );
     }
     let answer = sexton(["--help"]).expect(0);
     for subcommand in SUBCOMMANDS {
@@ -39,7 +49,10 @@ fn wrong_usage_is_exit_status_2_with_a_message() {
     ];
     for args in wrong {
         let answer = sexton(args.iter().copied()).expect(2);
-        assert!(!answer.stderr.is_empty() && answer.stdout.is_empty(), "{args:?}");
+        assert!(
+            !answer.stderr.is_empty() && answer.stdout.is_empty(),
+            "{args:?}"
+        );
     }
 }
 

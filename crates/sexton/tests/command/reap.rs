@@ -12,9 +12,14 @@ fn without_yes_it_says_what_it_would_do_and_does_nothing() {
     let pid = container.pid().to_string();
 
     let answer = sexton(["reap", &pid, "--settle", "0"]).expect(0);
-    assert!(answer.stdout.contains("would take 10 zombies"), "{answer:?}");
+    assert!(
+        answer.stdout.contains("would take 10 zombies"),
+        "{answer:?}"
+    );
     assert!(answer.stdout.contains("--yes"), "{answer:?}");
-    let document = sexton(["reap", &pid, "--settle", "0", "-o", "json"]).expect(0).json();
+    let document = sexton(["reap", &pid, "--settle", "0", "-o", "json"])
+        .expect(0)
+        .json();
     validates("reap", &document);
     assert_eq!(document["dryRun"], true);
 
@@ -28,7 +33,15 @@ fn with_yes_all_are_taken_and_the_program_does_not_notice() {
         let container = leaking(Container::builder(&runtime), leak, 300);
         let before = container.identity();
 
-        let args = ["reap", container.id(), "--yes", "--settle", "0", "-o", "json"];
+        let args = [
+            "reap",
+            container.id(),
+            "--yes",
+            "--settle",
+            "0",
+            "-o",
+            "json",
+        ];
         let document = sexton(args).expect(0).json();
 
         validates("reap", &document);
@@ -39,7 +52,7 @@ fn with_yes_all_are_taken_and_the_program_does_not_notice() {
         assert_eq!(statuses[0]["command"], "chrome");
         assert_eq!(statuses[0]["exit"], serde_json::json!({"code": 3}));
         assert_eq!(statuses[0]["count"], 300);
-        assert_eq!(zombies_of(container.pid()), []);
+        assert_eq!(zombies_of(container.pid()), [0_u32; 0]);
         assert_eq!(container.identity(), before);
     }
 }
@@ -115,7 +128,7 @@ fn a_pod_is_a_target() {
     let container = leaking(builder, Leak::new(), 7);
     let pod = format!("pod/{}", container.pod_uid().expect("it has a pod"));
     sexton(["reap", &pod, "--yes", "--settle", "0"]).expect(0);
-    assert_eq!(zombies_of(container.pid()), []);
+    assert_eq!(zombies_of(container.pid()), [0_u32; 0]);
 }
 
 #[test]
@@ -133,18 +146,26 @@ fn a_holder_two_namespaces_down_is_reached() {
     let Some(runtime) = runtime() else { return };
     let leak = Leak::new().count(6).then_sleep().program();
     let mut nested = leak.clone();
-    nested.argv = ["/usr/bin/unshare", "--pid", "--fork"].map(str::to_owned).to_vec();
+    nested.argv = ["/usr/bin/unshare", "--pid", "--fork"]
+        .map(str::to_owned)
+        .to_vec();
     nested.argv.extend(leak.argv);
     let container = Container::builder(&runtime).privileged().start(&nested);
     container.wait_for_line(0, |line| line == "done");
     let report = sexton(["scan", "-o", "json", "--container", container.id()]).json();
     let holder = &report["leaks"][0]["holder"];
-    assert_eq!(holder["nsPids"].as_array().map(Vec::len), Some(3), "{report:#}");
+    assert_eq!(
+        holder["nsPids"].as_array().map(Vec::len),
+        Some(3),
+        "{report:#}"
+    );
 
     sexton(["reap", container.id(), "--yes", "--settle", "0"]).expect(0);
 
-    let pid = holder["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-    assert_eq!(zombies_of(pid.expect("a pid")), []);
+    let pid = holder["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok());
+    assert_eq!(zombies_of(pid.expect("a pid")), [0_u32; 0]);
 }
 
 #[test]

@@ -37,8 +37,16 @@ fn a_leak_is_attributed_to_its_container_whatever_made_it() {
             assert_eq!(leak["commands"][0]["name"], "chrome");
             assert_eq!(leak["commands"][0]["count"], 12);
             assert_eq!(leak["container"]["id"], id, "{layout:?}");
-            assert_eq!(leak["container"]["runtime"], runtime_by_path(layout), "{layout:?}");
-            assert_eq!(leak["container"]["cgroup"], container.cgroup(), "{layout:?}");
+            assert_eq!(
+                leak["container"]["runtime"],
+                runtime_by_path(layout),
+                "{layout:?}"
+            );
+            assert_eq!(
+                leak["container"]["cgroup"],
+                container.cgroup(),
+                "{layout:?}"
+            );
             assert_eq!(
                 leak["container"]["pod"]["uid"].as_str(),
                 container.pod_uid(),
@@ -51,7 +59,11 @@ fn a_leak_is_attributed_to_its_container_whatever_made_it() {
 #[test]
 fn the_holder_is_described_as_it_is() {
     let Some(runtime) = runtime() else { return };
-    let container = leaking(Container::builder(&runtime).uid(4321), Leak::new().threads(3), 9);
+    let container = leaking(
+        Container::builder(&runtime).uid(4321),
+        Leak::new().threads(3),
+        9,
+    );
     let (pid, start_ticks) = container.identity().expect("it runs");
 
     let report = sexton(["scan", "-o", "json", "--pid", &pid.to_string()]).json();
@@ -125,7 +137,12 @@ fn wide_cuts_nothing() {
     let container = leaking(builder, Leak::new(), 3);
     let answer = sexton(["scan", "-o", "wide", "--container", container.id()]).expect(1);
     assert!(answer.stdout.contains(container.id()), "{answer:?}");
-    assert!(answer.stdout.contains(container.pod_uid().expect("it has a pod")), "{answer:?}");
+    assert!(
+        answer
+            .stdout
+            .contains(container.pod_uid().expect("it has a pod")),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -165,7 +182,11 @@ fn filters_choose_by_pid_container_pod_and_count() {
     ];
     for filter in others {
         let answer = sexton(["scan", "-o", "name"].iter().chain(filter).copied());
-        assert_eq!((answer.status, answer.stdout.as_str()), (0, ""), "{filter:?}");
+        assert_eq!(
+            (answer.status, answer.stdout.as_str()),
+            (0, ""),
+            "{filter:?}"
+        );
     }
 }
 

@@ -73,7 +73,9 @@ pub(crate) fn validates(name: &str, document: &Value) {
 pub(crate) fn leak_of(report: &Value, pid: u32) -> &Value {
     let leaks = report["leaks"].as_array().expect("leaks is a list");
     let mut of_pid = leaks.iter().filter(|leak| leak["holder"]["pid"] == pid);
-    let leak = of_pid.next().unwrap_or_else(|| panic!("no leak of {pid}: {report:#}"));
+    let leak = of_pid
+        .next()
+        .unwrap_or_else(|| panic!("no leak of {pid}: {report:#}"));
     assert!(of_pid.next().is_none(), "two leaks of {pid}");
     leak
 }

@@ -31,7 +31,12 @@ impl Nobody {
     fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Answer {
         let mut command = Command::new("setpriv");
         command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "--inh-caps=-all",
+            ])
             .args(["--bounding-set=-all", "--"])
             .arg(self.path())
             .args(args);
@@ -51,9 +56,15 @@ fn a_scan_finds_what_is_readable_and_notes_the_rest() {
 
     let leak = crate::sexton::leak_of(&report, container.pid());
     assert_eq!(leak["zombies"], 8);
-    assert_eq!(leak["container"]["pod"]["uid"].as_str(), container.pod_uid());
+    assert_eq!(
+        leak["container"]["pod"]["uid"].as_str(),
+        container.pod_uid()
+    );
     let notes = report["notes"].as_array().map_or(0, Vec::len);
-    assert!(notes > 0, "it does not say what it could not see: {report:#}");
+    assert!(
+        notes > 0,
+        "it does not say what it could not see: {report:#}"
+    );
 }
 
 #[test]
@@ -80,7 +91,9 @@ fn a_reap_that_is_not_permitted_says_so_and_does_nothing() {
     assert_ne!(answer.status, 0, "{answer:?}");
     let said = format!("{}{}", answer.stdout, answer.stderr).to_lowercase();
     assert!(
-        ["permi", "root", "cap_sys_ptrace"].iter().any(|word| said.contains(word)),
+        ["permi", "root", "cap_sys_ptrace"]
+            .iter()
+            .any(|word| said.contains(word)),
         "{answer:?}"
     );
     assert_eq!(zombies_of(container.pid()).len(), 8);
