@@ -86,6 +86,16 @@ impl Scanner {
                 Outcome::Nothing => {}
             }
         }
+        // A namespace that cannot be read is the kernel's way of saying that this process is
+        // none of our business: its executable and its children's exit status stay hidden, too.
+        let veiled = |leak: &sexton_core::Leak| leak.holder.pid_namespace.is_none();
+        if !self.viewer.sees_all && leaks.iter().any(veiled) {
+            notes.push(
+                "executables, namespaces and exit statuses of other users' processes are hidden \
+                 from this user: run as root"
+                    .to_owned(),
+            );
+        }
         leaks.sort_by(|a, b| {
             b.zombies
                 .cmp(&a.zombies)
