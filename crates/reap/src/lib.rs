@@ -10,6 +10,7 @@
 mod arch;
 mod error;
 mod execute;
+mod guest;
 mod held;
 mod nudge;
 mod outcome;

@@ -7,7 +7,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use crate::Refusal;
+use crate::{Refusal, guest::Guest};
 
 /// The `[vdso]` mapping is a few pages; anything above this is none.
 const LARGEST_VDSO: u64 = 1 << 20;
@@ -49,17 +49,6 @@ impl Header {
     pub(crate) fn visit_word(self) -> u64 {
         u64::from(self.thread) | u64::from(self.visit) << 32
     }
-}
-
-/// A thread that was sent into the tail and has not been seen outside it since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Guest {
-    /// Its id in its own PID namespace.
-    pub(crate) thread: u32,
-    /// Where it goes on when it is done.
-    pub(crate) pc: u64,
-    /// Its stack pointer then.
-    pub(crate) sp: u64,
 }
 
 /// The tail of one process's vdso.

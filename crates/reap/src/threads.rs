@@ -12,7 +12,6 @@ use crate::{
     Error,
     arch::{self, Habit, Timeout},
     held::Held,
-    tail::Guest,
     trace::Pause,
 };
 
@@ -113,18 +112,6 @@ pub(crate) fn sleep_of(holder: &Held, thread: u32) -> Result<Option<Sleep>, Erro
     Ok(bytes.as_deref().and_then(Sleep::parse))
 }
 
-/// Whether a thread that was sent into the tail is certainly out of it: it sleeps again where
-/// it was, at the same depth of its stack, or is gone.
-///
-/// That its pc is elsewhere would not do: a signal handler may run on top of the code and
-/// return into it. Such a handler has a lower stack pointer, or one on another stack.
-pub(crate) fn has_left(holder: &Held, thread: u32, guest: Guest) -> Result<bool, Error> {
-    let Some(bytes) = holder.process.read(&format!("task/{thread}/syscall"))? else {
-        return Ok(true);
-    };
-    Ok(Sleep::parse(&bytes).is_some_and(|sleep| sleep.pc == guest.pc && sleep.sp == guest.sp))
-}
-
 /// Waits until `candidate` has just gone to sleep, so that beginning its timeout anew lengthens
 /// it by no more than [`stretch`]. Gives the moment before which it did not sleep yet.
 pub(crate) fn await_fresh(
@@ -161,7 +148,7 @@ pub(crate) fn await_fresh(
 }
 
 /// How often the thread has gone to sleep by itself.
-fn switches(holder: &Held, thread: u32) -> Result<Option<u64>, Error> {
+pub(crate) fn switches(holder: &Held, thread: u32) -> Result<Option<u64>, Error> {
     let status = holder.process.read(&format!("task/{thread}/status"))?;
     Ok(status.and_then(|status| {
         let line = status

@@ -15,8 +15,9 @@ use sexton_scan::proc::Proc;
 use crate::{
     Error, Refusal,
     arch::{self, Habit, Stand},
+    guest::{self, Guest},
     held::{Held, NotHeld, is_gone},
-    tail::{Guest, Header, Tail, Unusable},
+    tail::{Header, Tail, Unusable},
     threads::{self, Candidate},
     trace::{Interrupted, Pause, Seized, Seizing, Stopped},
 };
@@ -135,7 +136,9 @@ impl Visitor {
         let deadline = Instant::now() + patience;
         let mut pause = Pause::new();
         while let Some((thread, guest)) = self.guest {
-            if threads::has_left(&self.held, thread, guest)? {
+            if guest::is_back(&self.held, thread, guest)?
+                || guest::is_elsewhere(&self.held, self.tail, thread, guest)?
+            {
                 self.guest = None;
             } else if Instant::now() >= deadline {
                 return Ok(Some(guest));
@@ -176,7 +179,7 @@ impl Visitor {
                     .map_err(Error::system("stop", thread))?
                 {
                     Interrupted::Stopped(stopped) => {
-                        let sent = self.send(&stopped, thread, inner, pids);
+                        let sent = self.send(&stopped, candidate, inner, pids);
                         stopped.release();
                         sent
                     }
@@ -211,10 +214,11 @@ impl Visitor {
     fn send(
         &mut self,
         stopped: &Stopped,
-        thread: u32,
+        candidate: &Candidate,
         inner: u32,
         pids: &[u32],
     ) -> io::Result<Sent> {
+        let thread = candidate.thread;
         let mut registers = stopped.registers()?;
         // First of all: this stop must not become an EINTR that the program sees. Right for the
         // thread whatever we do next.
@@ -228,13 +232,15 @@ impl Visitor {
         let before = stopped.peek(arch::before_pc(&registers))?;
         let in_call = arch::stand(&registers, [before[0], before[1]]) == Stand::InCall;
         let (pc, sp) = (arch::pc(&registers), arch::sp(&registers));
-        // Another call than the one that was chosen may do without a rewind what that one needs.
-        let known = arch::habit(arch::call(&registers), &arch::arguments(&registers)).is_some();
+        // Only where it was seen asleep: it will sleep there again, which shows that it is out
+        // of the tail, and what was found out about that call holds.
+        let as_seen = arch::call(&registers) == candidate.sleep.call
+            && (pc, sp) == (candidate.sleep.pc, candidate.sleep.sp);
         let free = match self.guest {
             None => true,
             Some((guest, at)) => guest == thread && at.pc == pc && at.sp == sp,
         };
-        if !in_call || !known || !free || self.tail.contains(pc) {
+        if !in_call || !as_seen || !free || self.tail.contains(pc) {
             return Ok(Sent::NotNow);
         }
         // A number alone could be that of another process's thread by now.
@@ -299,7 +305,7 @@ impl Visitor {
                 pause = Pause::new();
             }
             if let Some((thread, guest)) = self.guest
-                && threads::has_left(&self.held, thread, guest)?
+                && guest::is_back(&self.held, thread, guest)?
             {
                 self.guest = None;
                 // It is through with its table: what is still there was not to be had.
