@@ -90,6 +90,10 @@ pub fn diagnose(facts: &Facts) -> Vec<Cause> {
             entry.when.len(),
         ))
     });
+    // The one without conditions is the answer where there is no other.
+    if fits.len() > 1 {
+        fits.retain(|(entry, _)| !entry.when.is_empty());
+    }
     fits.into_iter()
         .map(|(entry, confidence)| Cause {
             id: entry.id.to_owned(),

@@ -223,11 +223,22 @@ impl History {
             last_minute,
             last_ten_minutes,
             last_hour,
-        } = started;
-        format!(
-            "{watched}; of those standing, {last_minute} were started in the last minute, \
-             {last_ten_minutes} in ten minutes, {last_hour} in the hour"
-        )
+        } = *started;
+        // A longer span is named only where it holds more.
+        let spans = [
+            (last_minute, 0, "the last minute"),
+            (last_ten_minutes, last_minute, "ten minutes"),
+            (last_hour, last_ten_minutes, "the hour"),
+        ];
+        let told: Vec<String> = spans
+            .iter()
+            .filter(|(count, shorter, _)| count > shorter)
+            .map(|(count, _, span)| format!("{count} in {span}"))
+            .collect();
+        if told.is_empty() {
+            return format!("{watched}; none of those standing was started in the last hour");
+        }
+        format!("{watched}; started of those standing: {}", told.join(", "))
     }
 }
 
