@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anstyle::Style;
 use sexton_core::cause::Cure;
 use sexton_core::forecast::{History, Trend};
 use sexton_core::{Cause, Confidence, Forecast, Leak, ProcessId, Report};
@@ -12,8 +13,8 @@ use sexton_scan::{Scanner, facts, limits};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::output::lines::Lines;
 use crate::output::progress::Progress;
-use crate::output::table::terminal_width;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
 use crate::roots;
 use crate::target::{self, Target};
@@ -50,18 +51,14 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
     match output {
         Output::Json => output::json(&report)?,
         Output::Text => {
-            let mut out = output::stdout();
+            let mut lines = Lines::new(output::stdout());
             for leak in &report.leaks {
-                draw(&mut out, leak)?;
+                draw(&mut lines, leak)?;
             }
             for note in &report.notes {
-                writeln!(
-                    out,
-                    "{}",
-                    paint(WARN, &format!("Note: {}", text::safe(note)))
-                )?;
+                lines.line(WARN, &format!("Note: {note}"))?;
             }
-            out.flush()?;
+            lines.out.flush()?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -113,149 +110,104 @@ fn watch(
     Ok(histories)
 }
 
-fn draw(out: &mut impl Write, leak: &Leak) -> io::Result<()> {
-    let width = terminal_width().min(100);
+fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
     let holder = &leak.holder;
-    let mut title = format!(
-        "{} of {} (pid {}",
-        text::plural(leak.zombies, "zombie", "zombies"),
-        holder.name,
-        holder.id.pid
-    );
+    let zombies = text::plural(leak.zombies, "zombie", "zombies");
+    let mut title = format!("{zombies} of {} (pid {}", holder.name, holder.id.pid);
     if holder.inner_pid() != holder.id.pid {
         title += &format!(", {} in its container", holder.inner_pid());
     }
     title += &format!("), {}", leak::place(leak));
-    writeln!(out, "{}", paint(HEADING, &text::safe(&title)))?;
-    field(out, "command", &leak::command(leak), width)?;
-    field(out, "ended", &leak::ended(&leak.commands, 6), width)?;
+    lines.line(HEADING, &title)?;
+    lines.field("command", &leak::command(leak))?;
+    lines.field("ended", &leak::ended(&leak.commands, 6))?;
     if let Some(oldest) = leak.ages.oldest_seconds {
-        field(
-            out,
-            "oldest",
-            &format!("at most {}", text::duration(oldest)),
-            width,
-        )?;
+        lines.field("oldest", &format!("at most {}", text::duration(oldest)))?;
     }
     let state = leak::holder_state(leak);
     if !state.is_empty() {
-        field(out, "holder", &state.join(", "), width)?;
+        lines.field("holder", &state.join(", "))?;
     }
     if let Some(protected) = &leak.protected {
-        field(
-            out,
+        lines.field(
             "protected",
             &format!("{protected}: Sexton never touches it"),
-            width,
         )?;
     }
     if let Some(forecast) = &leak.forecast {
-        field(out, "forecast", &outlook(forecast), width)?;
+        lines.field("forecast", &outlook(forecast))?;
     }
     for (i, cause) in leak.causes.iter().enumerate() {
-        writeln!(out)?;
+        lines.gap()?;
         if i == 0 {
-            draw_cause(out, cause, width)?;
+            draw_cause(lines, cause)?;
         } else {
-            draw_other(out, cause)?;
+            heading(lines, "Also", Style::new(), cause)?;
         }
     }
-    writeln!(out)
+    lines.gap()
 }
 
-fn field(out: &mut impl Write, name: &str, value: &str, width: usize) -> io::Result<()> {
-    const INDENT: usize = 12;
-    for (i, line) in text::wrap(&text::safe(value), width - INDENT)
-        .iter()
-        .enumerate()
-    {
-        let name = if i == 0 { name } else { "" };
-        writeln!(out, "  {name:<10}{line}")?;
-    }
-    Ok(())
+/// The title of a cause, how sure it is, and its id.
+fn heading<W: Write>(
+    lines: &mut Lines<W>,
+    mark: &str,
+    style: Style,
+    cause: &Cause,
+) -> io::Result<()> {
+    lines.hanging(6, mark, style, &cause.title)?;
+    let (style, sure) = match cause.confidence {
+        Confidence::High => (GOOD, "high confidence"),
+        Confidence::Medium => (WARN, "medium confidence"),
+        Confidence::Low => (DIM, "low confidence"),
+    };
+    writeln!(
+        lines.out,
+        "      {}, {}",
+        paint(style, sure),
+        paint(DIM, &text::safe(&cause.id))
+    )
 }
 
-fn confidence(confidence: Confidence) -> String {
-    match confidence {
-        Confidence::High => paint(GOOD, "high confidence"),
-        Confidence::Medium => paint(WARN, "medium confidence"),
-        Confidence::Low => paint(DIM, "low confidence"),
-    }
-}
-
-fn draw_cause(out: &mut impl Write, cause: &Cause, width: usize) -> io::Result<()> {
+fn draw_cause<W: Write>(lines: &mut Lines<W>, cause: &Cause) -> io::Result<()> {
     let Cause {
-        id,
-        title,
-        confidence: sure,
+        id: _,
+        title: _,
+        confidence: _,
         facts,
         now,
         cure,
         sources,
     } = cause;
-    for (i, line) in text::wrap(&text::safe(title), width - 8).iter().enumerate() {
-        writeln!(
-            out,
-            "{}  {}",
-            if i == 0 { "Why " } else { "    " },
-            paint(HEADING, line)
-        )?;
-    }
-    writeln!(
-        out,
-        "      {}, {}",
-        confidence(*sure),
-        paint(DIM, &text::safe(id))
-    )?;
+    heading(lines, "Why", HEADING, cause)?;
     for fact in facts {
-        item(out, "-", fact, width)?;
+        lines.item("-", fact)?;
     }
-    writeln!(out, "\nNow")?;
+    writeln!(lines.out, "\nNow")?;
     for (i, step) in now.iter().enumerate() {
-        item(out, &format!("{}.", i + 1), step, width)?;
+        lines.item(&format!("{}.", i + 1), step)?;
     }
     let Cure {
         text: advice,
         language: _,
         code,
     } = cure;
-    writeln!(out, "\nCure")?;
-    for line in text::wrap(&text::safe(advice), width - 6) {
-        writeln!(out, "      {line}")?;
-    }
+    writeln!(lines.out, "\nCure")?;
+    lines.hanging(6, "", Style::new(), advice)?;
     if let Some(code) = code {
-        writeln!(out)?;
+        lines.gap()?;
         for line in code.trim_end().lines() {
+            let line = line.replace('\t', "    ");
             writeln!(
-                out,
+                lines.out,
                 "{}",
-                format!("          {}", text::safe(line)).trim_end()
+                format!("          {}", text::safe(&line)).trim_end()
             )?;
         }
     }
     if !sources.is_empty() {
-        writeln!(out)?;
-        for line in text::wrap(&format!("Met before: {}", sources.join(", ")), width - 6) {
-            writeln!(out, "      {}", paint(DIM, &text::safe(&line)))?;
-        }
-    }
-    Ok(())
-}
-
-/// A cause that fits less well, in one line.
-fn draw_other(out: &mut impl Write, cause: &Cause) -> io::Result<()> {
-    writeln!(
-        out,
-        "Also  {} ({}, {})",
-        text::safe(&cause.title),
-        confidence(cause.confidence),
-        paint(DIM, &text::safe(&cause.id))
-    )
-}
-
-fn item(out: &mut impl Write, mark: &str, value: &str, width: usize) -> io::Result<()> {
-    for (i, line) in text::wrap(&text::safe(value), width - 9).iter().enumerate() {
-        writeln!(out, "      {:<2} {line}", if i == 0 { mark } else { "" })?;
+        lines.gap()?;
+        lines.hanging(6, "", DIM, &format!("Met before: {}", sources.join("; ")))?;
     }
     Ok(())
 }
@@ -275,7 +227,7 @@ fn outlook(forecast: &Forecast) -> String {
     let what = || {
         let kind = limit.map_or("a limit", crate::limits::kind);
         match scope {
-            Some(scope) => format!("{kind} of {scope}"),
+            Some(scope) => format!("{kind} of {}", text::short_ids(scope)),
             None => kind.to_owned(),
         }
     };

@@ -11,8 +11,9 @@ use sexton_scan::Scanner;
 
 use crate::cli::{self, Output};
 use crate::error::Error;
-use crate::output::table::{Column, Table, terminal_width};
-use crate::output::{self, BAD, WARN, leak, paint, text};
+use crate::output::lines::Lines;
+use crate::output::table::{Column, Table};
+use crate::output::{self, BAD, HEADING, WARN, leak, text};
 use crate::{roots, target};
 
 /// What `sexton limits -o json` prints.
@@ -46,7 +47,10 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
     let mut scanner = Scanner::new(roots(paths))?;
     let pid = match container {
         Some(id) => Some(target::first_process(&mut scanner, &id)?),
-        None => pid,
+        // Of a zombie, those of the process that ought to wait for it.
+        None => pid
+            .map(|pid| target::holder_of(&scanner, pid))
+            .transpose()?,
     };
     let document = read(&mut scanner, pid)?;
     match output {
@@ -82,7 +86,7 @@ fn read(scanner: &mut Scanner, pid: Option<u32>) -> Result<Document, Error> {
 }
 
 fn draw(document: &Document) -> io::Result<()> {
-    let mut out = output::stdout();
+    let mut lines = Lines::new(output::stdout());
     let Document {
         api_version: _,
         kind: _,
@@ -92,45 +96,41 @@ fn draw(document: &Document) -> io::Result<()> {
         limits,
     } = document;
     if let Some(pid) = pid {
-        let name = text::safe(name.as_deref().unwrap_or("?"));
+        let name = name.as_deref().unwrap_or("?");
         let place = container
             .as_ref()
             .map_or_else(|| "host".to_owned(), leak::container);
-        writeln!(
-            out,
-            "What fork can fail on in {name} (pid {pid}, {}):",
-            text::safe(&place)
-        )?;
-        writeln!(out)?;
+        let title = format!("What fork can fail on in {name} (pid {pid}, {place}):");
+        lines.line(HEADING, &title)?;
+        lines.gap()?;
     }
-    table(limits).write(&mut out, Some(terminal_width().min(100)))?;
-    let width = terminal_width().min(100);
+    table(limits).write(&mut lines.out, Some(lines.width))?;
     if let Some(first) = limits.iter().find(|limit| limit.first) {
-        writeln!(out)?;
+        lines.gap()?;
         let style = if first.headroom() == Some(0) {
             BAD
         } else {
             Style::new()
         };
-        for line in text::wrap(&text::safe(&verdict(first)), width) {
-            writeln!(out, "{}", paint(style, &line))?;
-        }
+        lines.line(style, &verdict(first))?;
     }
     for limit in limits {
         let Some(note) = &limit.note else { continue };
-        let note = format!("{} {}: {}", kind(limit.kind), limit.scope, note);
-        for (i, line) in text::wrap(&text::safe(&note), width - 2).iter().enumerate() {
-            writeln!(out, "{}{line}", if i == 0 { "* " } else { "  " })?;
-        }
+        let note = format!(
+            "{} {}: {note}",
+            kind(limit.kind),
+            text::short_ids(&limit.scope)
+        );
+        lines.hanging(2, "*", Style::new(), &note)?;
     }
-    out.flush()
+    lines.out.flush()
 }
 
 fn verdict(first: &Limit) -> String {
-    let what = format!("{} of {}", kind(first.kind), first.scope);
+    let what = format!("{} of {}", kind(first.kind), text::short_ids(&first.scope));
     match first.headroom() {
         Some(0) => format!(
-            "Reached: {what}. fork fails with EAGAIN, \"Resource temporarily unavailable\"."
+            "Reached: {what}: fork fails with EAGAIN, \"Resource temporarily unavailable\"."
         ),
         Some(left) => format!(
             "Reached first: {what}, with room for {} more.",
@@ -143,7 +143,7 @@ fn verdict(first: &Limit) -> String {
 fn table(limits: &[Limit]) -> Table {
     let mut table = Table::new(&[
         Column::text("LIMIT"),
-        Column::flexible("OF", 20),
+        Column::flexible("OF", 16),
         Column::figure("USED"),
         Column::figure("MAX"),
         Column::figure("LEFT"),
@@ -166,7 +166,7 @@ fn table(limits: &[Limit]) -> Table {
         };
         table.row(vec![
             plain(kind(limit.kind).to_owned()),
-            plain(limit.scope.clone()),
+            plain(short_scope(&limit.scope)),
             figure(limit.used, "?"),
             figure(limit.limit, "-"),
             (
@@ -182,6 +182,18 @@ fn table(limits: &[Limit]) -> Table {
         ]);
     }
     table
+}
+
+/// A scope for a column: of a long cgroup path the last part, which tells it from the others.
+fn short_scope(scope: &str) -> String {
+    let scope = text::short_ids(scope);
+    match scope
+        .strip_prefix("cgroup ")
+        .and_then(|path| path.rsplit_once('/'))
+    {
+        Some((above, last)) if above.matches('/').count() > 1 => format!("cgroup …/{last}"),
+        _ => scope,
+    }
 }
 
 /// The name by which people search for it.

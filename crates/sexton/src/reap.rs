@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::report::CommandCount;
@@ -12,9 +13,9 @@ use sexton_scan::Scanner;
 
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::output::lines::Lines;
 use crate::output::progress::Progress;
-use crate::output::table::terminal_width;
-use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, paint, text};
+use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, text};
 use crate::target::{self, Target};
 use crate::{REFUSED, roots};
 
@@ -147,17 +148,12 @@ fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error
 }
 
 fn draw(document: &Document, target: &Target) -> io::Result<()> {
-    let mut out = output::stdout();
-    let width = terminal_width().min(100);
+    let mut lines = Lines::new(output::stdout());
     if document.holders.is_empty() {
-        writeln!(out, "{} holds no zombies.", text::safe(&target.to_string()))?;
+        lines.line(Style::new(), &format!("{target} holds no zombies."))?;
     }
     for Entry { plan, outcome } in &document.holders {
         let who = who(&plan.holder, plan.container.as_ref());
-        let mut lines = Lines {
-            out: &mut out,
-            width,
-        };
         match (&plan.refusal, outcome) {
             (Some(refusal), _) => refused(&mut lines, &who, refusal)?,
             (None, Some(outcome)) => done(&mut lines, &who, outcome)?,
@@ -166,13 +162,9 @@ fn draw(document: &Document, target: &Target) -> io::Result<()> {
     }
     let would = |entry: &Entry| !entry.is_refused() && !entry.plan.take.is_empty();
     if document.dry_run && document.holders.iter().any(would) {
-        writeln!(
-            out,
-            "{}",
-            paint(WARN, "Nothing was done. Add --yes to do it.")
-        )?;
+        lines.line(WARN, "Nothing was done. Add --yes to do it.")?;
     }
-    out.flush()
+    lines.out.flush()
 }
 
 /// `crawler (pid 12345), shop/checkout app`.
@@ -181,31 +173,8 @@ fn who(holder: &Holder, container: Option<&Container>) -> String {
     format!("{} (pid {}), {place}", holder.name, holder.id.pid)
 }
 
-/// Writes `name  value` lines, wrapped.
-struct Lines<'a, W: Write> {
-    out: &'a mut W,
-    width: usize,
-}
-
-impl<W: Write> Lines<'_, W> {
-    fn title(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", paint(HEADING, &text::safe(text)))
-    }
-
-    fn field(&mut self, name: &str, value: &str) -> io::Result<()> {
-        const INDENT: usize = 12;
-        for (i, line) in text::wrap(&text::safe(value), self.width - INDENT)
-            .iter()
-            .enumerate()
-        {
-            writeln!(self.out, "  {:<10}{line}", if i == 0 { name } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
 fn refused<W: Write>(lines: &mut Lines<W>, who: &str, refusal: &Refusal) -> io::Result<()> {
-    writeln!(lines.out, "{} {}", paint(BAD, "Refused:"), text::safe(who))?;
+    lines.line(BAD, &format!("Refused: {who}"))?;
     lines.field("because", &refusal.to_string())?;
     match refusal.overridden_by() {
         Some(flag) => lines.field("override", flag),
@@ -215,10 +184,13 @@ fn refused<W: Write>(lines: &mut Lines<W>, who: &str, refusal: &Refusal) -> io::
 
 fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result<()> {
     let count = plan.take.len() as u64;
-    lines.title(&format!(
-        "{who}: would take {}",
-        text::plural(count, "zombie", "zombies")
-    ))?;
+    lines.line(
+        HEADING,
+        &format!(
+            "{who}: would take {}",
+            text::plural(count, "zombie", "zombies")
+        ),
+    )?;
     if count > 0 {
         lines.field("ended", &leak::ended(&commands(plan), 6))?;
     }
@@ -270,11 +242,7 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
         trace: _,
     } = outcome;
     let title = format!("{who}: took {}", text::plural(*taken, "zombie", "zombies"));
-    writeln!(
-        lines.out,
-        "{}",
-        paint(if *taken > 0 { GOOD } else { HEADING }, &text::safe(&title))
-    )?;
+    lines.line(if *taken > 0 { GOOD } else { HEADING }, &title)?;
     if *nudged > 0 {
         lines.field(
             "nudged",
@@ -324,11 +292,7 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
     }
     left(lines, stay)?;
     if *end != End::Complete {
-        writeln!(
-            lines.out,
-            "  {}",
-            paint(WARN, &text::safe(&end.to_string()))
-        )?;
+        lines.hanging(2, "", WARN, &end.to_string())?;
     }
     Ok(())
 }

@@ -1,20 +1,21 @@
 //! `sexton scan`: one look at the node, or one after another.
 
+mod view;
+
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anstyle::Style;
-use sexton_core::forecast::{History, Trend};
-use sexton_core::{Leak, LimitKind, ProcessId, Report};
+use sexton_core::forecast::History;
+use sexton_core::{Leak, ProcessId, Report};
 use sexton_scan::Scanner;
 
 use crate::cli::{self, ScanOutput};
 use crate::error::Error;
-use crate::output::table::{Column, Table, terminal_width};
-use crate::output::{self, BAD, DIM, WARN, leak, paint, text};
+use crate::output;
 use crate::{roots, target};
+use view::{View, draw};
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
@@ -174,188 +175,4 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-/// How a report is drawn.
-#[derive(Clone, Copy)]
-struct View {
-    wide: bool,
-    rates: bool,
-}
-
-impl View {
-    fn of(output: ScanOutput, rates: bool) -> Self {
-        Self {
-            wide: output == ScanOutput::Wide,
-            rates,
-        }
-    }
-}
-
-fn draw(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
-    if report.leaks.is_empty() {
-        writeln!(out, "No zombies on {}.", text::safe(&report.node.name))?;
-    } else {
-        table(report, view).write(out, (!view.wide).then(|| terminal_width().min(100)))?;
-        writeln!(out)?;
-        writeln!(
-            out,
-            "{} held by {} on {}.",
-            text::plural(report.zombies, "zombie", "zombies"),
-            text::plural(report.leaks.len() as u64, "process", "processes"),
-            text::safe(&report.node.name),
-        )?;
-    }
-    node_limits(out, report)?;
-    if let Some(worst) = report.leaks.iter().find(|leak| leak.protected.is_none())
-        && !view.rates
-    {
-        let pid = worst.holder.id.pid;
-        writeln!(
-            out,
-            "{}",
-            paint(DIM, &format!("Why, and the cure: sexton explain {pid}"))
-        )?;
-    }
-    for note in &report.notes {
-        writeln!(
-            out,
-            "{}",
-            paint(WARN, &format!("Note: {}", text::safe(note)))
-        )?;
-    }
-    Ok(())
-}
-
-fn table(report: &Report, view: View) -> Table {
-    let mut columns = vec![
-        Column::figure("ZOMBIES"),
-        Column::figure("HOLDER"),
-        Column::flexible("COMMAND", 12),
-        Column::flexible("CONTAINER", 14),
-        Column::flexible("ENDED", 12),
-        Column::figure("OLDEST"),
-    ];
-    if view.rates {
-        columns.extend([Column::figure("RATE"), Column::text("LEFT")]);
-    }
-    if view.wide {
-        columns.extend(
-            [
-                "UID",
-                "INNER PID",
-                "THREADS",
-                "RUNTIME",
-                "POD UID",
-                "CONTAINER ID",
-            ]
-            .map(Column::text),
-        );
-    }
-    columns.push(Column::flexible("STATE", 6));
-    let mut table = Table::new(&columns);
-    for leak in &report.leaks {
-        table.row(row(leak, view));
-    }
-    table
-}
-
-fn row(leak: &Leak, view: View) -> Vec<(String, Style)> {
-    let plain = |text: String| (text, Style::new());
-    let holder = &leak.holder;
-    let most = if view.wide { usize::MAX } else { 2 };
-    let age = leak
-        .ages
-        .oldest_seconds
-        .map_or_else(|| "?".to_owned(), text::duration);
-    let mut cells = vec![
-        (text::count(leak.zombies), BAD),
-        plain(holder.id.pid.to_string()),
-        plain(if view.wide {
-            leak::command(leak)
-        } else {
-            leak::short_command(leak)
-        }),
-        plain(leak::place(leak)),
-        plain(leak::ended(&leak.commands, most)),
-        plain(age),
-    ];
-    if view.rates {
-        let (rate, left) = rate_and_left(leak);
-        cells.extend([plain(rate), left]);
-    }
-    if view.wide {
-        let container = leak.container.as_ref();
-        let pod_uid = container
-            .and_then(|c| c.pod.as_ref())
-            .and_then(|pod| pod.uid.clone());
-        let or_dash = |text: Option<String>| plain(text.unwrap_or_else(|| "-".to_owned()));
-        cells.extend([
-            plain(holder.uid.to_string()),
-            plain(holder.inner_pid().to_string()),
-            plain(holder.threads.to_string()),
-            or_dash(
-                container
-                    .and_then(|c| leak::runtime(c.runtime))
-                    .map(str::to_owned),
-            ),
-            or_dash(pod_uid),
-            or_dash(container.map(|c| c.id.clone())),
-        ]);
-    }
-    let state = leak::holder_state(leak);
-    let style = if leak.protected.is_some() {
-        WARN
-    } else {
-        Style::new()
-    };
-    cells.push((state.join(", "), style));
-    cells
-}
-
-fn rate_and_left(leak: &Leak) -> (String, (String, Style)) {
-    let Some(forecast) = &leak.forecast else {
-        return (String::new(), (String::new(), Style::new()));
-    };
-    let plain = |text: &str| (text.to_owned(), Style::new());
-    match (forecast.trend, forecast.seconds_left) {
-        (Trend::Unknown, _) => ("…".to_owned(), plain("watching")),
-        (Trend::LimitReached, _) => (
-            text::rate(forecast.rate_per_second),
-            ("none: limit reached".to_owned(), BAD),
-        ),
-        (Trend::Growing, Some(left)) => {
-            let style = if left < 3_600 { BAD } else { WARN };
-            (
-                text::rate(forecast.rate_per_second),
-                (text::duration(left), style),
-            )
-        }
-        (Trend::Growing, None) => (text::rate(forecast.rate_per_second), plain("no limit")),
-        (Trend::NotGrowing, _) => (text::rate(forecast.rate_per_second), plain("not growing")),
-    }
-}
-
-fn node_limits(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    for limit in report
-        .limits
-        .iter()
-        .filter(|limit| limit.kind == LimitKind::PidMax)
-    {
-        if let (Some(used), Some(max)) = (limit.used, limit.limit) {
-            let percent = text::percent(used, max);
-            let line = format!(
-                "The node uses {} of {} PIDs ({percent}%).",
-                text::count(used),
-                text::count(max)
-            );
-            let style = match percent {
-                90.. => BAD,
-                70.. => WARN,
-                _ => Style::new(),
-            };
-            writeln!(out, "{}", paint(style, &line))?;
-        }
-    }
-    Ok(())
 }

@@ -96,7 +96,7 @@ pub fn holder_of(scanner: &Scanner, pid: u32) -> Result<u32, Error> {
     })
 }
 
-/// Some process of the container that `name` names: its first one that lives.
+/// The first living process of the container that `name` names.
 pub fn first_process(scanner: &mut Scanner, name: &str) -> Result<u32, Error> {
     find(scanner, |container| is_container(container, name))?.ok_or_else(|| {
         Error::NoSuchTarget(format!(
@@ -124,6 +124,14 @@ pub fn must_exist(scanner: &mut Scanner, target: &Target) -> Result<(), Error> {
 
 fn find(scanner: &mut Scanner, is_it: impl Fn(&Container) -> bool) -> Result<Option<u32>, Error> {
     for pid in scanner.proc().pids()? {
+        // A zombie is bound by nothing and can be asked nothing.
+        let zombie = match scanner.proc().process(pid)? {
+            Some(process) => process.stat()?.is_none_or(|stat| stat.is_reapable_zombie()),
+            None => true,
+        };
+        if zombie {
+            continue;
+        }
         if scanner
             .container_of(pid)?
             .is_some_and(|container| is_it(&container))

@@ -31,7 +31,7 @@ pub fn container(container: &Container) -> String {
         container.pod.as_ref().and_then(|pod| pod.uid.as_deref()),
     ) {
         (Some(pod), _) => format!("{pod} {name}"),
-        (None, Some(uid)) => format!("pod {uid} {name}"),
+        (None, Some(uid)) => format!("{name} of pod {uid}"),
         (None, None) => match runtime(container.runtime) {
             Some(runtime) => format!("{runtime} {name}"),
             None => name,

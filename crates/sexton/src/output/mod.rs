@@ -1,6 +1,7 @@
 //! What a person sees: safe text, tables, progress.
 
 pub mod leak;
+pub mod lines;
 pub mod progress;
 pub mod table;
 pub mod text;

@@ -82,6 +82,31 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// `text` with each long id (32 hexadecimal digits or more) cut to the 12 by which people know
+/// containers; for sentences, where the whole of it is in the way.
+pub fn short_ids(text: &str) -> String {
+    const LEAST: usize = 32;
+    const SHOWN: usize = 12;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let digits = &rest[start..];
+        let length = digits
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(digits.len());
+        let end = start + length;
+        if length >= LEAST {
+            out.push_str(&rest[..start + SHOWN]);
+            out.push('…');
+        } else {
+            out.push_str(&rest[..end]);
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// `12345` as `12,345`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -182,6 +207,17 @@ mod tests {
         assert_eq!(rate(0.05), "+3/min");
         assert_eq!(rate(-1.5), "-1.5/s");
         assert_eq!(percent(299, 300), 99);
+    }
+
+    #[test]
+    fn only_long_ids_are_cut() {
+        let id = "3f2a9c".repeat(10);
+        assert_eq!(
+            short_ids(&format!("/kubepods/pod1-2/{id}/init.scope")),
+            "/kubepods/pod1-2/3f2a9c3f2a9c…/init.scope"
+        );
+        assert_eq!(short_ids("cafe 12,345 ü"), "cafe 12,345 ü");
+        assert_eq!(short_ids(""), "");
     }
 
     #[test]
