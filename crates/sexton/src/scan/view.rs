@@ -1,0 +1,206 @@
+//! How a report looks in a terminal.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use sexton_core::forecast::Trend;
+use sexton_core::{Confidence, Leak, LimitKind, Report};
+
+use crate::cli::ScanOutput;
+use crate::output::lines::Lines;
+use crate::output::table::{Column, Table};
+use crate::output::{BAD, DIM, WARN, leak, text};
+
+/// How a report is drawn.
+#[derive(Clone, Copy)]
+pub struct View {
+    wide: bool,
+    /// With rates and the time left, which only a watch knows.
+    rates: bool,
+}
+
+impl View {
+    /// For an output format; `rates` when there is a history.
+    pub fn of(output: ScanOutput, rates: bool) -> Self {
+        Self {
+            wide: output == ScanOutput::Wide,
+            rates,
+        }
+    }
+}
+
+impl View {
+    /// With rates there is no room for ages in 80 columns.
+    fn ages(self) -> bool {
+        self.wide || !self.rates
+    }
+}
+
+/// Draws `report` for people.
+pub fn draw(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let mut lines = Lines::new(out);
+    let node = &report.node.name;
+    if report.leaks.is_empty() {
+        lines.line(Style::new(), &format!("No zombies on {node}."))?;
+    } else {
+        let width = (!view.wide).then_some(lines.width);
+        table(report, view).write(&mut lines.out, width)?;
+        lines.gap()?;
+        let zombies = text::plural(report.zombies, "zombie", "zombies");
+        let holders = text::plural(report.leaks.len() as u64, "process", "processes");
+        lines.line(
+            Style::new(),
+            &format!("{zombies} held by {holders} on {node}."),
+        )?;
+    }
+    node_limits(&mut lines, report)?;
+    if let Some(worst) = report.leaks.iter().find(|leak| leak.protected.is_none())
+        && !view.rates
+    {
+        let pid = worst.holder.id.pid;
+        lines.line(DIM, &format!("Why, and the cure: sexton explain {pid}"))?;
+    }
+    for note in &report.notes {
+        lines.line(WARN, &format!("Note: {note}"))?;
+    }
+    Ok(())
+}
+
+fn table(report: &Report, view: View) -> Table {
+    let mut columns = vec![
+        Column::figure("ZOMBIES"),
+        Column::figure("HOLDER"),
+        Column::flexible("COMMAND", 10),
+        Column::flexible("CONTAINER", 10),
+        Column::flexible("ENDED", 8),
+    ];
+    if view.ages() {
+        columns.push(Column::figure("OLDEST"));
+    }
+    if view.rates {
+        columns.extend([Column::figure("RATE"), Column::text("LEFT")]);
+    }
+    if view.wide {
+        columns.extend(
+            [
+                "UID",
+                "INNER PID",
+                "THREADS",
+                "RUNTIME",
+                "POD UID",
+                "CONTAINER ID",
+            ]
+            .map(Column::text),
+        );
+    }
+    columns.push(Column::flexible("STATE", 5));
+    let mut table = Table::new(&columns);
+    for leak in &report.leaks {
+        table.row(row(leak, view));
+    }
+    table
+}
+
+fn row(leak: &Leak, view: View) -> Vec<(String, Style)> {
+    let plain = |text: String| (text, Style::new());
+    let holder = &leak.holder;
+    let most = if view.wide { usize::MAX } else { 2 };
+    let age = leak
+        .ages
+        .oldest_seconds
+        .map_or_else(|| "?".to_owned(), text::duration);
+    let mut cells = vec![
+        (text::count(leak.zombies), BAD),
+        plain(holder.id.pid.to_string()),
+        plain(if view.wide {
+            leak::command(leak)
+        } else {
+            leak::short_command(leak)
+        }),
+        plain(leak::place(leak)),
+        plain(leak::ended(&leak.commands, most)),
+    ];
+    if view.ages() {
+        cells.push(plain(age));
+    }
+    if view.rates {
+        let (rate, left) = rate_and_left(leak);
+        cells.extend([plain(rate), left]);
+    }
+    if view.wide {
+        let container = leak.container.as_ref();
+        let pod_uid = container
+            .and_then(|c| c.pod.as_ref())
+            .and_then(|pod| pod.uid.clone());
+        let or_dash = |text: Option<String>| plain(text.unwrap_or_else(|| "-".to_owned()));
+        cells.extend([
+            plain(holder.uid.to_string()),
+            plain(holder.inner_pid().to_string()),
+            plain(holder.threads.to_string()),
+            or_dash(
+                container
+                    .and_then(|c| leak::runtime(c.runtime))
+                    .map(str::to_owned),
+            ),
+            or_dash(pod_uid),
+            or_dash(container.map(|c| c.id.clone())),
+        ]);
+    }
+    let state = leak::holder_state(leak);
+    let style = if leak.protected.is_some() {
+        WARN
+    } else {
+        Style::new()
+    };
+    cells.push((state.join(", "), style));
+    cells
+}
+
+fn rate_and_left(leak: &Leak) -> (String, (String, Style)) {
+    let Some(forecast) = &leak.forecast else {
+        return (String::new(), (String::new(), Style::new()));
+    };
+    let plain = |text: &str| (text.to_owned(), Style::new());
+    let about = if forecast.confidence == Confidence::Low {
+        "~"
+    } else {
+        ""
+    };
+    match (forecast.trend, forecast.seconds_left) {
+        (Trend::Unknown, _) => ("…".to_owned(), plain("watching")),
+        (Trend::LimitReached, _) => (
+            text::rate(forecast.rate_per_second),
+            ("limit reached".to_owned(), BAD),
+        ),
+        (Trend::Growing, Some(left)) => {
+            let style = if left < 3_600 { BAD } else { WARN };
+            (
+                text::rate(forecast.rate_per_second),
+                (format!("{about}{}", text::duration(left)), style),
+            )
+        }
+        (Trend::Growing, None) => (text::rate(forecast.rate_per_second), plain("no limit")),
+        (Trend::NotGrowing, _) => (text::rate(forecast.rate_per_second), plain("not growing")),
+    }
+}
+
+fn node_limits<W: Write>(lines: &mut Lines<W>, report: &Report) -> io::Result<()> {
+    for limit in &report.limits {
+        let (LimitKind::PidMax, Some(used), Some(max)) = (limit.kind, limit.used, limit.limit)
+        else {
+            continue;
+        };
+        let percent = text::percent(used, max);
+        let style = match percent {
+            90.. => BAD,
+            70.. => WARN,
+            _ => Style::new(),
+        };
+        let (used, max) = (text::count(used), text::count(max));
+        lines.line(
+            style,
+            &format!("The node uses {used} of {max} PIDs ({percent}%)."),
+        )?;
+    }
+    Ok(())
+}
