@@ -3,8 +3,11 @@
 
 /// Short values, for the middle of a sentence.
 pub(crate) const VALUES: &[&str] = &[
-    // What the command line takes: the container's short id, or the holder's pid.
+    // What the command line takes, and the whole command that reaps; the latter is not known
+    // for a holder that is never touched, nor the container for a process of the host.
     "target",
+    "reap",
+    "container",
     "pid",
     "inner-pid",
     "holder",

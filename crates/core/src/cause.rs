@@ -82,6 +82,10 @@ pub fn diagnose(facts: &Facts) -> Vec<Cause> {
         .iter()
         .filter_map(|entry| Some((entry, entry.fits(facts)?)))
         .collect();
+    // The one that asks for nothing is for when there is no other.
+    if fits.len() > 1 {
+        fits.retain(|(entry, _)| !entry.when.is_empty());
+    }
     fits.sort_by_key(|(entry, confidence)| {
         std::cmp::Reverse((
             *confidence != Confidence::Low,
@@ -100,7 +104,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Cause> {
             title: entry.title.to_owned(),
             confidence,
             facts: text::fill_all(entry.facts, facts),
-            now: text::fill_all(entry.now, facts),
+            now: steps(entry, facts),
             cure: Cure {
                 text: text::fill(entry.cure.text, facts)
                     .unwrap_or_else(|| entry.cure.text.to_owned()),
@@ -109,6 +113,16 @@ pub fn diagnose(facts: &Facts) -> Vec<Cause> {
             },
             sources: entry.sources.iter().map(|s| (*s).to_owned()).collect(),
         })
+        .collect()
+}
+
+/// What to do now; of a holder that is never touched, that first.
+fn steps(entry: &Entry, facts: &Facts) -> Vec<String> {
+    let protected = facts.leak.protected.as_ref();
+    protected
+        .map(|what| format!("Leave it be: {what}. Sexton never touches it."))
+        .into_iter()
+        .chain(text::fill_all(entry.now, facts))
         .collect()
 }
 

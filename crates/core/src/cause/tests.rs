@@ -124,7 +124,7 @@ fn the_language_goes_before_the_generic_cause() {
             .contains(&"It started all 10 itself.".to_owned())
     );
     assert!(
-        causes[0].now[0].starts_with("sexton reap abababababab --yes"),
+        causes[0].now[0].starts_with("`sexton reap 4242 --yes` takes"),
         "{:?}",
         causes[0].now
     );
@@ -338,18 +338,36 @@ mod knowledge_base {
     fn commands_are_those_of_the_tool() {
         for entry in entries() {
             for step in entry.now.iter().filter(|step| step.contains("sexton ")) {
-                let known = [
-                    "sexton reap {target}",
-                    "sexton explain {target}",
-                    "sexton as root",
-                ]
-                .iter()
-                .any(|command| step.contains(command))
-                    || step.contains("`sexton reap`");
+                let known = step.contains("`sexton explain {target}`")
+                    || step.contains("`sexton reap`")
+                    || step.contains("Run sexton as root");
                 assert!(known, "{}: {step}", entry.id);
             }
         }
     }
+}
+
+#[test]
+fn nobody_is_told_to_reap_for_a_protected_holder() {
+    let mut shim = facts();
+    shim.leak.holder.name = "containerd-shim".to_owned();
+    shim.leak.protected = Some("container runtime shim (containerd-shim)".to_owned());
+    for cause in diagnose(&shim) {
+        assert!(cause.now[0].contains("never touches"), "{:?}", cause.now);
+        assert!(
+            !cause.now.iter().any(|step| step.contains("sexton reap")),
+            "{:?}",
+            cause.now
+        );
+    }
+    // For a process of the host it takes a word more.
+    let mut host = facts();
+    host.leak.container = None;
+    let now = &diagnose(&host)[0].now;
+    assert!(
+        now[0].starts_with("`sexton reap 4242 --yes --allow-host` takes"),
+        "{now:?}"
+    );
 }
 
 #[test]

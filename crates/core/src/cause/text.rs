@@ -33,11 +33,13 @@ pub(super) fn fill(template: &str, facts: &Facts) -> Option<String> {
 fn placeholder(name: &str, facts: &Facts) -> Option<String> {
     let holder = &facts.leak.holder;
     match name {
-        "target" => Some(match &facts.leak.container {
-            Some(container) => container.short_id().to_owned(),
-            None => holder.id.pid.to_string(),
-        }),
-        "pid" => Some(holder.id.pid.to_string()),
+        "reap" => reap(facts),
+        "container" => facts
+            .leak
+            .container
+            .as_ref()
+            .map(|container| container.short_id().to_owned()),
+        "target" | "pid" => Some(holder.id.pid.to_string()),
         "inner-pid" => Some(holder.inner_pid().to_string()),
         "holder" => Some(format!("{} (pid {})", name_of(facts), holder.id.pid)),
         "zombies" => Some(facts.leak.zombies.to_string()),
@@ -66,6 +68,16 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
             )
         }),
         _ => None,
+    }
+}
+
+/// The command that reaps this leak; `None` where Sexton refuses whatever is asked.
+fn reap(facts: &Facts) -> Option<String> {
+    let pid = facts.leak.holder.id.pid;
+    match (&facts.leak.protected, &facts.leak.container) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Some(format!("sexton reap {pid} --yes")),
+        (None, None) => Some(format!("sexton reap {pid} --yes --allow-host")),
     }
 }
 
