@@ -278,3 +278,65 @@ fn common_session(
         .filter(|&kind| tally[kind] > 0);
     Ok(most.map_or(Session::Unknown, |kind| kinds[kind]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process by its pid, group, session and start time.
+    fn stat(pid: u32, group: u32, session: u32, start: u64) -> Stat {
+        let text = format!(
+            "{pid} (x) Z 1 {group} {session} 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {start} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+        );
+        Stat::parse(text.as_bytes()).unwrap()
+    }
+
+    fn sign(adopts: bool, job_control: bool, alone: bool, zombie: &Stat, other: bool) -> Sign {
+        let view = View {
+            holder: &stat(100, 100, 100, 50),
+            adopts,
+            parent_session: Some(7),
+            job_control,
+            began_here: alone,
+        };
+        view.sign(zombie, other)
+    }
+
+    #[test]
+    fn each_sign() {
+        let plain = stat(200, 100, 100, 60);
+        assert_eq!(sign(true, false, false, &plain, false), Sign::Untold);
+        assert_eq!(sign(true, false, true, &plain, false), Sign::Alone);
+        assert_eq!(sign(true, false, false, &plain, true), Sign::OtherThread);
+        assert_eq!(sign(false, false, false, &plain, false), Sign::CannotAdopt);
+
+        let older = stat(200, 100, 100, 40);
+        assert_eq!(sign(true, false, false, &older, false), Sign::Older);
+
+        let foreign_session = stat(200, 150, 150, 60);
+        assert_eq!(
+            sign(true, false, false, &foreign_session, false),
+            Sign::Session
+        );
+        // It tells of a subreaper, too.
+        assert_eq!(
+            sign(false, false, false, &foreign_session, false),
+            Sign::Session
+        );
+        // The holder was in its parent's session before it called setsid.
+        let before_setsid = stat(200, 7, 7, 60);
+        assert_eq!(
+            sign(false, false, false, &before_setsid, false),
+            Sign::CannotAdopt
+        );
+
+        // Whoever leads its own session may have been anybody's child.
+        let own_session = stat(200, 200, 200, 60);
+        assert_eq!(sign(true, false, true, &own_session, false), Sign::Untold);
+
+        let foreign_group = stat(200, 150, 100, 60);
+        assert_eq!(sign(true, false, false, &foreign_group, false), Sign::Group);
+        // Pipelines of a shell.
+        assert_eq!(sign(true, true, false, &foreign_group, false), Sign::Untold);
+    }
+}
