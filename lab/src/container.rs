@@ -412,7 +412,7 @@ impl Container {
     /// output, and gives the line.
     ///
     /// # Panics
-    /// When that takes 30 seconds.
+    /// When that takes longer than [`process::PATIENCE`].
     pub fn wait_for_line(&self, skip: usize, matches: impl Fn(&str) -> bool) -> String {
         let what = || format!("a line of the container; it printed: {}", self.output());
         let line = || {
@@ -425,7 +425,11 @@ impl Container {
             if let Some(line) = line() {
                 return line;
             }
-            assert!(start.elapsed().as_secs() < 30, "waited 30 s for {}", what());
+            assert!(
+                start.elapsed() < process::PATIENCE,
+                "waited in vain for {}",
+                what()
+            );
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }

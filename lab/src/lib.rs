@@ -32,7 +32,7 @@ mod sweep;
 pub use cgroup::Cgroup;
 pub use container::{Container, Layout, Runtime};
 pub use names::PREFIX;
-pub use process::{Running, identity, wait_until, zombies_of};
+pub use process::{PATIENCE, Running, identity, live_children_of, wait_until, zombies_of};
 pub use program::{Leak, Program};
 pub use skip::{Skip, require, require_root};
 pub use sweep::sweep;

@@ -41,20 +41,21 @@ impl Drop for Running {
     }
 }
 
+/// How long anything may take before a test gives up: no measure of speed, since an emulated
+/// machine may be a hundred times slower than this one.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Polls until `done` gives something.
 ///
 /// # Panics
-/// After 30 seconds, which only a broken test takes.
+/// After [`PATIENCE`].
 pub fn wait_until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = done() {
             return value;
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "waited for 30 s: {what}"
-        );
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -72,14 +73,24 @@ pub(crate) fn start_ticks(pid: u32) -> Option<u64> {
 /// Pids of the zombie children of `parent`, of all its threads.
 #[must_use]
 pub fn zombies_of(parent: u32) -> Vec<u32> {
+    children_of(parent, |state| state == "Z")
+}
+
+/// Pids of the children of `parent` that have not ended.
+#[must_use]
+pub fn live_children_of(parent: u32) -> Vec<u32> {
+    children_of(parent, |state| state != "Z")
+}
+
+fn children_of(parent: u32, wanted: impl Fn(&str) -> bool) -> Vec<u32> {
+    let parent = parent.to_string();
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|&pid| {
-            stat_fields(pid)
-                .is_some_and(|fields| fields[0] == "Z" && fields[1] == parent.to_string())
+            stat_fields(pid).is_some_and(|fields| wanted(&fields[0]) && fields[1] == parent)
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sexton_lab::{Container, Leak};
 
 use crate::sexton::{sexton, validates};
-use crate::situation::{full, quiet, runtime};
+use crate::situation::{cannot_fork, full, quiet, runtime};
 
 #[track_caller]
 fn first(document: &Value) -> &Value {
@@ -89,7 +89,7 @@ fn a_users_own_limit_is_found_and_holds() {
         .uid(1_234_567)
         .nproc(20)
         .start(&leak);
-    container.wait_for_line(0, |line| line.ends_with("EAGAIN"));
+    cannot_fork(&container);
 
     let document = sexton(["limits", "-o", "json", "--container", container.id()])
         .expect(1)

@@ -1,7 +1,9 @@
 //! Containers with a leak in them.
 
 use sexton_lab::container::Builder;
-use sexton_lab::{Container, Leak, Program, Runtime, require, wait_until, zombies_of};
+use sexton_lab::{
+    Container, Leak, Program, Runtime, live_children_of, require, wait_until, zombies_of,
+};
 
 /// A runtime, or the reason why there is none is printed.
 pub(crate) fn runtime() -> Option<Runtime> {
@@ -26,13 +28,16 @@ pub(crate) fn settled(container: &Container, count: u32) {
 /// A container of `limit` tasks that is full: fork has failed in it.
 pub(crate) fn full(runtime: &Runtime, program: &Program, limit: u64) -> Container {
     let container = Container::builder(runtime).pids_limit(limit).start(program);
+    cannot_fork(&container);
+    container
+}
+
+/// Waits until the container's program has failed to fork and its last children have ended.
+pub(crate) fn cannot_fork(container: &Container) {
     container.wait_for_line(0, |line| line.ends_with("EAGAIN"));
     wait_until("the last children have ended", || {
-        let so_far = zombies_of(container.pid()).len();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        (so_far > 0 && zombies_of(container.pid()).len() == so_far).then_some(())
+        live_children_of(container.pid()).is_empty().then_some(())
     });
-    container
 }
 
 /// A container that leaks nothing.

@@ -9,7 +9,7 @@ use crate::situation::{leaking, runtime};
 fn a_growing_leak_gets_a_rate() {
     let Some(runtime) = runtime() else { return };
     let leak = Leak::new().interval_ms(50).program();
-    let container = Container::builder(&runtime).pids_limit(10_000).start(&leak);
+    let container = Container::builder(&runtime).pids_limit(2_000).start(&leak);
     container.wait_for_line(0, |line| line == "5 ok");
 
     let args = [
@@ -33,14 +33,11 @@ fn a_growing_leak_gets_a_rate() {
     let forecast = &looks[4]["leaks"][0]["forecast"];
     assert_eq!(forecast["trend"], "growing", "{forecast}");
     let rate = forecast["ratePerSecond"].as_f64().expect("a number");
-    // One every 50 ms and the time that starting one takes.
-    assert!((5.0..=20.5).contains(&rate), "{forecast}");
+    // One every 50 ms and the time that starting one takes, which may be long.
+    assert!((0.5..=20.5).contains(&rate), "{forecast}");
     assert_eq!(forecast["limit"], "cgroupPids", "{forecast}");
     let left = forecast["secondsLeft"].as_f64().expect("a number");
-    assert!(
-        (9_000.0 / 20.5..10_000.0 / 5.0).contains(&left),
-        "{forecast}"
-    );
+    assert!((1_000.0..=2_000.0).contains(&(left * rate)), "{forecast}");
 }
 
 #[test]
