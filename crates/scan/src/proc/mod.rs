@@ -158,6 +158,7 @@ impl Proc {
         self.read_process(&path, buffer)?
             .map(|bytes| Status::parse(bytes).map_err(|what| self.malformed(&path, what)))
             .transpose()
+            .map(|status| status.filter(|status| !status.vanished()))
     }
 
     /// Adds the children of thread `tid` to `found`: `false` if the thread is gone, or the

@@ -87,7 +87,8 @@ impl Process {
 
     /// `status`
     pub fn status(&self) -> Result<Option<Status>, Error> {
-        self.parse("status", Status::parse)
+        let status = self.parse("status", Status::parse)?;
+        Ok(status.filter(|status| !status.vanished()))
     }
 
     /// `sched`

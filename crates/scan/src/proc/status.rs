@@ -62,7 +62,7 @@ impl Status {
             seccomp: 0,
             seccomp_filters: None,
         };
-        let mut uids = None;
+        let (mut uids, mut tgid) = (None, None);
         // `Name` has its newlines escaped, so no name can pass for another line.
         for line in bytes.split(|byte| *byte == b'\n') {
             let Some(colon) = memchr::memchr(b':', line) else {
@@ -75,7 +75,7 @@ impl Status {
                         .first()
                         .map_or(State::Other, |l| State::from_letter(*l));
                 }
-                b"Tgid" => status.tgid = number(value),
+                b"Tgid" => tgid = Some(number(value)),
                 b"PPid" => status.parent = number(value),
                 b"TracerPid" => status.tracer = Some(number(value)).filter(|pid| *pid != 0),
                 b"Uid" => uids = four(value),
@@ -93,14 +93,18 @@ impl Status {
             }
         }
         status.uids = uids.ok_or(Malformed("Uid"))?;
-        if status.tgid == 0 {
-            return Err(Malformed("Tgid"));
-        }
+        status.tgid = tgid.ok_or(Malformed("Tgid"))?;
         if status.ns_pids.is_empty() {
             // Before Linux 4.1, and without CONFIG_PID_NS.
             status.ns_pids.push(status.tgid);
         }
         Ok(status)
+    }
+
+    /// It was waited for while the kernel wrote the file: its pids are gone already, and the
+    /// file says 0 (`task_state` in `fs/proc/array.c`).
+    pub(crate) fn vanished(&self) -> bool {
+        self.tgid == 0
     }
 
     /// What it does on SIGCHLD.

@@ -84,6 +84,15 @@ fn stat_of_another_form_is_an_error() {
     assert_eq!(Stat::parse(cut).unwrap().exit_status, None);
 }
 
+/// Seen on 6.18: a process that was waited for between the open and the read.
+#[test]
+fn a_status_without_pids_is_that_of_a_process_that_vanished() {
+    let dying = Status::parse(b"State:\tX (dead)\nTgid:\t0\nUid:\t0\t0\t0\t0\n").unwrap();
+    assert!(dying.vanished());
+    let living = Status::parse(b"State:\tS\nTgid:\t7\nUid:\t0\t0\t0\t0\n").unwrap();
+    assert!(!living.vanished());
+}
+
 #[test]
 fn status_gives_pids_masks_and_tracer() {
     let text = b"Name:\tod\\nd: x\nState:\tS (sleeping)\nTgid:\t300\nPid:\t300\nPPid:\t7\nTracerPid:\t41\nUid:\t1000\t1001\t1002\t1003\nNSpid:\t300\t12\t1\nThreads:\t4\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000002\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000014000\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t3\n";
@@ -108,6 +117,7 @@ fn status_gives_pids_masks_and_tracer() {
     assert_eq!(bare.sigchld(), SigchldAction::Ignored);
     assert!(Status::parse(b"").is_err());
     assert!(Status::parse(b"Tgid:\t5\nUid:\t0\t0\n").is_err());
+    assert!(Status::parse(b"Uid:\t0\t0\t0\t0\n").is_err());
 }
 
 #[test]
