@@ -4,12 +4,16 @@
 //!    zombie. One list a cgroup is read, no process.
 //! 2. *Census.* Else the counters of the cgroups say where the missing ones are. The children
 //!    of the processes there, less all live processes, are the zombies; none of them is opened.
+//!    The two looks that make sure that nobody is about to wait for them are lists of the live
+//!    before and after: who was dead at the first and is still there at the second has stayed.
 //! 3. *Walk.* What that does not account for has its parent elsewhere (a shim, the host), or
 //!    the kernel lists no children. All of `/proc` is listed, and what does not live is read.
 //!
 //! Where there are no counters that can be compared, all of `/proc` is read.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::Instant;
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::report::Method;
@@ -22,8 +26,6 @@ use crate::{Error, Scanner};
 
 /// `PROC_PID_INIT_INO` of the kernel: the inode of the machine's first PID namespace.
 const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
-/// So few children are read one by one sooner than all live processes are listed.
-const FEW_CHILDREN: usize = 256;
 /// Forks during the count make it worthless; so often it is tried again.
 const ATTEMPTS: usize = 3;
 
@@ -34,9 +36,20 @@ type ByParent = BTreeMap<u32, Vec<u32>>;
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) groups: Vec<Group>,
+    /// Those seen as zombies but once so far.
+    pub(crate) fresh: Vec<u32>,
     pub(crate) method: Method,
     pub(crate) cgroups: u64,
     pub(crate) notes: Vec<String>,
+}
+
+/// Who lived at the first look.
+struct FirstLook {
+    at: Instant,
+    /// The pid that was given out last.
+    last_pid: u32,
+    /// Live processes, sorted.
+    live: Vec<u32>,
 }
 
 /// Where the counters say that zombies are.
@@ -56,6 +69,7 @@ impl Scanner {
     pub(crate) fn find(&mut self, options: &Options) -> Result<Found, Error> {
         let mut found = Found {
             groups: Vec::new(),
+            fresh: Vec::new(),
             method: Method::Walk,
             cgroups: 0,
             notes: Vec::new(),
@@ -64,7 +78,7 @@ impl Scanner {
         let by_counters = match self.comparable() {
             _ if options.full => Ok(false),
             Ok(tree) => self
-                .by_counters(&tree, &mut zombies, &mut found)
+                .by_counters(&tree, options, &mut zombies, &mut found)
                 .map(|()| true),
             Err(why) => {
                 found.notes.push(format!("all of /proc was read: {why}"));
@@ -74,7 +88,7 @@ impl Scanner {
         match by_counters {
             Ok(true) => {}
             Ok(false) => {
-                self.walk(&[], &mut zombies)?;
+                self.walk(&[], &mut zombies, &mut found.fresh)?;
             }
             // What is left unread cannot be called quiet. If it is /proc that cannot be read,
             // the walk says so again.
@@ -82,7 +96,8 @@ impl Scanner {
                 found.notes.push(format!("all of /proc was read: {e}"));
                 found.method = Method::Walk;
                 zombies.clear();
-                self.walk(&[], &mut zombies)?;
+                found.fresh.clear();
+                self.walk(&[], &mut zombies, &mut found.fresh)?;
             }
         }
         if found.method != Method::Quiet && self.is_blindfold() {
@@ -123,6 +138,7 @@ impl Scanner {
     fn by_counters(
         &mut self,
         tree: &Tree,
+        options: &Options,
         zombies: &mut ByParent,
         found: &mut Found,
     ) -> Result<(), Error> {
@@ -139,6 +155,11 @@ impl Scanner {
                 return Ok(());
             }
         }
+        let first = FirstLook {
+            at: Instant::now(),
+            last_pid: self.loadavg()?.last_pid,
+            live: tree.all_processes(&mut self.buffer)?,
+        };
         let suspicion = self.suspicion(tree)?;
         if suspicion.missing == 0 {
             return Ok(());
@@ -146,7 +167,8 @@ impl Scanner {
         let mut accounted = 0;
         if suspicion.is_census_cheaper() {
             found.method = Method::Census;
-            accounted = self.census(tree, &suspicion, zombies)?;
+            sleep(options.second_look.saturating_sub(first.at.elapsed()));
+            accounted = self.census(tree, &first, &suspicion, zombies, &mut found.fresh)?;
             if accounted >= suspicion.missing {
                 return Ok(());
             }
@@ -160,7 +182,7 @@ impl Scanner {
             let mut known = tree.all_processes(&mut self.buffer)?;
             known.extend(zombies.values().flatten());
             known.sort_unstable();
-            accounted += self.walk(&known, zombies)?;
+            accounted += self.walk(&known, zombies, &mut found.fresh)?;
         }
         if accounted < missing {
             let hidden = missing - accounted;
@@ -236,8 +258,10 @@ impl Scanner {
     fn census(
         &mut self,
         tree: &Tree,
+        first: &FirstLook,
         suspicion: &Suspicion,
         zombies: &mut ByParent,
+        fresh: &mut Vec<u32>,
     ) -> Result<u64, Error> {
         let mut of_threads: Vec<(u32, Vec<u32>)> = Vec::new();
         for &tid in &suspicion.threads {
@@ -249,21 +273,14 @@ impl Scanner {
                 of_threads.push((tid, children));
             }
         }
-        let all: usize = of_threads.iter().map(|(_, children)| children.len()).sum();
+        let last_pid = self.loadavg()?.last_pid;
         // Who is alive is read after the children: a child that is not among them has ended.
-        let live = if all > FEW_CHILDREN {
-            Some(tree.all_processes(&mut self.buffer)?)
-        } else {
-            None
-        };
+        let live = tree.all_processes(&mut self.buffer)?;
         let mut count = 0;
         for (tid, mut children) in of_threads {
-            match &live {
-                Some(live) => children.retain(|pid| live.binary_search(pid).is_err()),
-                None => self.retain_zombies(&mut children)?,
-            }
+            children.retain(|pid| live.binary_search(pid).is_err());
             // Before Linux 5.2 a process with a dead leader is not listed among the living.
-            if live.is_some() && !self.lists_dead_leaders {
+            if !self.lists_dead_leaders {
                 self.retain_zombies(&mut children)?;
             }
             if children.is_empty() {
@@ -273,6 +290,11 @@ impl Scanner {
                 continue;
             };
             count += children.len() as u64;
+            fresh.extend(
+                children
+                    .iter()
+                    .filter(|pid| first.is_fresh(**pid, last_pid)),
+            );
             zombies
                 .entry(status.tgid)
                 .or_default()
@@ -295,7 +317,12 @@ impl Scanner {
 
     /// Reads every process of `/proc` but those already known (sorted). Returns how many
     /// zombies were found.
-    fn walk(&mut self, known: &[u32], zombies: &mut ByParent) -> Result<u64, Error> {
+    fn walk(
+        &mut self,
+        known: &[u32],
+        zombies: &mut ByParent,
+        fresh: &mut Vec<u32>,
+    ) -> Result<u64, Error> {
         let mut count = 0;
         for pid in self.proc.pids()? {
             if known.binary_search(&pid).is_ok() {
@@ -305,6 +332,7 @@ impl Scanner {
                 && stat.is_reapable_zombie()
             {
                 zombies.entry(stat.parent).or_default().push(pid);
+                fresh.push(pid);
                 count += 1;
             }
         }
@@ -326,6 +354,20 @@ impl Scanner {
         !self.viewer.sees_all
             && self.proc.own_pid().is_some()
             && !matches!(self.proc.stat(1, &mut self.buffer), Ok(Some(_)))
+    }
+}
+
+impl FirstLook {
+    /// A zombie of the second look that was not one at the first: it lived then, or was not
+    /// born. Pids are given out in a circle, so the young ones lie between the last pid of then
+    /// and that of now.
+    fn is_fresh(&self, zombie: u32, last_pid: u32) -> bool {
+        let born = if self.last_pid <= last_pid {
+            self.last_pid < zombie && zombie <= last_pid
+        } else {
+            self.last_pid < zombie || zombie <= last_pid
+        };
+        born || self.live.binary_search(&zombie).is_ok()
     }
 }
 

@@ -11,6 +11,7 @@ mod hierarchy;
 mod holder;
 mod leak;
 pub mod limits;
+mod names;
 pub mod proc;
 mod scan;
 mod scanner;

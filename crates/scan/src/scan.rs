@@ -51,15 +51,16 @@ impl Scanner {
         let scanned_at = rfc3339(SystemTime::now());
         let Found {
             mut groups,
+            fresh,
             method,
             cgroups,
             mut notes,
         } = self.find(options)?;
-        if !groups.is_empty() {
+        if !fresh.is_empty() {
             std::thread::sleep(options.second_look);
-            self.drop_gone(&mut groups, options)?;
-            groups = self.part_traced(groups, options)?;
+            self.drop_gone(&mut groups, fresh)?;
         }
+        groups = self.part_traced(groups, options)?;
         let mut leaks = Vec::with_capacity(groups.len());
         let mut zombies = 0;
         for group in groups {
@@ -119,18 +120,29 @@ impl Scanner {
         })
     }
 
-    /// The second look at those that will not be read one by one: who is not listed any more
-    /// was waited for meanwhile.
-    fn drop_gone(&mut self, groups: &mut [Group], options: &Options) -> Result<(), Error> {
-        if options.full || groups.iter().all(|group| group.zombies.len() <= INSPECTED) {
+    /// The second look at those that had but one: who is not there any more was waited for.
+    fn drop_gone(&mut self, groups: &mut [Group], mut fresh: Vec<u32>) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        if fresh.len() <= INSPECTED {
+            for pid in fresh {
+                let stat = holder::seen(self.proc.stat(pid, &mut self.buffer))?;
+                if !stat.is_some_and(|stat| stat.is_reapable_zombie()) {
+                    gone.push(pid);
+                }
+            }
+        } else {
+            // A list of all costs a tenth of reading each. Who is inspected is read anyway.
+            let mut listed = self.proc.pids()?;
+            listed.sort_unstable();
+            fresh.retain(|pid| listed.binary_search(pid).is_err());
+            gone = fresh;
+        }
+        gone.sort_unstable();
+        if gone.is_empty() {
             return Ok(());
         }
-        let mut listed = self.proc.pids()?;
-        listed.sort_unstable();
         for group in groups {
-            group
-                .zombies
-                .retain(|pid| listed.binary_search(pid).is_ok());
+            group.zombies.retain(|pid| gone.binary_search(pid).is_err());
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::hierarchy::Hierarchies;
 use crate::holder::{self, seen};
 use crate::proc::{Cgroups, Proc, Process, Stat, Status};
 use crate::viewer::Viewer;
-use crate::{Error, lossy};
+use crate::{Error, lossy, names};
 
 /// Where the kernel's trees are mounted; other places for tests, and for a container that has
 /// those of its host mounted elsewhere.
@@ -97,23 +97,13 @@ impl Scanner {
     /// The container that a process belongs to; `None` if it is of the host, or gone.
     ///
     /// It is known by the cgroup path, and where no runtime left its mark there, by a PID
-    /// namespace other than the host's.
+    /// namespace other than the host's. Names come from files on the node.
     pub fn container_of(&mut self, pid: u32) -> Result<Option<Container>, Error> {
-        let Some(process) = self.proc.process(pid)? else {
-            return Ok(None);
-        };
-        let (Some(stat), Some(cgroups)) = (process.stat()?, seen(process.cgroups())?) else {
-            return Ok(None);
-        };
-        if let Some(mark) = best_mark(&cgroups) {
-            return Ok(Some(marked(mark)));
+        let mut container = self.find_container(pid)?;
+        if let Some(container) = &mut container {
+            names::complete(&self.roots.host, container);
         }
-        let unmarked = self.unmarked(&process, &cgroups)?;
-        if unmarked.is_none() && stat.state == State::Zombie && stat.parent != 0 {
-            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
-            return self.container_of(stat.parent);
-        }
-        Ok(unmarked)
+        Ok(container)
     }
 
     /// Every zombie that `holder` has to wait for as the parent, each read in full, in the
@@ -147,6 +137,24 @@ impl Scanner {
             }
         }
         Ok(zombies)
+    }
+
+    fn find_container(&mut self, pid: u32) -> Result<Option<Container>, Error> {
+        let Some(process) = self.proc.process(pid)? else {
+            return Ok(None);
+        };
+        let (Some(stat), Some(cgroups)) = (process.stat()?, seen(process.cgroups())?) else {
+            return Ok(None);
+        };
+        if let Some(mark) = best_mark(&cgroups) {
+            return Ok(Some(marked(mark)));
+        }
+        let unmarked = self.unmarked(&process, &cgroups)?;
+        if unmarked.is_none() && stat.state == State::Zombie && stat.parent != 0 {
+            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
+            return self.find_container(stat.parent);
+        }
+        Ok(unmarked)
     }
 
     pub(crate) fn zombie(&self, stat: &Stat, status: &Status) -> Zombie {

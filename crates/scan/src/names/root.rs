@@ -1,0 +1,59 @@
+//! Files below the host's root, which may be mounted elsewhere.
+
+use std::fs::File;
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags};
+use serde::de::DeserializeOwned;
+
+/// No file of interest is nearly as large; a report is not worth more memory.
+const LARGEST: u64 = 4 << 20;
+
+pub(super) struct Root(OwnedFd);
+
+impl Root {
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// Symbolic links (`/var/lib/docker` is often one) lead to where they lead on the host, and
+    /// never out of it.
+    fn at(&self, path: &str, flags: OFlags) -> Option<OwnedFd> {
+        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&self.0, path, flags, Mode::empty(), within) {
+            // Before Linux 5.6.
+            Err(rustix::io::Errno::NOSYS) => {
+                rustix::fs::openat(&self.0, path, flags, Mode::empty()).ok()
+            }
+            opened => opened.ok(),
+        }
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        let file = File::from(self.at(path, OFlags::empty())?);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(LARGEST).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// The first that `wanted` says of an entry of a directory.
+    pub(super) fn find<T>(&self, path: &str, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let dir = self.at(path, OFlags::DIRECTORY)?;
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
+        let mut entries = RawDir::new(&dir, &mut buffer);
+        while let Some(Ok(entry)) = entries.next() {
+            if let Some(found) = entry.file_name().to_str().ok().and_then(&wanted) {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
