@@ -3,6 +3,7 @@
 //! [`Scanner`] looks at one node; [`proc`] reads the kernel's files; [`container`] knows what
 //! a cgroup path says. Nothing here acts on a process.
 
+mod census;
 pub mod container;
 mod error;
 pub mod facts;

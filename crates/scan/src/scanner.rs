@@ -121,18 +121,40 @@ impl Scanner {
             Some(children) => children,
             None => self.proc.pids()?,
         };
+        let is_parent = |stat: &Stat| stat.parent == holder.pid;
+        self.zombies_among(candidates, is_parent, |status| {
+            status.tracer.is_none_or(|tracer| tracer == holder.pid)
+        })
+    }
+
+    /// Every zombie, whoever the parent is, that `tracer` has to wait for before the parent
+    /// can. The kernel lists them nowhere, so all zombies of the machine are asked.
+    pub fn zombies_traced_by(&mut self, tracer: ProcessId) -> Result<Vec<Zombie>, Error> {
+        match self.proc.process(tracer.pid)? {
+            Some(process) if process.id()? == Some(tracer) => {}
+            _ => return Ok(Vec::new()),
+        }
+        let all = self.proc.pids()?;
+        self.zombies_among(all, |_| true, |status| status.tracer == Some(tracer.pid))
+    }
+
+    fn zombies_among(
+        &mut self,
+        candidates: Vec<u32>,
+        by_stat: impl Fn(&Stat) -> bool,
+        by_status: impl Fn(&Status) -> bool,
+    ) -> Result<Vec<Zombie>, Error> {
         let mut zombies = Vec::new();
         for pid in candidates {
-            let Some(stat) = self.proc.stat(pid, &mut self.buffer)? else {
+            let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))? else {
                 continue;
             };
-            if stat.parent != holder.pid || !stat.is_reapable_zombie() {
+            if !stat.is_reapable_zombie() || !by_stat(&stat) {
                 continue;
             }
-            let Some(status) = self.proc.status(pid, &mut self.buffer)? else {
-                continue;
-            };
-            if status.tracer.is_none_or(|tracer| tracer == holder.pid) {
+            if let Some(status) = seen(self.proc.status(pid, &mut self.buffer))?
+                && by_status(&status)
+            {
                 zombies.push(self.zombie(&stat, &status));
             }
         }

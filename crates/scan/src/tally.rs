@@ -4,7 +4,8 @@
 //! `/proc/loadavg` counts every task of the machine. So the difference of two small reads is
 //! the number of zombies, whatever their number. A task in the middle of ending is in neither
 //! list for an instant, and so is one whose leader ended before its threads for as long as they
-//! live: a difference is a reason to look, not a finding.
+//! live: a difference is a reason to look, not a finding. (A thread that is moved to another
+//! cgroup between two reads is listed twice, and may hide one zombie from that one scan.)
 
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;

@@ -120,11 +120,17 @@ impl Stat {
         }
     }
 
-    /// A zombie that its parent can wait for. A thread-group leader that ended while other
-    /// threads live shows `Z` too, and cannot be reaped: it is no leak.
+    /// A zombie that its parent can wait for.
     #[must_use]
     pub fn is_reapable_zombie(&self) -> bool {
         self.state == State::Zombie && self.threads <= 1
+    }
+
+    /// A thread-group leader that ended while other threads live: it shows `Z` too, but cannot
+    /// be reaped, and is no leak.
+    #[must_use]
+    pub fn is_dead_leader(&self) -> bool {
+        self.state == State::Zombie && self.threads > 1
     }
 
     /// How it ended; of a zombie that the reader may trace.
