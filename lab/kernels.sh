@@ -83,8 +83,11 @@ PATH=$PATH:/usr/sbin
 for program in runc crun unshare setpriv; do
     if path=$(command -v $program); then copy "$path"; fi
 done
-for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/crawler" "${tests[@]}"; do
-    if [ -e "$file" ]; then copy "$file"; fi
+for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/crawler" \
+    "$target"/debug/examples/* "${tests[@]}"; do
+    # Cargo keeps each example twice, the second time with a hash in its name.
+    case $(basename "$file") in *-????????????????) [[ " ${tests[*]} " == *" $file "* ]] || continue ;; esac
+    if [ -f "$file" ] && [ -x "$file" ]; then copy "$file"; fi
 done
 echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
 cp lab/kernels/init "$root/init"
