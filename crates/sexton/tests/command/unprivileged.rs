@@ -1,11 +1,14 @@
 //! Without root it does what it can, and says what it could not see.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use sexton_lab::{Container, Layout, Leak, Skip, program::find, require, zombies_of};
+use sexton_lab::{
+    Container, Layout, Leak, Running, Skip, program::find, require, wait_until, zombies_of,
+};
 
 use crate::sexton::{Answer, SEXTON, answer};
 use crate::situation::{leaking, runtime};
@@ -29,19 +32,48 @@ impl Nobody {
     }
 
     fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Answer {
-        let mut command = Command::new("setpriv");
-        command
-            .args([
-                "--reuid=65534",
-                "--regid=65534",
-                "--clear-groups",
-                "--inh-caps=-all",
-            ])
-            .args(["--bounding-set=-all", "--"])
-            .arg(self.path())
-            .args(args);
-        answer(&mut command)
+        answer(as_nobody(self.path()).args(args))
     }
+}
+
+/// A command that runs as nobody; where the tests are not root's, as whoever runs them.
+fn as_nobody(program: impl AsRef<OsStr>) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["--inh-caps=-all", "--bounding-set=-all", "--"])
+        .arg(program);
+    command
+}
+
+#[test]
+fn a_users_own_leak_is_found_and_reaped_without_any_privilege() {
+    let Some(nobody) = Nobody::new() else { return };
+    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    if yama.is_ok_and(|scope| scope.trim() != "0") {
+        require::<()>(Err(Skip("Yama lets nobody trace but a parent".to_owned())));
+        return;
+    }
+    let leak = Leak::new().count(6).then_sleep().program();
+    let copy = nobody.0.path().join("sexton-test-leak");
+    fs::copy(&leak.argv[0], &copy).expect("a copy");
+    let mut command = as_nobody(copy);
+    let holder = Running::start(command.args(&leak.argv[1..]).stdout(Stdio::null()));
+    wait_until("all children have ended", || {
+        (zombies_of(holder.pid()).len() == 6).then_some(())
+    });
+    let pid = holder.pid().to_string();
+
+    let answer = nobody.runs(["scan", "--pid", &pid]).expect(1);
+    assert!(answer.stdout.contains("host"), "{answer:?}");
+    let reap = ["reap", &pid, "--yes", "--settle", "0", "--allow-host"];
+    nobody.runs(reap).expect(0);
+
+    assert_eq!(zombies_of(holder.pid()), [0_u32; 0]);
+    assert!(sexton_lab::identity(holder.pid()).is_some());
 }
 
 #[test]
