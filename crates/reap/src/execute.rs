@@ -116,6 +116,9 @@ impl<'a> Work<'a> {
                 ));
             }
             let Some(candidate) = self.choose(visitor, last_thread)? else {
+                if let Some(end) = held_up(visitor)? {
+                    return Ok(end);
+                }
                 if waiting_since.elapsed() > THREAD_PATIENCE {
                     return Ok(self.no_thread(
                         waiting_since,
@@ -328,6 +331,16 @@ impl<'a> Work<'a> {
             trace,
         }
     }
+}
+
+/// The holder cannot go on by itself.
+fn held_up(visitor: &Visitor) -> Result<Option<End>, Error> {
+    let stat = visitor.held.process.stat()?;
+    Ok(stat.and_then(|stat| match stat.state {
+        State::Stopped => Some(End::HolderStopped),
+        State::Traced => Some(End::Denied),
+        _ => None,
+    }))
 }
 
 fn micros(time: Duration) -> u64 {

@@ -7,7 +7,10 @@ use std::{
     path::PathBuf,
 };
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use sexton_core::ProcessId;
 use sexton_scan::proc::{Proc, Process};
 
@@ -58,9 +61,12 @@ impl Held {
         })
     }
 
-    /// Whether it has ended.
+    /// Whether all of its threads have ended; it may still be a zombie itself.
     pub(crate) fn has_ended(&self) -> bool {
-        is_gone(&self.pidfd)
+        // A pidfd is readable from then on (`pidfd_open(2)`).
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let now = Timespec::default();
+        matches!(poll(&mut ended, Some(&now)), Ok(1..))
     }
 }
 

@@ -157,7 +157,12 @@ impl Children {
             let Some(status) = proc.status(pid, &mut buffer)? else {
                 continue;
             };
-            if let Some(tracer) = status.tracer.filter(|tracer| *tracer != holder.id.pid) {
+            let tracer = match status.tracer {
+                // The kernel names the thread that traces.
+                Some(thread) => proc.status(thread, &mut buffer)?.map(|tracer| tracer.tgid),
+                None => None,
+            };
+            if let Some(tracer) = tracer.filter(|tracer| *tracer != holder.id.pid) {
                 children.left.push(LeftBecause::Traced { tracer });
             } else if status.ns_pids.len() < holder.ns_pids.len() {
                 children.left.push(LeftBecause::OtherNamespace);

@@ -58,9 +58,14 @@ pub(crate) struct Tail {
     pub(crate) base: u64,
     /// Its length in bytes.
     pub(crate) room: usize,
+    /// Where the image begins, with [`Self::MAGIC`].
+    pub(crate) image: u64,
 }
 
 impl Tail {
+    /// First bytes of the image (`elf(5)`).
+    pub(crate) const MAGIC: [u8; 4] = *b"\x7fELF";
+
     /// Finds the tail, and the thread that an earlier visit sent there, if one did.
     ///
     /// `maps` is `/proc/PID/maps`, `memory` is `/proc/PID/mem`.
@@ -76,6 +81,7 @@ impl Tail {
         let tail = Self {
             base: start + used as u64,
             room: rest.len(),
+            image: start,
         };
         if tail.capacity() == 0 {
             return Err(Refusal::NoRoom { bytes: tail.room }.into());
@@ -142,7 +148,7 @@ fn vdso_in(maps: &[u8]) -> Option<(u64, u64)> {
 fn image_length(image: &[u8]) -> Result<usize, Refusal> {
     const CLASS_64: u8 = 2;
     const NOBITS: u32 = 8;
-    if !image.starts_with(b"\x7fELF") {
+    if !image.starts_with(&Tail::MAGIC) {
         return Err(Refusal::NoVdso);
     }
     if image.get(4) != Some(&CLASS_64) {

@@ -254,6 +254,10 @@ impl Visitor {
         {
             return Ok(Sent::NotNow);
         }
+        // After an execve there is another program, and maybe something else at this address.
+        if !matches!(stopped.peek(self.tail.image), Ok(word) if word.starts_with(&Tail::MAGIC)) {
+            return Ok(Sent::Replaced);
+        }
         let header = Header {
             thread: inner,
             visit: self.visits,
@@ -265,7 +269,11 @@ impl Visitor {
             .held
             .memory
             .write_all_at(&self.buffer[..length], self.tail.base);
-        if written.is_err() {
+        if let Err(error) = written {
+            // Nothing is left of the memory that the file belongs to.
+            if error.kind() == io::ErrorKind::WriteZero {
+                return Ok(Sent::Replaced);
+            }
             // Kernels where `/proc/PID/mem` may not force a write (PROC_MEM_ALWAYS_FORCE off).
             let padded = length.next_multiple_of(8).min(self.buffer.len());
             stopped.poke(self.tail.base, &self.buffer[..padded])?;
@@ -384,5 +392,23 @@ impl From<NotHeld> for Unfit {
 
 /// Takes hold of `id` and finds the place for the code.
 pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor, Unfit> {
-    Visitor::new(Held::open(proc, id)?)
+    // An execve takes the memory away between two reads; the next try finds the new program's.
+    for _ in 0..10 {
+        match Held::open(proc, id)
+            .map_err(Unfit::from)
+            .and_then(Visitor::new)
+        {
+            Err(Unfit::Refused(Refusal::Gone)) => {}
+            prepared => return prepared,
+        }
+        match proc.process(id.pid).and_then(|process| match process {
+            Some(process) => process.id(),
+            None => Ok(None),
+        }) {
+            Ok(found) if found == Some(id) => {}
+            Ok(_) => break,
+            Err(error) => return Err(NotHeld::from(error).into()),
+        }
+    }
+    Err(Unfit::Refused(Refusal::Gone))
 }

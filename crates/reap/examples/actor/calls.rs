@@ -25,6 +25,7 @@ pub(crate) const KINDS: &[&str] = &[
     "pselect",
     "epoll_wait",
     "epoll_wait_event",
+    "epoll_long",
     "epoll_pwait",
     "epoll_pwait2",
     "futex",
@@ -86,7 +87,8 @@ impl Sleeper {
                 "poll" | "ppoll" | "select" | "pselect" => {
                     sleeper.descriptor = check(libc::eventfd(0, libc::EFD_CLOEXEC))?;
                 }
-                "epoll_wait" | "epoll_pwait" | "epoll_pwait2" | "epoll_wait_event" => {
+                "epoll_wait" | "epoll_long" | "epoll_pwait" | "epoll_pwait2"
+                | "epoll_wait_event" => {
                     sleeper.descriptor = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
                     sleeper.other = check(libc::timerfd_create(libc::CLOCK_MONOTONIC, 0))?;
                     let mut event = libc::epoll_event {
@@ -354,6 +356,19 @@ impl Sleeper {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 return result.map(drop);
+            }
+            "epoll_long" => {
+                let span = 400;
+                let result =
+                    checked::syscall(libc::SYS_epoll_wait, [fd, buffer, 4, span, 0, 0], self.salt)?;
+                // Begun anew in its second half it would take 600 ms at least.
+                let slept = began.elapsed();
+                if result != 0 || slept > Duration::from_millis(580) {
+                    return Err(format!(
+                        "gave {result} after {slept:?} instead of {span} ms"
+                    ));
+                }
+                return Ok(());
             }
             "pause" | "sigsuspend" => return self.until_signalled(buffer),
             other => return Err(format!("no such kind: {other}")),

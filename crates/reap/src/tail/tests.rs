@@ -96,7 +96,8 @@ fn a_tail_that_bears_our_mark_names_its_guest() {
         Ok((
             Tail {
                 base: 2000,
-                room: 2096
+                room: 2096,
+                image: 0
             },
             None
         ))

@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     thread,
@@ -67,9 +67,33 @@ impl Actor {
         }
     }
 
+    /// Starts `holder`, which does what it is told.
+    pub(crate) fn holder() -> Self {
+        Self::start_command(&mut Command::new(example("holder")))
+    }
+
+    /// Tells `holder` to do something and waits until it has; its answer.
+    pub(crate) fn tell(&mut self, what: &str) -> String {
+        let stdin = self.stdin.as_mut().expect("it listens");
+        writeln!(stdin, "{what}").expect("the holder listens");
+        self.hear()
+    }
+
+    /// The next line that it says.
+    pub(crate) fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("the holder speaks");
+        line.trim().to_owned()
+    }
+
     /// It lives.
     pub(crate) fn is_well(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Pid of the process that was started, which may not be the one that speaks.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Pids of its dead children.
