@@ -112,7 +112,7 @@ boot() { # KERNEL MODE
     timeout -k 5 1800 qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1024 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$1" -initrd "$cache/initramfs" \
-        -append "console=ttyS0 quiet panic=-1 cg=$2" </dev/null 2>&1 | tr -d '\r' >"$log" || true
+        -append "console=ttyS0 quiet panic=-1 cg=$2" </dev/null 2>&1 | sed -u 's/\r//g' >"$log" || true
     if grep -q '^EXIT 0$' "$log"; then
         echo "ok   $(grep -a -m1 -o 'BOOTED.*' "$log"): $(scripts/total "$log")"
     else

@@ -160,8 +160,17 @@ pub struct Builder<'a> {
     pids_limit: Option<u64>,
     nproc: Option<u64>,
     uid: u32,
-    pid_namespace: Option<u32>,
+    pid_namespace: PidNamespace,
+    cgroup_namespace: bool,
     privileged: bool,
+    binds: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PidNamespace {
+    Own,
+    OfProcess(u32),
+    Machines,
 }
 
 impl Builder<'_> {
@@ -193,7 +202,7 @@ impl Builder<'_> {
         self
     }
 
-    /// Adds `CAP_SYS_ADMIN`, as nested containers need.
+    /// Adds `CAP_SYS_ADMIN`, as nested containers need, and `CAP_SYS_PTRACE`.
     #[must_use]
     pub fn privileged(mut self) -> Self {
         self.privileged = true;
@@ -204,7 +213,28 @@ impl Builder<'_> {
     /// `shareProcessNamespace` do.
     #[must_use]
     pub fn in_pid_namespace_of(mut self, pid: u32) -> Self {
-        self.pid_namespace = Some(pid);
+        self.pid_namespace = PidNamespace::OfProcess(pid);
+        self
+    }
+
+    /// Stays in the machine's PID namespace, as with `hostPID: true`.
+    #[must_use]
+    pub fn host_pid(mut self) -> Self {
+        self.pid_namespace = PidNamespace::Machines;
+        self
+    }
+
+    /// Has a cgroup namespace of its own, as is usual with cgroup v2.
+    #[must_use]
+    pub fn cgroup_namespace(mut self) -> Self {
+        self.cgroup_namespace = true;
+        self
+    }
+
+    /// Sees this directory of the machine, too, read-only.
+    #[must_use]
+    pub fn bind(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.binds.push(dir.into());
         self
     }
 
@@ -269,7 +299,8 @@ impl Builder<'_> {
             .iter()
             .map(Path::new)
             .filter(|dir| is_real_dir(dir));
-        for dir in system.chain(program.binds.iter().map(PathBuf::as_path)) {
+        let binds = program.binds.iter().chain(&self.binds);
+        for dir in system.chain(binds.map(PathBuf::as_path)) {
             mounts.push(json!({"destination": dir, "type": "bind", "source": dir,
                                "options": ["rbind", "ro"]}));
         }
@@ -278,10 +309,18 @@ impl Builder<'_> {
             json!({"type": "uts"}),
             json!({"type": "ipc"}),
         ];
-        namespaces.push(match self.pid_namespace {
-            Some(pid) => json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
-            None => json!({"type": "pid"}),
-        });
+        match self.pid_namespace {
+            PidNamespace::Own => namespaces.push(json!({"type": "pid"})),
+            PidNamespace::OfProcess(pid) => {
+                namespaces.push(json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}));
+            }
+            PidNamespace::Machines => {}
+        }
+        if self.cgroup_namespace {
+            namespaces.push(json!({"type": "cgroup"}));
+            mounts.push(json!({"destination": "/sys/fs/cgroup", "type": "cgroup",
+                               "source": "cgroup", "options": ["ro", "nosuid", "noexec"]}));
+        }
         let rlimits: Vec<Value> = self
             .nproc
             .map(|n| json!({"type": "RLIMIT_NPROC", "soft": n, "hard": n}))
@@ -293,7 +332,7 @@ impl Builder<'_> {
         // What Docker and Kubernetes give by default, as far as signals and users go.
         let mut capabilities = vec!["CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN"];
         if self.privileged {
-            capabilities.push("CAP_SYS_ADMIN");
+            capabilities.extend(["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
         }
         json!({
             "ociVersion": "1.0.2",
@@ -366,8 +405,10 @@ impl Container {
             pids_limit: None,
             nproc: None,
             uid: 0,
-            pid_namespace: None,
+            pid_namespace: PidNamespace::Own,
+            cgroup_namespace: false,
             privileged: false,
+            binds: Vec::new(),
         }
     }
 
@@ -468,7 +509,7 @@ impl Container {
         let text = |error: std::io::Error| format!("{}: {error}", self.bundle.display());
         let rootfs = self.bundle.join("rootfs");
         fs::create_dir_all(&rootfs).map_err(text)?;
-        for dir in ["proc", "dev", "tmp"] {
+        for dir in ["proc", "dev", "tmp", "sys"] {
             fs::create_dir(rootfs.join(dir)).map_err(text)?;
         }
         for dir in SYSTEM_DIRS {

@@ -29,6 +29,10 @@ const PROTECTED_NAMES: &[(&str, &str)] = &[
     ("sexton", "Sexton itself"),
 ];
 
+/// Inode of the machine's first PID namespace: `PROC_PID_INIT_INO` of the kernel's
+/// `include/linux/proc_ns.h`.
+const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
+
 /// Why `holder` is never signalled, traced or restarted; `None` when it may be.
 ///
 /// `self_pid` is the pid of the process that asks, in the numbering of `holder`. A holder
@@ -39,7 +43,12 @@ pub fn protection(holder: &Holder, self_pid: u32) -> Option<String> {
     if holder.id.pid == self_pid {
         return Some("Sexton itself".to_owned());
     }
-    if holder.id.pid == 1 {
+    // PID 1 of a container, met by a Sexton that runs in it, is the commonest holder of all.
+    if holder.id.pid == 1
+        && holder
+            .pid_namespace
+            .is_none_or(|inode| inode == FIRST_PID_NAMESPACE)
+    {
         return Some("PID 1 of the host".to_owned());
     }
     if holder.is_kernel_thread() {

@@ -72,3 +72,16 @@ fn host_init_kernel_threads_and_ourselves_are_protected() {
         Some("Sexton itself")
     );
 }
+
+#[test]
+fn pid_1_of_a_container_is_not_the_hosts() {
+    let mut holder = fixture(1);
+    holder.pid_namespace = Some(4_026_532_500);
+    assert_eq!(protection(&holder, 4711), None);
+    // Where it cannot be told, it may be the host's.
+    holder.pid_namespace = None;
+    assert_eq!(
+        protection(&holder, 4711).as_deref(),
+        Some("PID 1 of the host")
+    );
+}

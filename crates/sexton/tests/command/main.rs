@@ -5,6 +5,7 @@
 mod at_the_limit;
 mod explain;
 mod help;
+mod inside_a_container;
 mod limits;
 mod reap;
 mod refusals;
