@@ -20,7 +20,7 @@ use sexton_core::report::Method;
 
 use crate::census::FirstLook;
 use crate::holder::seen;
-use crate::proc::Loadavg;
+use crate::proc::{Loadavg, parse_pids};
 use crate::scan::{Group, Options};
 use crate::tally::Tree;
 use crate::{Error, Scanner};
@@ -124,12 +124,13 @@ impl Scanner {
             let before = self.loadavg()?;
             let (cgroups, threads) = tree.threads(&mut self.buffer)?;
             found.cgroups = cgroups;
-            match at_most(before, threads, self.loadavg()?) {
-                0 => return Ok(()),
-                // As many as were born during the count: perhaps none.
-                _ if threads >= before.tasks => {}
-                _ => break,
+            if self.at_most(before, threads)? == 0 {
+                return Ok(());
             }
+            if threads < before.tasks {
+                break;
+            }
+            // There may be as many as were born during the count, and there may be none.
         }
         let first = FirstLook {
             at: Instant::now(),
@@ -149,31 +150,23 @@ impl Scanner {
             }
         }
         found.method = Method::Walk;
-        let mut known = tree.all_processes(&mut self.buffer)?;
+        let mut known = first.live;
         known.extend(zombies.values().flatten());
         known.sort_unstable();
         self.walk(&known, zombies, &mut found.fresh)?;
-        self.note_unseen(tree, suspicion.dead_leaders, zombies, found)
+        let seen: usize = zombies.values().map(Vec::len).sum();
+        if (seen as u64) < suspicion.missing {
+            self.note_unseen(tree, suspicion.dead_leaders + seen as u64, found)?;
+        }
+        Ok(())
     }
 
     /// Tells of tasks that are counted but were not found, if they still are.
-    fn note_unseen(
-        &mut self,
-        tree: &Tree,
-        dead_leaders: u64,
-        zombies: &ByParent,
-        found: &mut Found,
-    ) -> Result<(), Error> {
+    fn note_unseen(&mut self, tree: &Tree, known: u64, found: &mut Found) -> Result<(), Error> {
         let before = self.loadavg()?;
         let (_, threads) = tree.threads(&mut self.buffer)?;
-        let born = born(before, self.loadavg()?);
-        let seen: usize = zombies.values().map(Vec::len).sum();
-        let unseen = before
-            .tasks
-            .saturating_sub(threads)
-            .saturating_sub(dead_leaders)
-            .saturating_sub(seen as u64);
-        if unseen == 0 || born != Some(0) {
+        let unseen = before.tasks.saturating_sub(threads).saturating_sub(known);
+        if unseen == 0 {
             return Ok(());
         }
         found.notes.push(if self.viewer.sees_all {
@@ -208,6 +201,26 @@ impl Scanner {
         Ok(())
     }
 
+    /// The most zombies that there can have been at `before`, when `threads` were listed since:
+    /// whoever was born meanwhile may be listed in a zombie's stead.
+    pub(crate) fn at_most(&self, before: Loadavg, threads: u64) -> Result<u64, Error> {
+        let after = self.loadavg()?.last_pid;
+        // Pids are given out in a circle, those in use are passed over.
+        let born = match after.checked_sub(before.last_pid) {
+            Some(born) => born,
+            None => self.pid_max() - before.last_pid.min(self.pid_max()) + after,
+        };
+        Ok((before.tasks + u64::from(born)).saturating_sub(threads))
+    }
+
+    fn pid_max(&self) -> u32 {
+        let text = self.proc.read("sys/kernel/pid_max").ok().flatten();
+        // `PID_MAX_LIMIT` of the kernel.
+        parse_pids(&text.unwrap_or_default())
+            .next()
+            .unwrap_or(4 << 20)
+    }
+
     pub(crate) fn loadavg(&self) -> Result<Loadavg, Error> {
         self.proc.parse("loadavg", Loadavg::parse)
     }
@@ -220,16 +233,5 @@ impl Scanner {
     }
 }
 
-/// The most zombies that there can have been at `before`, when `threads` were listed between
-/// then and `after`: whoever was born meanwhile may be listed in a zombie's stead.
-pub(crate) fn at_most(before: Loadavg, threads: u64, after: Loadavg) -> u64 {
-    match born(before, after) {
-        Some(born) => (before.tasks + born).saturating_sub(threads),
-        None => before.tasks,
-    }
-}
-
-/// How many pids were given out, at most; `None` if they went round the circle.
-fn born(before: Loadavg, after: Loadavg) -> Option<u64> {
-    after.last_pid.checked_sub(before.last_pid).map(u64::from)
-}
+#[cfg(test)]
+mod tests;

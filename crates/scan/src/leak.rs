@@ -100,3 +100,6 @@ fn scale(part: u64, zombies: u64, inspected: u64) -> u64 {
         / u128::from(inspected);
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

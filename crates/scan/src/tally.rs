@@ -288,3 +288,6 @@ pub(crate) fn suspects(counted: &[Counted], all_tasks: u64) -> Vec<Unit> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
