@@ -18,7 +18,7 @@ fn go_init_orphans() {
         return;
     };
     situation
-        .diagnose(5)
+        .diagnose_only(5, "sleep")
         .is("go-init", High)
         .says(".go.buildinfo")
         .says("another process that has ended")
@@ -41,7 +41,7 @@ fn python_init_orphans() {
         return;
     };
     situation
-        .diagnose(5)
+        .diagnose_only(5, "sleep")
         .is("python-init", High)
         .says("PID 1 of its PID namespace is")
         .is_not("python-popen-without-wait");
@@ -51,7 +51,7 @@ fn python_init_orphans() {
     let Some(situation) = require(Situation::pid1(&[&python, "-c", &same_session])) else {
         return;
     };
-    let diagnosis = situation.diagnose(5);
+    let diagnosis = situation.diagnose_only(5, "sleep");
     diagnosis
         .is("python-init", Medium)
         .says("the kernel keeps no record of a first parent");
@@ -72,7 +72,7 @@ fn node_init_orphans() {
         return;
     };
     situation
-        .diagnose(5)
+        .diagnose_only(5, "sleep")
         .is("node-init", High)
         .says("is a Node.js program")
         .is_not("handler-misses-children")
@@ -90,7 +90,7 @@ fn jvm_init_orphans() {
         return;
     };
     situation
-        .diagnose(5)
+        .diagnose_only(5, "sleep")
         .is("jvm-init", High)
         .is_not("jvm-foreign-children");
 }
@@ -104,7 +104,7 @@ fn ruby_init_orphans() {
     let Some(situation) = require(Situation::pid1(&[&ruby, "-e", program])) else {
         return;
     };
-    situation.diagnose(5).is("ruby-init", High);
+    situation.diagnose_only(5, "sleep").is("ruby-init", High);
 }
 
 #[test]

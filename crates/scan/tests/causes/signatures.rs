@@ -192,7 +192,7 @@ fn selenium_python() {
     let Some(situation) = require(python_with(dir.path(), "chromedriver")) else {
         return;
     };
-    let diagnosis = situation.diagnose(3);
+    let diagnosis = situation.diagnose_only(3, "chrome");
     diagnosis
         .is("selenium-python", High)
         .says("chrome (3)")
@@ -211,7 +211,7 @@ fn playwright_driver() {
         return;
     };
     situation
-        .diagnose(3)
+        .diagnose_only(3, "chrome")
         .is("playwright", High)
         .is_not("selenium-python");
 }
@@ -232,7 +232,7 @@ fn puppeteer_node() {
         return;
     };
     situation
-        .diagnose(3)
+        .diagnose_only(3, "chrome")
         .is("puppeteer-node", High)
         .includes("node-init")
         .is_not("selenium-python");

@@ -110,6 +110,20 @@ impl Situation {
         Diagnosis { facts, causes }
     }
 
+    /// The same once these many of that name are there and no others: a program that waits for
+    /// its own children has those for a moment, too.
+    pub(crate) fn diagnose_only(&self, zombies: usize, name: &str) -> Diagnosis {
+        wait_until("only those zombies are there", || {
+            let all = zombies_of(self.holder);
+            let named = |pid: &&u32| {
+                let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+                comm.is_ok_and(|comm| comm.trim_end() == name)
+            };
+            (all.len() == zombies && all.iter().filter(named).count() == zombies).then_some(())
+        });
+        self.diagnose(zombies)
+    }
+
     pub(crate) fn leak(&self, scanner: &mut Scanner) -> Leak {
         let options = Options {
             full: true,
