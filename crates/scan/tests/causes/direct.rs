@@ -229,7 +229,7 @@ fn handler_misses_children() {
     };
     // Five ended while the signal was blocked; one was delivered, one waited for.
     sexton_lab::wait_until("the handler has run", || {
-        (sexton_lab::zombies_of(situation.holder).len() == 4).then_some(())
+        (crate::situation::zombies_of(situation.holder).len() == 4).then_some(())
     });
     situation
         .diagnose(4)

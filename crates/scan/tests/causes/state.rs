@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use sexton_core::Confidence::{High, Medium};
 use sexton_core::holder::HoldsAs;
-use sexton_lab::{Running, Skip, require, require_root, wait_until, zombies_of};
+use sexton_lab::{Running, Skip, require, require_root, wait_until};
 
-use crate::situation::{Situation, kill, parent, python, source};
+use crate::situation::{Situation, kill, parent, python, source, zombies_of};
 
 fn leaking() -> Result<Situation, Skip> {
     let parent = parent()?;
