@@ -90,7 +90,7 @@ fn watch(
         }
     };
     record(report, Duration::ZERO);
-    let mut progress = Progress::new("Watching");
+    let mut progress = Progress::with("Watching", |millis| text::duration(millis.div_ceil(1_000)));
     let total = u64::try_from(sample.as_millis()).unwrap_or(u64::MAX);
     let pause = (sample / 20).clamp(Duration::from_millis(100), Duration::from_secs(2));
     let end = Instant::now() + sample;

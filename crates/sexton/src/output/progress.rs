@@ -6,16 +6,23 @@ use std::time::{Duration, Instant};
 /// Shown only on a terminal, only once a step has taken a second, and wiped when it is over.
 pub struct Progress {
     label: String,
+    show: fn(u64) -> String,
     started: Instant,
     drawn: Option<Instant>,
     terminal: bool,
 }
 
 impl Progress {
-    /// Begins a step.
+    /// Begins a step whose parts are counted.
     pub fn new(label: impl Into<String>) -> Self {
+        Self::with(label, super::text::count)
+    }
+
+    /// Begins a step; `show` says in words how far it has come.
+    pub fn with(label: impl Into<String>, show: fn(u64) -> String) -> Self {
         Self {
             label: label.into(),
+            show,
             started: Instant::now(),
             drawn: None,
             terminal: io::stderr().is_terminal(),
@@ -40,8 +47,8 @@ impl Progress {
             io::stderr(),
             "\r\x1b[K{} {bar} {} of {}",
             self.label,
-            super::text::count(done),
-            super::text::count(total)
+            (self.show)(done),
+            (self.show)(total)
         );
     }
 }
