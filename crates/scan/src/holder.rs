@@ -1,9 +1,11 @@
 //! The facts about a process that ought to wait.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
-use sexton_core::Holder;
 use sexton_core::holder::HoldsAs;
+use sexton_core::{Holder, State};
 
 use crate::hierarchy::Hierarchies;
 use crate::proc::{Cgroups, Process};
@@ -26,7 +28,7 @@ pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Optio
         parent_pid: stat.parent,
         uid: status.uids[0],
         threads: stat.threads,
-        state: stat.state,
+        state: lasting(process, stat.state)?,
         frozen: is_frozen(&cgroups, hierarchies),
         traced_by: status.tracer,
         namespace_init: status.ns_pids.last() == Some(&1),
@@ -36,6 +38,24 @@ pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Optio
         sigchld_blocked: status.blocks_sigchld(),
         ns_pids: status.ns_pids,
     }))
+}
+
+/// `state`, if it lasts. A program that starts children is in D for moments again and again, by
+/// `vfork` until the child has called `execve`, and that is no hindrance; one that hangs stays.
+fn lasting(process: &Process, state: State) -> Result<State, Error> {
+    const LOOKS: u32 = 10;
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..LOOKS {
+        if state != State::DiskSleep {
+            break;
+        }
+        thread::sleep(PAUSE);
+        match process.stat()? {
+            Some(stat) if stat.state != State::DiskSleep => return Ok(stat.state),
+            _ => {}
+        }
+    }
+    Ok(state)
 }
 
 /// What may be hidden from us is left out; other errors stay.

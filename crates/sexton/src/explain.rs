@@ -47,6 +47,7 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
         }
         let facts = facts::gather(&mut scanner, leak)?;
         leak.causes = sexton_core::cause::diagnose(&facts);
+        report.notes.extend(facts.notes);
     }
     match output {
         Output::Json => output::json(&report)?,
