@@ -12,7 +12,7 @@ use crate::{
     outcome::{End, Left, Progress, Trace, left, statuses},
     plan,
     threads::{self, Candidate},
-    trace::Pause,
+    trace::{Pause, Punctual},
     visit::{Leave, Unfit, Visit, Visitor},
 };
 
@@ -43,6 +43,7 @@ pub fn execute(
         return Err(Error::Refused(refusal.clone()));
     }
     let began = Instant::now();
+    let _punctual = Punctual::begin();
     let mut visitor = match plan::prepare(proc, plan.holder.id) {
         Ok(visitor) => visitor,
         Err(Unfit::Refused(refusal)) => return Err(Error::Refused(refusal)),
@@ -58,6 +59,7 @@ pub fn execute(
         nudged: 0,
         times: Vec::new(),
         batch: FIRST_BATCH,
+        each: Duration::from_millis(1),
         fresh: None,
         buffer: Vec::new(),
     };
@@ -73,8 +75,9 @@ pub fn execute(
         Leave::Cleared => Trace::Cleared,
         Leave::Marked => Trace::Marked,
     };
-    let stuck = !visitor.release_stuck(Duration::from_secs(5));
-    Ok(work.outcome(end, trace, stuck, began.elapsed()))
+    // What does not stop even now is told by the end; the kernel lets it go when we exit.
+    visitor.release_stuck(Duration::from_secs(5));
+    Ok(work.outcome(end, trace, began.elapsed()))
 }
 
 /// The state of a reap.
@@ -89,6 +92,8 @@ struct Work<'a> {
     nudged: u64,
     times: Vec<Duration>,
     batch: usize,
+    /// How long one wait takes.
+    each: Duration,
     /// The thread whose timeout began anew, and before which moment it had not begun.
     fresh: Option<(u32, Instant)>,
     buffer: Vec<u8>,
@@ -274,7 +279,10 @@ impl<'a> Work<'a> {
         if let Some(time) = time {
             self.times.push(time);
             let each = time / u32::try_from(count).unwrap_or(1).max(1);
-            let fits = VISIT.as_nanos() / each.as_nanos().max(1);
+            // The least that was seen, forgotten slowly: on a busy machine a visit is long
+            // because the thread was off the CPU, and smaller visits would only mean more.
+            self.each = each.min(self.each + self.each / 64);
+            let fits = VISIT.as_nanos() / self.each.as_nanos().max(1);
             self.batch = usize::try_from(fits).unwrap_or(usize::MAX).max(8);
         }
         for zombie in batch {
@@ -300,8 +308,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn outcome(mut self, end: End, trace: Trace, stuck: bool, wall: Duration) -> Outcome {
-        let _ = stuck;
+    fn outcome(mut self, end: End, trace: Trace, wall: Duration) -> Outcome {
         self.times.sort_unstable();
         let percentile = self.times.len().saturating_sub(1) * 99 / 100;
         let mut rest = self.plan.left.clone();

@@ -40,6 +40,8 @@ pub(crate) struct Visitor {
     buffer: Vec<u8>,
     /// Threads that did not stop in time.
     stuck: Vec<Seized>,
+    /// There is one processor, and the holder needs it.
+    alone: bool,
 }
 
 /// What came of a visit.
@@ -96,6 +98,7 @@ impl Visitor {
             visits: 0,
             buffer: vec![0; tail.room],
             stuck: Vec::new(),
+            alone: thread::available_parallelism().is_ok_and(|processors| processors.get() == 1),
         };
         if let Some(guest) = left_by_another {
             visitor.guest = visitor.by_our_number(guest)?.map(|thread| (thread, guest));
@@ -303,8 +306,9 @@ impl Visitor {
         pids: usize,
         last: &OwnedFd,
     ) -> Result<Option<Duration>, Error> {
-        // About a microsecond each at the very least; the processor may be needed over there.
-        thread::sleep(Duration::from_micros(pids as u64).saturating_sub(Duration::from_micros(60)));
+        // Asked over and over for as long as it should take: a sleep would only make the time
+        // that is measured longer, and the next visit later.
+        let soon = Duration::from_micros(6 * pids as u64 + 200);
         let mut pause = Pause::new();
         let mut time = None;
         while began.elapsed() < CODE_PATIENCE {
@@ -327,7 +331,9 @@ impl Visitor {
             if time.is_some_and(|time| began.elapsed() > time + Duration::from_millis(1)) {
                 return Ok(time);
             }
-            pause.take();
+            if began.elapsed() > soon || self.alone {
+                pause.take();
+            }
         }
         Ok(time)
     }
@@ -354,15 +360,13 @@ impl Visitor {
     }
 
     /// Gives threads that did not stop another chance to be let go.
-    pub(crate) fn release_stuck(&mut self, patience: Duration) -> bool {
-        self.stuck.retain_mut(|_| true);
+    pub(crate) fn release_stuck(&mut self, patience: Duration) {
         let waiting = std::mem::take(&mut self.stuck);
         for seized in waiting {
             if let Ok(Interrupted::Late(seized)) = seized.await_stop(patience) {
                 self.stuck.push(seized);
             }
         }
-        self.stuck.is_empty()
     }
 }
 
