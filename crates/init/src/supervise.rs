@@ -293,10 +293,17 @@ impl Supervisor<'_> {
     /// stop, not for the child.
     fn main_stopped(&mut self, signal: u8) {
         self.stopped = true;
-        if matches!(signal, signal::TSTP | signal::TTIN | signal::TTOU)
-            && !self.config.stop_with_signal
-        {
-            self.stop_too(signal);
+        if self.config.stop_with_signal {
+            return;
+        }
+        match signal {
+            // A shell that brings a running job to the foreground sends no CONT, so this may
+            // be the first that is heard of it: the child asks for what is ours to give.
+            signal::TTIN | signal::TTOU if self.place.hand_over(self.main) => {
+                self.send(signal::CONT, None);
+            }
+            signal::TSTP | signal::TTIN | signal::TTOU => self.stop_too(signal),
+            _ => {}
         }
     }
 

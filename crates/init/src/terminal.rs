@@ -93,9 +93,9 @@ impl Place {
         !matches!(self, Self::Keep)
     }
 
-    /// Init was continued: if it was put in the foreground, the child goes there.
-    pub(crate) fn hand_over(self, child: Pid) {
-        self.pass_foreground(sys::getpgrp(), child);
+    /// If init has the foreground, the child gets it (true).
+    pub(crate) fn hand_over(self, child: Pid) -> bool {
+        self.pass_foreground(sys::getpgrp(), child)
     }
 
     /// The child is gone: a foreground that is still its group's would be nobody's.
@@ -103,17 +103,19 @@ impl Place {
         self.pass_foreground(child, sys::getpgrp());
     }
 
-    fn pass_foreground(self, from: Pid, to: Pid) {
-        if let Self::Group { terminal: true, .. } = self
-            && let Ok(terminal) = open()
-        {
-            if sys::foreground(terminal) == Ok(from) {
-                let _ = sys::set_foreground(terminal, to);
-            }
-            if terminal > 2 {
-                sys::close(terminal);
-            }
+    fn pass_foreground(self, from: Pid, to: Pid) -> bool {
+        let Self::Group { terminal: true, .. } = self else {
+            return false;
+        };
+        let Ok(terminal) = open() else {
+            return false;
+        };
+        let passed =
+            sys::foreground(terminal) == Ok(from) && sys::set_foreground(terminal, to).is_ok();
+        if terminal > 2 {
+            sys::close(terminal);
         }
+        passed
     }
 }
 
