@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests that look at a kernel on other kernels, with cgroup v2 and v1: Debian's cloud
 # kernels, booted by QEMU without KVM. The programs are those that `make test` built.
-#   kernels.sh [-k "SUITE..."] [-c "v2 v1 hybrid"] [-p "PACKAGE..."] [-j BOOTS_AT_ONCE]
+#   kernels.sh [-k "SUITE..."] [-c "v2 v1 hybrid"] [-p "PACKAGE..."] [-j BOOTS_AT_ONCE] [FILTER...]
+# FILTER is a test's name or a part of one, as with cargo test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,8 @@ while getopts k:c:p:j: option; do
     *) exit 2 ;;
     esac
 done
+shift $((OPTIND - 1))
+filters=$*
 
 skip() {
     echo "SKIP: other kernels: $1"
@@ -96,7 +99,7 @@ cp lab/kernels/init "$root/init"
     # What does not depend on the kernel is left out: an emulated processor is slow.
     options="--show-output --skip help:: --skip schema:: --skip terminal::"
     for test in "${tests[@]}"; do
-        echo "echo; echo 'Running $(basename "$test")'; timeout 1200 $test $options </dev/null 2>&1 || status=1"
+        echo "echo; echo 'Running $(basename "$test")'; timeout 1200 $test $options $filters </dev/null 2>&1 || status=1"
     done
     echo 'exit $status'
 } >"$root/tests"
