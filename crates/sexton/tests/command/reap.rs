@@ -1,8 +1,10 @@
 //! `sexton reap`: what it takes, and that the program goes on.
 
-use sexton_lab::{Container, Layout, Leak, Program, Runtime, require, zombies_of};
+use sexton_lab::{
+    Container, Layout, Leak, Program, Runtime, live_children_of, require, wait_until, zombies_of,
+};
 
-use crate::sexton::{sexton, validates};
+use crate::sexton::{leak_of, sexton, validates};
 use crate::situation::{full, leaking, runtime};
 
 #[test]
@@ -152,20 +154,17 @@ fn a_holder_two_namespaces_down_is_reached() {
     nested.argv.extend(leak.argv);
     let container = Container::builder(&runtime).privileged().start(&nested);
     container.wait_for_line(0, |line| line == "done");
-    let report = sexton(["scan", "-o", "json", "--container", container.id()]).json();
-    let holder = &report["leaks"][0]["holder"];
-    assert_eq!(
-        holder["nsPids"].as_array().map(Vec::len),
-        Some(3),
-        "{report:#}"
-    );
+    let holder = live_children_of(container.pid())[0];
+    wait_until("all children have ended", || {
+        (zombies_of(holder).len() == 6).then_some(())
+    });
 
+    let report = sexton(["scan", "-o", "json", "--container", container.id()]).json();
+    let ns_pids = &leak_of(&report, holder)["holder"]["nsPids"];
+    assert_eq!(ns_pids.as_array().map(Vec::len), Some(3), "{report:#}");
     sexton(["reap", container.id(), "--yes", "--settle", "0"]).expect(0);
 
-    let pid = holder["pid"]
-        .as_u64()
-        .and_then(|pid| u32::try_from(pid).ok());
-    assert_eq!(zombies_of(pid.expect("a pid")), [0_u32; 0]);
+    assert_eq!(zombies_of(holder), [0_u32; 0]);
 }
 
 #[test]
