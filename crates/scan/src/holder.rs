@@ -17,6 +17,8 @@ pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Optio
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
         return Ok(None);
     };
+    let stand_in = process.stand_in(&stat)?;
+    let process = stand_in.as_ref().unwrap_or(process);
     let command_line = seen(process.cmdline())?.unwrap_or_default();
     let cgroups = seen(process.cgroups())?.unwrap_or_default();
     Ok(Some(Holder {

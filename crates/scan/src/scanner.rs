@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sexton_core::{Container, Holder, ProcessId, Runtime, State, Zombie};
+use sexton_core::{Container, Holder, ProcessId, Runtime, Zombie};
 
 use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
@@ -165,14 +165,19 @@ impl Scanner {
         let Some(process) = self.proc.process(pid)? else {
             return Ok(None);
         };
-        let (Some(stat), Some(cgroups)) = (process.stat()?, seen(process.cgroups())?) else {
+        let Some(stat) = process.stat()? else {
+            return Ok(None);
+        };
+        let stand_in = process.stand_in(&stat)?;
+        let process = stand_in.as_ref().unwrap_or(&process);
+        let Some(cgroups) = seen(process.cgroups())? else {
             return Ok(None);
         };
         if let Some(mark) = best_mark(&cgroups) {
             return Ok(Some(marked(mark)));
         }
-        let unmarked = self.unmarked(&process, &cgroups)?;
-        if unmarked.is_none() && stat.state == State::Zombie && stat.parent != 0 {
+        let unmarked = self.unmarked(process, &cgroups)?;
+        if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
             // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
             return self.find_container(stat.parent);
         }

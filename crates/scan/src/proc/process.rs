@@ -130,6 +130,31 @@ impl Process {
             })
     }
 
+    /// A thread of a process whose leader has ended: it still shows what the leader no longer
+    /// does (`exe`, `cmdline`, `ns`, v1 cgroups). `None` while the leader lives.
+    pub(crate) fn stand_in(&self, leader: &Stat) -> Result<Option<Self>, Error> {
+        if !leader.is_dead_leader() {
+            return Ok(None);
+        }
+        let tasks = self.tasks()?.unwrap_or_default();
+        for tid in tasks.into_iter().filter(|tid| *tid != self.pid) {
+            let name = format!("task/{tid}");
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            match rustix::fs::openat(&self.dir, &name, flags, Mode::empty()) {
+                Ok(dir) => {
+                    return Ok(Some(Self {
+                        dir,
+                        pid: tid,
+                        path: self.path.join(name),
+                    }));
+                }
+                Err(e) if vanished(e) => {}
+                Err(e) => return Err(Error::io(self.path.join(name), e)),
+            }
+        }
+        Ok(None)
+    }
+
     /// Ids of its threads.
     pub fn tasks(&self) -> Result<Option<Vec<u32>>, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
