@@ -31,7 +31,9 @@ pub fn mark(path: &[u8]) -> Option<Mark> {
     while end > 0 {
         let upper = path[..end].rfind('/').map_or("", |slash| &path[..slash]);
         let name = path[upper.len()..end].trim_start_matches('/');
-        if let Some((runtime, id)) = container(name, upper) {
+        if let Some((runtime, id)) = container(name, upper)
+            && !id.is_empty()
+        {
             return Some(Mark {
                 runtime,
                 id,
@@ -85,6 +87,9 @@ pub fn unmarked_id(path: &str) -> Option<&str> {
 
 /// Runtime and id, if `name` below `upper` is the cgroup of a container.
 fn container(name: &str, upper: &str) -> Option<(Runtime, String)> {
+    if matches!(name, "" | "." | "..") {
+        return None;
+    }
     // `kubepods-besteffort-podUID.slice:cri-containerd:ID`: systemd's form of a path, taken
     // literally by a containerd that was not told to use systemd.
     if let Some((rest, id)) = name.rsplit_once(':') {

@@ -188,6 +188,11 @@ fn what_is_of_the_host_bears_no_mark() {
         "/kubepods.slice/kubepods-burstable.slice/crio-conmon-{}.scope",
         "/kubepods/burstable/pod{U}/crio-conmon-{}",
         "/lxc.monitor.web",
+        // Found by `cargo fuzz`: no component, or none that is a name.
+        "/lxc.payload///",
+        "/lxc/..",
+        "/machine-lxc-.scope",
+        "/systemd-nspawn@.service",
         // A pod's own cgroup, where a runtime's sandbox process may live.
         "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{_}.slice",
         "/kubepods/besteffort/pod{U}",
