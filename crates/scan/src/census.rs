@@ -26,7 +26,7 @@ pub(crate) struct Suspicion {
     pub(crate) at_most: u64,
     /// How many there are if nothing was born or ended.
     pub(crate) missing: u64,
-    cgroups: usize,
+    pub(crate) cgroups: usize,
     /// All tasks of the machine.
     tasks: u64,
     /// Thread-group leaders that ended before their threads: counted, not listed, no zombies.

@@ -96,7 +96,8 @@ impl Scanner {
 
     /// The tree whose counters can be compared with the machine's, or why there is none.
     fn comparable(&self) -> Result<Tree, &'static str> {
-        let tree = Tree::open(&self.hierarchies).ok_or("no cgroup file system was found")?;
+        let tree =
+            Tree::with_counters(&self.hierarchies).ok_or("no cgroup file system was found")?;
         if tree.is_part() {
             return Err("only a part of the machine's cgroups is mounted here");
         }
@@ -120,9 +121,11 @@ impl Scanner {
         found: &mut Found,
     ) -> Result<(), Error> {
         found.method = Method::Quiet;
+        let lists = Tree::with_lists(&self.hierarchies);
+        let lists = lists.as_ref().unwrap_or(tree);
         for _ in 0..ATTEMPTS {
             let before = self.loadavg()?;
-            let (cgroups, threads) = tree.threads(&mut self.buffer)?;
+            let (cgroups, threads) = lists.threads(&mut self.buffer)?;
             found.cgroups = cgroups;
             if self.at_most(before, threads)? == 0 {
                 return Ok(());
@@ -138,6 +141,7 @@ impl Scanner {
             live: tree.all_processes(&mut self.buffer)?,
         };
         let suspicion = self.suspicion(tree)?;
+        found.cgroups = suspicion.cgroups as u64;
         if suspicion.at_most == 0 {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
@@ -63,13 +63,23 @@ pub(crate) struct Unit {
 
 impl Tree {
     /// The hierarchy whose counters can be compared, else any that lists threads.
-    pub(crate) fn open(hierarchies: &Hierarchies) -> Option<Self> {
-        let v1 = |path| (path, "tasks");
-        let (root, threads_file) = hierarchies
-            .v1("pids")
-            .map(v1)
-            .or_else(|| hierarchies.unified().map(|path| (path, "cgroup.threads")))
-            .or_else(|| hierarchies.any_v1().map(v1))?;
+    pub(crate) fn with_counters(hierarchies: &Hierarchies) -> Option<Self> {
+        match hierarchies.v1("pids") {
+            Some(root) => Self::open(root, "tasks"),
+            None => Self::with_lists(hierarchies),
+        }
+    }
+
+    /// The hierarchy that is the quickest to list: v1 sorts its lists, and on hybrid machines
+    /// has more cgroups.
+    pub(crate) fn with_lists(hierarchies: &Hierarchies) -> Option<Self> {
+        match hierarchies.unified() {
+            Some(root) => Self::open(root, "cgroup.threads"),
+            None => Self::open(hierarchies.any_v1()?, "tasks"),
+        }
+    }
+
+    fn open(root: &Path, threads_file: &'static str) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Some(Self {
             root: rustix::fs::open(root, flags, Mode::empty()).ok()?,
