@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{Container, Holder, ProcessId, State, Zombie, holder::HoldsAs, protect};
+use sexton_core::{Container, Holder, ProcessId, State, Zombie, protect};
 use sexton_scan::{
     Scanner,
     proc::{Proc, Process, Status},
@@ -32,6 +32,8 @@ pub struct Options {
     pub ignore_seccomp: bool,
     /// Send SIGCHLD first where a handler may reap.
     pub nudge: bool,
+    /// Of the holder's zombies only the one with this pid.
+    pub only: Option<u32>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             allow_host: false,
             ignore_seccomp: false,
             nudge: true,
+            only: None,
         }
     }
 }
@@ -87,9 +90,11 @@ pub fn plan(
     };
     let container = scanner.container_of(holder.pid)?;
     let own_pid = scanner.proc().own_pid();
-    let children = Children::of(scanner.proc(), &found)?;
+    let children = Children::of(scanner.proc(), &found, options.only)?;
     let refusal = refusal(scanner.proc(), &found, container.as_ref(), own_pid, options)?;
-    let held_as_tracer = found.holds_as == HoldsAs::Tracer;
+    let held_as_tracer = children.zombies.is_empty()
+        && children.left.is_empty()
+        && traces_a_zombie(scanner.proc(), holder.pid)?;
 
     let (settled, ages_from) = settle::judge(scanner.proc(), &children.dead, options.settle)?;
     let seconds = options.settle.as_secs();
@@ -128,7 +133,7 @@ struct Children {
 }
 
 impl Children {
-    fn of(proc: &Proc, holder: &Holder) -> Result<Self, Error> {
+    fn of(proc: &Proc, holder: &Holder, only: Option<u32>) -> Result<Self, Error> {
         let mut children = Self {
             zombies: Vec::new(),
             dead: Vec::new(),
@@ -144,6 +149,9 @@ impl Children {
         };
         let mut buffer = Vec::new();
         for pid in pids {
+            if only.is_some_and(|only| only != pid) {
+                continue;
+            }
             let Some(stat) = proc.stat(pid, &mut buffer)? else {
                 continue;
             };
@@ -178,6 +186,30 @@ impl Children {
         }
         Ok(children)
     }
+}
+
+/// Whether a thread of `holder` traces somebody else's zombie. Looks at all of `/proc`, so it is
+/// asked only where the holder has no zombies of its own.
+fn traces_a_zombie(proc: &Proc, holder: u32) -> Result<bool, Error> {
+    let mut buffer = Vec::new();
+    for pid in proc.pids()? {
+        let zombie = proc
+            .stat(pid, &mut buffer)?
+            .is_some_and(|stat| stat.state == State::Zombie);
+        if !zombie {
+            continue;
+        }
+        // `TracerPid` is that of the tracing thread, not of its process.
+        let tracer = proc
+            .status(pid, &mut buffer)?
+            .and_then(|status| status.tracer);
+        if let Some(tracer) = tracer
+            && status_of(proc, tracer)?.is_some_and(|tracer| tracer.tgid == holder)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Why nothing may be done to `holder`, the weightiest reason first.

@@ -396,13 +396,21 @@ impl From<NotHeld> for Unfit {
 
 /// Takes hold of `id` and finds the place for the code.
 pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor, Unfit> {
-    // An execve takes the memory away between two reads; the next try finds the new program's.
+    /// How long an `execve` may take to bring the new program's mappings.
+    const PAUSE: Duration = Duration::from_millis(5);
+    let mut last = Refusal::Gone;
+    // An execve takes the memory away between two reads, and the old mappings before it brings
+    // the new ones; the next try finds the new program's.
     for _ in 0..10 {
         match Held::open(proc, id)
             .map_err(Unfit::from)
             .and_then(Visitor::new)
         {
-            Err(Unfit::Refused(Refusal::Gone)) => {}
+            Err(Unfit::Refused(why @ Refusal::Gone)) => last = why,
+            Err(Unfit::Refused(why @ Refusal::NoVdso)) => {
+                last = why;
+                thread::sleep(PAUSE);
+            }
             prepared => return prepared,
         }
         match proc.process(id.pid).and_then(|process| match process {
@@ -410,9 +418,9 @@ pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor
             None => Ok(None),
         }) {
             Ok(found) if found == Some(id) => {}
-            Ok(_) => break,
+            Ok(_) => return Err(Unfit::Refused(Refusal::Gone)),
             Err(error) => return Err(NotHeld::from(error).into()),
         }
     }
-    Err(Unfit::Refused(Refusal::Gone))
+    Err(Unfit::Refused(last))
 }

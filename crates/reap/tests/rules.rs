@@ -517,12 +517,19 @@ fn a_long_timeout_is_not_lengthened() {
     let mut actor = Actor::start(&["epoll_long", "zombies=30"]);
     actor.await_zombies(30);
     let mut dice = Dice::new(5);
+    let mut complete = 0;
     for _ in 0..4 {
         thread::sleep(Duration::from_millis(dice.below(400)));
-        assert!(reap(actor.pid).end == End::Complete);
+        // On a machine that is busy enough no moment is fresh enough; then nothing is done.
+        match reap(actor.pid).end {
+            End::Complete => complete += 1,
+            End::NoThread { .. } => {}
+            end => panic!("{end}"),
+        }
         assert!(actor.is_well());
     }
     actor.end();
+    assert!(complete > 0);
 }
 
 fn is_root() -> bool {
@@ -593,4 +600,68 @@ impl Drop for Cgroup {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+#[test]
+fn of_one_zombie_that_was_named_nothing_is_said_of_the_others() {
+    let mut holder = Actor::holder();
+    holder.tell("zombies 5");
+    let named = zombies_of(holder.pid)[2];
+    let young = Options {
+        settle: Duration::from_secs(60),
+        only: Some(named),
+        ..all()
+    };
+    let plan = plan(holder.pid, &young);
+    assert_eq!(plan.take, []);
+    assert_eq!(plan.left.iter().map(|left| left.count).sum::<u64>(), 1);
+    let plan = self::plan(
+        holder.pid,
+        &Options {
+            only: Some(named),
+            ..all()
+        },
+    );
+    assert_eq!(execute(&plan).unwrap().taken, 1);
+    assert_eq!(zombies_of(holder.pid).len(), 4);
+}
+
+/// The kernel gives a traced zombie to its tracer first (`wait_consider_task`, `kernel/exit.c`).
+#[test]
+fn zombies_that_a_tracer_holds_are_left_to_it() {
+    let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab/causes/trace.py");
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let tracer = Command::new("python3")
+        .args([
+            &trace,
+            Path::new("hold"),
+            Path::new(&child.id().to_string()),
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn();
+    let Ok(mut tracer) = tracer else {
+        println!("SKIP: python3 is not installed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    };
+    let mut said = String::new();
+    io::BufRead::read_line(
+        &mut io::BufReader::new(tracer.stdout.take().unwrap()),
+        &mut said,
+    )
+    .unwrap();
+    child.kill().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut refusal = None;
+    // The child takes a moment to end.
+    while refusal.is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+        refusal = plan(tracer.id(), &all()).refusal;
+    }
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    child.wait().unwrap();
+    assert_eq!(said.trim(), "traced");
+    assert_eq!(refusal, Some(Refusal::HeldAsTracer));
 }

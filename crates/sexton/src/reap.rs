@@ -73,25 +73,23 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         allow_host,
         ignore_seccomp,
     } = allow;
+    let named: Target = target.parse()?;
+    let mut scanner = Scanner::new(roots(paths))?;
+    let resolved = target::resolve(&scanner, named.clone())?;
+    let only = match (&named, &resolved) {
+        (Target::Pid(pid), Target::Pid(holder)) if pid != holder => Some(*pid),
+        _ => None,
+    };
     let options = Options {
         settle,
         allow_host,
         ignore_seccomp,
         nudge: !no_nudge,
+        only,
     };
-    let named: Target = target.parse()?;
-    let mut scanner = Scanner::new(roots(paths))?;
-    let resolved = target::resolve(&scanner, named.clone())?;
-    let mut plans = plan(&mut scanner, &resolved, &options)?;
+    let plans = plan(&mut scanner, &resolved, &options)?;
     if plans.is_empty() {
         target::must_exist(&mut scanner, &resolved)?;
-    }
-    if let (Target::Pid(pid), Target::Pid(holder)) = (&named, &resolved)
-        && pid != holder
-    {
-        for plan in &mut plans {
-            only(plan, *pid);
-        }
     }
     let mut document = Document {
         api_version: sexton_core::report::API_VERSION,
@@ -132,14 +130,6 @@ fn plan(scanner: &mut Scanner, target: &Target, options: &Options) -> Result<Vec
         plans.extend(sexton_reap::plan(scanner, leak.holder.id, options)?);
     }
     Ok(plans)
-}
-
-/// Of a holder's zombies, only the one that was named.
-fn only(plan: &mut Plan, pid: u32) {
-    plan.take.retain(|zombie| zombie.id.pid == pid);
-    if !plan.take.is_empty() {
-        plan.left.clear();
-    }
 }
 
 fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error> {

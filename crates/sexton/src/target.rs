@@ -1,6 +1,6 @@
 //! TARGET: which leaks a command is about.
 
-use sexton_core::{Container, Leak};
+use sexton_core::{Container, Leak, State};
 use sexton_scan::Scanner;
 
 use crate::error::Error;
@@ -88,10 +88,15 @@ pub fn resolve(scanner: &Scanner, target: Target) -> Result<Target, Error> {
 /// wait for it.
 pub fn holder_of(scanner: &Scanner, pid: u32) -> Result<u32, Error> {
     let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
-    let process = scanner.proc().process(pid)?.ok_or_else(gone)?;
-    let status = process.status()?.ok_or_else(gone)?;
-    Ok(match status.state {
-        sexton_core::State::Zombie => status.tracer.unwrap_or(status.parent),
+    let status = |pid| match scanner.proc().process(pid)? {
+        Some(process) => process.status(),
+        None => Ok(None),
+    };
+    let found = status(pid)?.ok_or_else(gone)?;
+    Ok(match (found.state, found.tracer) {
+        // `TracerPid` is that of the tracing thread, not of its process.
+        (State::Zombie, Some(tracer)) => status(tracer)?.map_or(tracer, |tracer| tracer.tgid),
+        (State::Zombie, None) => found.parent,
         _ => pid,
     })
 }
