@@ -94,7 +94,7 @@ pub fn plan(
     let refusal = refusal(scanner.proc(), &found, container.as_ref(), own_pid, options)?;
     let held_as_tracer = children.zombies.is_empty()
         && children.left.is_empty()
-        && traces_a_zombie(scanner.proc(), holder.pid)?;
+        && !scanner.zombies_traced_by(holder)?.is_empty();
 
     let (settled, ages_from) = settle::judge(scanner.proc(), &children.dead, options.settle)?;
     let seconds = options.settle.as_secs();
@@ -186,30 +186,6 @@ impl Children {
         }
         Ok(children)
     }
-}
-
-/// Whether a thread of `holder` traces somebody else's zombie. Looks at all of `/proc`, so it is
-/// asked only where the holder has no zombies of its own.
-fn traces_a_zombie(proc: &Proc, holder: u32) -> Result<bool, Error> {
-    let mut buffer = Vec::new();
-    for pid in proc.pids()? {
-        let zombie = proc
-            .stat(pid, &mut buffer)?
-            .is_some_and(|stat| stat.state == State::Zombie);
-        if !zombie {
-            continue;
-        }
-        // `TracerPid` is that of the tracing thread, not of its process.
-        let tracer = proc
-            .status(pid, &mut buffer)?
-            .and_then(|status| status.tracer);
-        if let Some(tracer) = tracer
-            && status_of(proc, tracer)?.is_some_and(|tracer| tracer.tgid == holder)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Why nothing may be done to `holder`, the weightiest reason first.

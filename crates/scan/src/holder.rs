@@ -8,12 +8,16 @@ use sexton_core::holder::HoldsAs;
 use sexton_core::{Holder, State};
 
 use crate::hierarchy::Hierarchies;
-use crate::proc::{Cgroups, Process};
+use crate::proc::{Cgroups, Proc, Process};
 use crate::{Error, lossy};
 
 /// Reads all that a report tells of a holder. `holds_as` and `subreaper` are those of a plain
 /// parent: who looks at its zombies knows better.
-pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Option<Holder>, Error> {
+pub(crate) fn read(
+    proc: &Proc,
+    process: &Process,
+    hierarchies: &Hierarchies,
+) -> Result<Option<Holder>, Error> {
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
         return Ok(None);
     };
@@ -21,6 +25,10 @@ pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Optio
     let process = stand_in.as_ref().unwrap_or(process);
     let command_line = seen(process.cmdline())?.unwrap_or_default();
     let cgroups = seen(process.cgroups())?.unwrap_or_default();
+    let traced_by = match status.tracer {
+        Some(thread) => seen(proc.process_of_thread(thread, &mut Vec::new()))?.or(Some(thread)),
+        None => None,
+    };
     Ok(Some(Holder {
         id: stat.id(),
         pid_namespace: seen(process.ns_inode("pid"))?,
@@ -32,7 +40,7 @@ pub(crate) fn read(process: &Process, hierarchies: &Hierarchies) -> Result<Optio
         threads: stat.threads,
         state: lasting(process, stat.state)?,
         frozen: is_frozen(&cgroups, hierarchies),
-        traced_by: status.tracer,
+        traced_by,
         namespace_init: status.ns_pids.last() == Some(&1),
         subreaper: false,
         holds_as: HoldsAs::Parent,

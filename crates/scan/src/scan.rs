@@ -186,7 +186,11 @@ impl Scanner {
         let mut traced = Vec::new();
         for &pid in asked {
             let status = holder::seen(self.proc.status(pid, &mut self.buffer))?;
-            if let Some(tracer) = status.and_then(|status| status.tracer)
+            let Some(thread) = status.and_then(|status| status.tracer) else {
+                continue;
+            };
+            let tracer = self.proc.process_of_thread(thread, &mut self.buffer);
+            if let Some(tracer) = holder::seen(tracer)?
                 && tracer != group.holder
             {
                 traced.push((pid, tracer));
@@ -200,9 +204,10 @@ impl Scanner {
         let Some(process) = self.proc.process(group.holder)? else {
             return Ok(Outcome::HolderEnded);
         };
-        let (Some(mut holder), Some(stat)) =
-            (holder::read(&process, &self.hierarchies)?, process.stat()?)
-        else {
+        let (Some(mut holder), Some(stat)) = (
+            holder::read(&self.proc, &process, &self.hierarchies)?,
+            process.stat()?,
+        ) else {
             return Ok(Outcome::HolderEnded);
         };
         let asked = if options.full {

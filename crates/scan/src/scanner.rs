@@ -89,7 +89,7 @@ impl Scanner {
     /// that pid.
     pub fn holder(&mut self, pid: u32) -> Result<Option<Holder>, Error> {
         match self.proc.process(pid)? {
-            Some(process) => holder::read(&process, &self.hierarchies),
+            Some(process) => holder::read(&self.proc, &process, &self.hierarchies),
             None => Ok(None),
         }
     }
@@ -130,12 +130,21 @@ impl Scanner {
     /// Every zombie, whoever the parent is, that `tracer` has to wait for before the parent
     /// can. The kernel lists them nowhere, so all zombies of the machine are asked.
     pub fn zombies_traced_by(&mut self, tracer: ProcessId) -> Result<Vec<Zombie>, Error> {
-        match self.proc.process(tracer.pid)? {
-            Some(process) if process.id()? == Some(tracer) => {}
+        // `TracerPid` is that of the tracing thread, not of its process.
+        let threads = match self.proc.process(tracer.pid)? {
+            Some(process) if process.id()? == Some(tracer) => process.tasks()?.unwrap_or_default(),
             _ => return Ok(Vec::new()),
-        }
+        };
         let all = self.proc.pids()?;
-        self.zombies_among(all, |_| true, |status| status.tracer == Some(tracer.pid))
+        self.zombies_among(
+            all,
+            |_| true,
+            |status| {
+                status
+                    .tracer
+                    .is_some_and(|tracer| threads.contains(&tracer))
+            },
+        )
     }
 
     fn zombies_among(

@@ -88,14 +88,13 @@ pub fn resolve(scanner: &Scanner, target: Target) -> Result<Target, Error> {
 /// wait for it.
 pub fn holder_of(scanner: &Scanner, pid: u32) -> Result<u32, Error> {
     let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
-    let status = |pid| match scanner.proc().process(pid)? {
-        Some(process) => process.status(),
-        None => Ok(None),
-    };
-    let found = status(pid)?.ok_or_else(gone)?;
+    let mut buffer = Vec::new();
+    let proc = scanner.proc();
+    let found = proc.status(pid, &mut buffer)?.ok_or_else(gone)?;
     Ok(match (found.state, found.tracer) {
-        // `TracerPid` is that of the tracing thread, not of its process.
-        (State::Zombie, Some(tracer)) => status(tracer)?.map_or(tracer, |tracer| tracer.tgid),
+        (State::Zombie, Some(tracer)) => proc
+            .process_of_thread(tracer, &mut buffer)?
+            .unwrap_or(tracer),
         (State::Zombie, None) => found.parent,
         _ => pid,
     })

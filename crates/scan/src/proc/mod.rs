@@ -161,6 +161,11 @@ impl Proc {
             .map(|status| status.filter(|status| !status.vanished()))
     }
 
+    /// The process that thread `tid` belongs to: `TracerPid` names a thread.
+    pub fn process_of_thread(&self, tid: u32, buffer: &mut Vec<u8>) -> Result<Option<u32>, Error> {
+        Ok(self.status(tid, buffer)?.map(|status| status.tgid))
+    }
+
     /// Adds the children of thread `tid` to `found`: `false` if the thread is gone, or the
     /// kernel was built without `CONFIG_PROC_CHILDREN`.
     ///
