@@ -76,7 +76,7 @@ pub enum Command {
 Exit status: 0 no zombies, 1 zombies found, 2 error.
 
 A quiet look compares counters by container and opens no process; only where they do not add
-up is more of /proc read. Zombies beyond 2,048 of one holder are counted exactly and sampled
+up is more of /proc read. Zombies beyond 1,024 of one holder are counted exactly and sampled
 for their names; --full reads each.
 
 Examples:
