@@ -35,12 +35,7 @@ impl Supervisor<'_> {
     /// Ends all that descends from init, those that left the child's session too.
     pub(crate) fn end_the_rest(&mut self, left: Left) -> Rest {
         let Some(grace) = self.config.grace else {
-            self.as_dumb_init();
-            return if left.anybody {
-                Rest::Left
-            } else {
-                Rest::Nobody
-            };
+            return self.as_dumb_init(left);
         };
         if !left.anybody {
             return Rest::Nobody;
@@ -73,8 +68,8 @@ impl Supervisor<'_> {
     }
 
     /// dumb-init sends TERM to the child's group when the child has ended, and waits for
-    /// nobody.
-    fn as_dumb_init(&self) {
+    /// nobody. The others do nothing.
+    fn as_dumb_init(&self, left: Left) -> Rest {
         if self.config.name == Name::DumbInit
             && self.config.session == Session::New
             && let Some(signal) = self.config.rewrites.apply(signal::TERM)
@@ -83,10 +78,15 @@ impl Supervisor<'_> {
             // namespace of our own it is looked for among our descendants.
             if self.owns_namespace {
                 let _ = sys::kill(-self.main, signal);
-            } else {
+            } else if left.anybody {
                 let _ = proc::signal(Reach::Group(self.main), false, signal);
             }
             self.voice.forwarded(signal);
+        }
+        if left.anybody {
+            Rest::Left
+        } else {
+            Rest::Nobody
         }
     }
 

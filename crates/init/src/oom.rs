@@ -21,8 +21,13 @@ impl Counter {
 }
 
 /// Reads the counter: `memory.events` (cgroup v2) or `memory.oom_control` (v1, since 4.13).
-/// A container sees its own cgroup at the root of the mount, though v1 shows the host's path.
 fn count() -> Option<u32> {
+    // A container sees its own cgroup at the root of the mount. The real root has no such
+    // file in v2, but has it in v1.
+    at("/sys/fs/cgroup", b"", "/memory.events").or_else(count_by_path)
+}
+
+fn count_by_path() -> Option<u32> {
     let mut buffer = [0u8; 2048];
     let cgroups = read_file(c"/proc/self/cgroup", &mut buffer).ok()?;
     let path_of = |controller: &[u8]| {
@@ -35,15 +40,12 @@ fn count() -> Option<u32> {
                 .then_some(parts.next()?)
         })
     };
-    let places: [(&str, &[u8], &str); 2] = [
-        ("/sys/fs/cgroup/memory", b"memory", "/memory.oom_control"),
-        ("/sys/fs/cgroup", b"", "/memory.events"),
-    ];
-    places.iter().find_map(|(mount, controller, file)| {
-        let path = path_of(controller)?;
-        let trimmed = if path == b"/" { b"" } else { path };
-        at(mount, trimmed, file).or_else(|| at(mount, b"", file))
-    })
+    let v1 = "/sys/fs/cgroup/memory";
+    let file = "/memory.oom_control";
+    path_of(b"memory")
+        // In a container v1 shows the host's path, but mounts the container's own cgroup.
+        .and_then(|path| at(v1, path, file).or_else(|| at(v1, b"", file)))
+        .or_else(|| at("/sys/fs/cgroup", path_of(b"")?, "/memory.events"))
 }
 
 fn at(mount: &str, path: &[u8], file: &str) -> Option<u32> {

@@ -54,6 +54,9 @@ pub(crate) fn run(
         index,
         environment,
     };
+    // Before the fork: while the child is being loaded, init had better sleep.
+    let wants_end = config.death != Death::Off || config.termination_log.is_some();
+    let oom = wants_end.then(oom::Counter::new);
     let place = Place::prepare(config.session, voice);
     let main = match command.start(inherited, place, voice) {
         Ok(pid) => pid,
@@ -75,9 +78,6 @@ pub(crate) fn run(
         voice.warn("cannot change to /", None);
     }
     sys::close_from(3);
-    let wants_end = config.death != Death::Off || config.termination_log.is_some();
-    let oom = wants_end.then(oom::Counter::new);
-
     let mut init = Supervisor {
         config,
         voice,
@@ -98,7 +98,10 @@ pub(crate) fn run(
         exit_code: config.exit_codes.of(status.code()),
         killed_after: init.killed.then_some(config.kill_after).flatten(),
         stop_signal: config.stop_signal,
-        oom_kills: oom.map_or(0, oom::Counter::rise),
+        // Looked up only where something went wrong, or everything is told.
+        oom_kills: oom
+            .filter(|_| status != Status::Exited(0) || config.death == Death::Json)
+            .map_or(0, oom::Counter::rise),
         rest,
         zombies: left.zombies,
     };

@@ -188,6 +188,8 @@ fn a_command_that_ignores_the_stop_signal_is_killed_after_the_time_given() {
     both_ways(|launch, _| {
         let job = launch
             .args([
+                "-G",
+                "0",
                 "-K",
                 "0.4",
                 "--",

@@ -111,9 +111,12 @@ fn ctrl_z_does_not_hang_a_container_which_tini_fails() {
         let main = children(terminal.child.id())[0];
         terminal.types(CTRL_Z);
         ensure!(terminal.shows("^Z"), "{:?}", terminal.screen());
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        let stopped = (0..150).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            state(main) == Some('T')
+        });
         ensure!(
-            state(main) != Some('T'),
+            !stopped,
             "the command is stopped, and nobody can continue it"
         );
         terminal.types(CTRL_C);
