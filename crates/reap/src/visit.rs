@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sexton_core::State;
 use sexton_scan::proc::Proc;
 
 use crate::{
@@ -413,13 +414,14 @@ pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor
             }
             prepared => return prepared,
         }
-        match proc.process(id.pid).and_then(|process| match process {
-            Some(process) => process.id(),
-            None => Ok(None),
-        }) {
-            Ok(found) if found == Some(id) => {}
-            Ok(_) => return Err(Unfit::Refused(Refusal::Gone)),
-            Err(error) => return Err(NotHeld::from(error).into()),
+        let found = proc.stat(id.pid, &mut Vec::new());
+        match found.map_err(|error| Unfit::from(NotHeld::from(error)))? {
+            // One that was killed has lost its mappings, too.
+            Some(stat) if stat.id() == id && stat.state == State::Zombie => {
+                return Err(Unfit::Refused(Refusal::HolderIsZombie));
+            }
+            Some(stat) if stat.id() == id => {}
+            _ => return Err(Unfit::Refused(Refusal::Gone)),
         }
     }
     Err(Unfit::Refused(last))

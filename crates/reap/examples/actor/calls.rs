@@ -100,6 +100,23 @@ impl Sleeper {
                         let (epoll, timer) = (sleeper.descriptor, sleeper.other);
                         check(libc::epoll_ctl(epoll, add, timer, &raw mut event))?;
                     }
+                    if *kind == "epoll_pwait2" {
+                        // Not before Linux 5.11.
+                        let now = libc::timespec {
+                            tv_sec: 0,
+                            tv_nsec: 0,
+                        };
+                        let asked = libc::syscall(
+                            libc::SYS_epoll_pwait2,
+                            sleeper.descriptor,
+                            &raw mut event,
+                            1,
+                            &raw const now,
+                            0,
+                            8,
+                        );
+                        check(i32::try_from(asked).unwrap_or(-1))?;
+                    }
                 }
                 "read" => {
                     sleeper.descriptor = check(libc::timerfd_create(libc::CLOCK_MONOTONIC, 0))?;
