@@ -38,6 +38,14 @@ pub struct Report {
     pub scan: Scan,
 }
 
+impl Report {
+    /// Keeps the leaks that `wanted` admits; the number of zombies follows.
+    pub fn retain(&mut self, wanted: impl FnMut(&Leak) -> bool) {
+        self.leaks.retain(wanted);
+        self.zombies = self.leaks.iter().map(|leak| leak.zombies).sum();
+    }
+}
+
 /// The machine that was scanned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

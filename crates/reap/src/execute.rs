@@ -10,10 +10,9 @@ use crate::{
     held::open_pidfd,
     nudge,
     outcome::{End, Left, Progress, Trace, left, statuses},
-    plan,
     threads::{self, Candidate},
     trace::{Pause, Punctual},
-    visit::{Leave, Unfit, Visit, Visitor},
+    visit::{self, Unfit, Visit, Visitor},
 };
 
 /// A visit is made as long as this, as far as the waits before it tell.
@@ -44,7 +43,7 @@ pub fn execute(
     }
     let began = Instant::now();
     let _punctual = Punctual::begin();
-    let mut visitor = match plan::prepare(proc, plan.holder.id) {
+    let mut visitor = match visit::prepare(proc, plan.holder.id) {
         Ok(visitor) => visitor,
         Err(Unfit::Refused(refusal)) => return Err(Error::Refused(refusal)),
         Err(Unfit::Failed(error)) => return Err(error),
@@ -70,11 +69,7 @@ pub fn execute(
         work.count_nudged()?;
     }
     let end = work.run(&mut visitor, &mut progress)?;
-    let trace = match visitor.leave()? {
-        Leave::Untouched => Trace::Untouched,
-        Leave::Cleared => Trace::Cleared,
-        Leave::Marked => Trace::Marked,
-    };
+    let trace = visitor.leave()?;
     // What does not stop even now is told by the end; the kernel lets it go when we exit.
     visitor.release_stuck(Duration::from_secs(5));
     Ok(work.outcome(end, trace, began.elapsed()))
@@ -149,12 +144,12 @@ impl<'a> Work<'a> {
                 continue;
             };
             let Ok(last) = open_pidfd(last.id.pid) else {
-                self.pending.extend(batch.into_iter().rev());
+                self.give_back(batch);
                 continue;
             };
             // With the pidfd in hand, one more look at the one it is for.
             if !self.is_ours(batch[batch.len() - 1])? {
-                self.pending.extend(batch.into_iter().rev());
+                self.give_back(batch);
                 continue;
             }
             let pids = self.numbers(&batch);
@@ -173,7 +168,7 @@ impl<'a> Work<'a> {
                     continue;
                 }
                 Visit::NotNow | Visit::ThreadGone => {
-                    self.pending.extend(batch.into_iter().rev());
+                    self.give_back(batch);
                     last_thread = None;
                     if visitor.guest().is_some()
                         && visitor.await_empty(Duration::from_secs(5))?.is_some()
@@ -184,19 +179,19 @@ impl<'a> Work<'a> {
                     pause.take();
                 }
                 Visit::Replaced => {
-                    self.pending.extend(batch.into_iter().rev());
+                    self.give_back(batch);
                     return Ok(End::HolderReplaced);
                 }
                 Visit::GroupStopped => {
-                    self.pending.extend(batch.into_iter().rev());
+                    self.give_back(batch);
                     return Ok(End::HolderStopped);
                 }
                 Visit::Denied => {
-                    self.pending.extend(batch.into_iter().rev());
+                    self.give_back(batch);
                     return Ok(End::Denied);
                 }
                 Visit::Stuck => {
-                    self.pending.extend(batch.into_iter().rev());
+                    self.give_back(batch);
                     return Ok(End::ThreadStuck {
                         thread: candidate.thread,
                     });
@@ -204,6 +199,11 @@ impl<'a> Work<'a> {
             }
         }
         Ok(End::Complete)
+    }
+
+    /// Puts zombies back that were not taken, in the order in which they came.
+    fn give_back(&mut self, batch: Vec<&'a Zombie>) {
+        self.pending.extend(batch.into_iter().rev());
     }
 
     fn no_thread(&self, since: Instant, why: &str) -> End {

@@ -61,6 +61,22 @@ impl Held {
         })
     }
 
+    /// The value after `key` in the `status` of one of its threads; `None` if the thread is gone
+    /// or the kernel has no such line.
+    pub(crate) fn status_line(
+        &self,
+        thread: u32,
+        key: &[u8],
+    ) -> Result<Option<String>, sexton_scan::Error> {
+        let status = self.process.read(&format!("task/{thread}/status"))?;
+        Ok(status.and_then(|status| {
+            let line = status
+                .split(|byte| *byte == b'\n')
+                .find_map(|line| line.strip_prefix(key))?;
+            Some(std::str::from_utf8(line).ok()?.trim().to_owned())
+        }))
+    }
+
     /// Whether all of its threads have ended; it may still be a zombie itself.
     pub(crate) fn has_ended(&self) -> bool {
         // A pidfd is readable from then on (`pidfd_open(2)`).

@@ -14,7 +14,7 @@ use crate::{
     AgesFrom, Error, LeftBecause, Nudge, Refusal, arch,
     outcome::{Left, left},
     settle::{self, Dead, Settled},
-    visit::{self, Unfit, Visitor},
+    visit::{self, Unfit},
 };
 
 /// How long to wait, while planning, for a thread to be seen out of the code of an earlier reap
@@ -220,7 +220,7 @@ fn refusal(
         None => {}
         refusal => return Ok(refusal),
     }
-    let mut visitor = match prepare(proc, holder.id) {
+    let mut visitor = match visit::prepare(proc, holder.id) {
         Ok(visitor) => visitor,
         Err(Unfit::Refused(Refusal::NotPermitted)) => {
             let refusal = match scope {
@@ -236,11 +236,6 @@ fn refusal(
     Ok(guest.map(|guest| Refusal::TailInUse {
         thread: guest.thread,
     }))
-}
-
-/// Takes hold of the holder as it will be done to act.
-pub(crate) fn prepare(proc: &Proc, holder: ProcessId) -> Result<Visitor, Unfit> {
-    visit::prepare(proc, holder)
 }
 
 fn by_state(holder: &Holder) -> Option<Refusal> {

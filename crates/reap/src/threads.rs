@@ -149,13 +149,8 @@ pub(crate) fn await_fresh(
 
 /// How often the thread has gone to sleep by itself.
 pub(crate) fn switches(holder: &Held, thread: u32) -> Result<Option<u64>, Error> {
-    let status = holder.process.read(&format!("task/{thread}/status"))?;
-    Ok(status.and_then(|status| {
-        let line = status
-            .split(|byte| *byte == b'\n')
-            .find_map(|line| line.strip_prefix(b"voluntary_ctxt_switches:"))?;
-        std::str::from_utf8(line).ok()?.trim().parse().ok()
-    }))
+    let line = holder.status_line(thread, b"voluntary_ctxt_switches:")?;
+    Ok(line.and_then(|line| line.parse().ok()))
 }
 
 /// The relative timeout of a call that is rewound; `None` where it cannot be told.

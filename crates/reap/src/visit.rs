@@ -18,6 +18,7 @@ use crate::{
     arch::{self, Habit, Stand},
     guest::{self, Guest},
     held::{Held, NotHeld, is_gone},
+    outcome::Trace,
     tail::{Header, Tail, Unusable},
     threads::{self, Candidate},
     trace::{Interrupted, Pause, Seized, Seizing, Stopped},
@@ -125,14 +126,8 @@ impl Visitor {
     }
 
     fn inner_number(&self, thread: u32) -> Result<Option<u32>, sexton_scan::Error> {
-        let status = self.held.process.read(&format!("task/{thread}/status"))?;
-        Ok(status.and_then(|bytes| {
-            let line = bytes
-                .split(|byte| *byte == b'\n')
-                .find_map(|line| line.strip_prefix(b"NSpid:"))?;
-            let last = line.rsplit(u8::is_ascii_whitespace).next()?;
-            std::str::from_utf8(last).ok()?.parse().ok()
-        }))
+        let line = self.held.status_line(thread, b"NSpid:")?;
+        Ok(line.and_then(|line| line.rsplit(char::is_whitespace).next()?.parse().ok()))
     }
 
     /// Waits until nobody can be in the tail any more; gives the thread that may be.
@@ -340,23 +335,23 @@ impl Visitor {
     }
 
     /// Clears the tail if nobody can be in it and the kernel lets us.
-    pub(crate) fn leave(&mut self) -> Result<Leave, Error> {
+    pub(crate) fn leave(&mut self) -> Result<Trace, Error> {
         if !self.used {
-            return Ok(Leave::Untouched);
+            return Ok(Trace::Untouched);
         }
         if self.await_empty(Duration::from_secs(1))?.is_some() {
-            return Ok(Leave::Marked);
+            return Ok(Trace::Marked);
         }
         for thread in self.held.process.tasks()?.unwrap_or_default() {
             let sleep = threads::sleep_of(&self.held, thread)?;
             if sleep.is_some_and(|sleep| self.tail.contains(sleep.pc)) {
-                return Ok(Leave::Marked);
+                return Ok(Trace::Marked);
             }
         }
         self.buffer.fill(0);
         match self.held.memory.write_all_at(&self.buffer, self.tail.base) {
-            Ok(()) => Ok(Leave::Cleared),
-            Err(_) => Ok(Leave::Marked),
+            Ok(()) => Ok(Trace::Cleared),
+            Err(_) => Ok(Trace::Marked),
         }
     }
 
@@ -375,14 +370,6 @@ enum Sent {
     OnItsWay,
     NotNow,
     Replaced,
-}
-
-/// What became of the tail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
-    Untouched,
-    Cleared,
-    Marked,
 }
 
 impl From<NotHeld> for Unfit {

@@ -18,7 +18,7 @@ use std::{
 
 use actors::{Actor, Dice, example, reap};
 
-/// Every kind of sleep that the actor knows.
+/// The kinds of sleep that the actor knows, but for `epoll_long`, which can be visited too seldom.
 const KINDS: &[&str] = &[
     "nanosleep",
     "clock_nanosleep",

@@ -67,8 +67,7 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
 
 fn look(scanner: &mut Scanner, target: &Target) -> Result<Report, Error> {
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
-    report.leaks.retain(|leak| target.matches(leak));
-    report.zombies = report.leaks.iter().map(|leak| leak.zombies).sum();
+    report.retain(|leak| target.matches(leak));
     Ok(report)
 }
 
@@ -118,7 +117,7 @@ fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
     if holder.inner_pid() != holder.id.pid {
         title += &format!(", {} in its container", holder.inner_pid());
     }
-    title += &format!("), {}", leak::place(leak));
+    title += &format!("), {}", leak::place(leak.container.as_ref()));
     lines.line(HEADING, &title)?;
     lines.field("command", &leak::command(leak))?;
     lines.field("ended", &leak::ended(&leak.commands, 6))?;
@@ -157,15 +156,15 @@ fn heading<W: Write>(
     cause: &Cause,
 ) -> io::Result<()> {
     lines.hanging(6, mark, style, &cause.title)?;
-    let (style, sure) = match cause.confidence {
-        Confidence::High => (GOOD, "high confidence"),
-        Confidence::Medium => (WARN, "medium confidence"),
-        Confidence::Low => (DIM, "low confidence"),
+    let style = match cause.confidence {
+        Confidence::High => GOOD,
+        Confidence::Medium => WARN,
+        Confidence::Low => DIM,
     };
     writeln!(
         lines.out,
         "      {}, {}",
-        paint(style, sure),
+        paint(style, how_sure(cause.confidence)),
         paint(DIM, &text::safe(&cause.id))
     )
 }
@@ -213,6 +212,14 @@ fn draw_cause<W: Write>(lines: &mut Lines<W>, cause: &Cause) -> io::Result<()> {
     Ok(())
 }
 
+fn how_sure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::High => "high confidence",
+        Confidence::Medium => "medium confidence",
+        Confidence::Low => "low confidence",
+    }
+}
+
 /// A forecast in a sentence or two.
 fn outlook(forecast: &Forecast) -> String {
     let Forecast {
@@ -232,11 +239,7 @@ fn outlook(forecast: &Forecast) -> String {
             None => kind.to_owned(),
         }
     };
-    let sure = match confidence {
-        Confidence::High => "high confidence",
-        Confidence::Medium => "medium confidence",
-        Confidence::Low => "low confidence",
-    };
+    let sure = how_sure(*confidence);
     let sentence = match (trend, seconds_left) {
         (Trend::LimitReached, _) => format!("{} is reached: fork fails now", what()),
         (Trend::Growing, Some(left)) => {

@@ -97,9 +97,7 @@ fn draw(document: &Document) -> io::Result<()> {
     } = document;
     if let Some(pid) = pid {
         let name = name.as_deref().unwrap_or("?");
-        let place = container
-            .as_ref()
-            .map_or_else(|| "host".to_owned(), leak::container);
+        let place = leak::place(container.as_ref());
         let title = format!("What fork can fail on in {name} (pid {pid}, {place}):");
         lines.line(HEADING, &title)?;
         lines.gap()?;

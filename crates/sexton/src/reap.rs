@@ -159,7 +159,7 @@ fn draw(document: &Document, target: &Target) -> io::Result<()> {
 
 /// `crawler (pid 12345), shop/checkout app`.
 fn who(holder: &Holder, container: Option<&Container>) -> String {
-    let place = container.map_or_else(|| "host".to_owned(), leak::container);
+    let place = leak::place(container);
     format!("{} (pid {}), {place}", holder.name, holder.id.pid)
 }
 

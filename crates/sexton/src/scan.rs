@@ -103,8 +103,7 @@ fn look(
         Some(pid) => Some(target::holder_of(scanner, pid)?),
         None => None,
     };
-    report.leaks.retain(|leak| filter.admits(leak, holder));
-    report.zombies = report.leaks.iter().map(|leak| leak.zombies).sum();
+    report.retain(|leak| filter.admits(leak, holder));
     Ok(report)
 }
 

@@ -7,14 +7,12 @@ use sexton_core::{Container, Leak, Runtime, State};
 use super::text;
 
 /// Whose it is, short: `shop/checkout-7d9f app`, `docker web`, `containerd 3f2a9c…`, `host`.
-pub fn place(leak: &Leak) -> String {
-    leak.container
-        .as_ref()
-        .map_or_else(|| "host".to_owned(), container)
+pub fn place(container: Option<&Container>) -> String {
+    container.map_or_else(|| "host".to_owned(), self::container)
 }
 
 /// A container, short.
-pub fn container(container: &Container) -> String {
+fn container(container: &Container) -> String {
     let pod = container.pod.as_ref().and_then(|pod| {
         let name = pod.name.as_deref()?;
         Some(match pod.namespace.as_deref() {

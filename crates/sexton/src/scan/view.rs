@@ -117,7 +117,7 @@ fn row(leak: &Leak, view: View) -> Vec<(String, Style)> {
         } else {
             leak::short_command(leak)
         }),
-        plain(leak::place(leak)),
+        plain(leak::place(leak.container.as_ref())),
         plain(leak::ended(&leak.commands, most)),
     ];
     if view.ages() {
