@@ -81,10 +81,11 @@ pub(crate) fn ages(inspected: &[Stat], zombies: u64, now_ticks: u64, hertz: u64)
 ///
 /// A child is born into its parent's session, and leaves it only for one of its own. So a child
 /// whose session is neither the holder's nor its own was forked by another. A holder that leads
-/// its session may have entered it after the fork, so nothing is said of one.
+/// its session may have entered it after the fork, so nothing is said of one. Session 0 is one
+/// led from outside the reader's PID namespace (`docker exec` gives it), inherited like any.
 pub(crate) fn is_subreaper(holder: &Holder, holder_stat: &Stat, inspected: &[Stat]) -> bool {
     let session = holder_stat.session;
-    if holder.namespace_init || session == 0 || session == holder.id.pid {
+    if holder.namespace_init || session == holder.id.pid {
         return false;
     }
     inspected.iter().any(|zombie| {

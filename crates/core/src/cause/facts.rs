@@ -94,6 +94,11 @@ pub struct Sigchld {
     pub pending: bool,
 }
 
+/// Before its first command Go (since 1.23) starts a child that shares its memory, ends at once
+/// and is waited for, to see whether pidfds work (os/pidfd_linux.go, `checkPidfd`). Such a child
+/// has no page faults, or one or two; whatever has called `execve` has dozens.
+const GO_PROBE_FAULTS: u64 = 8;
+
 impl Facts {
     /// What keeps the holder from running; the freezer goes before the state under it.
     #[must_use]
@@ -107,12 +112,15 @@ impl Facts {
         }
     }
 
-    /// Whether the holder has ever waited for a child.
+    /// Whether the holder has ever waited for a command that it started.
     #[must_use]
     pub fn waited(&self) -> Answer {
         match self.waited_faults {
             None => Answer::Unknown,
             Some(0) => Answer::No,
+            Some(faults) if self.program.language == Language::Go && faults <= GO_PROBE_FAULTS => {
+                Answer::No
+            }
             Some(_) => Answer::Yes,
         }
     }

@@ -156,6 +156,19 @@ fn after_a_reap_the_cause_is_less_sure_and_the_same() {
 }
 
 #[test]
+fn the_probe_of_go_is_no_wait_for_a_command() {
+    let mut go = facts();
+    go.program.language = Language::Go;
+    go.waited_faults = Some(1);
+    assert_eq!(
+        first(&go),
+        ("go-start-without-wait".to_owned(), Confidence::High)
+    );
+    go.program.language = Language::Native;
+    assert_eq!(go.waited(), Answer::Yes);
+}
+
+#[test]
 fn signatures() {
     let named = |language, holder: &str, zombies| {
         let mut facts = adopting(language, zombies);

@@ -122,13 +122,14 @@ fn program(facts: &Facts) -> Option<String> {
 
 fn waited(facts: &Facts) -> Option<String> {
     let pid = facts.leak.holder.id.pid;
-    Some(match facts.waited_faults? {
-        0 => {
-            format!("It has never waited for a child: cminflt is 0 (field 11 of /proc/{pid}/stat).")
+    let faults = facts.waited_faults?;
+    let field = format!("cminflt is {faults} (field 11 of /proc/{pid}/stat)");
+    Some(match (facts.waited(), faults) {
+        (Answer::No, 0) => format!("It has never waited for a child: {field}."),
+        (Answer::No, _) => {
+            format!("It has waited for no command, only for Go's own probe: {field}.")
         }
-        faults => format!(
-            "It has waited for children before, or was made to: cminflt is {faults} (field 11 of /proc/{pid}/stat)."
-        ),
+        _ => format!("It has waited for children before, or was made to: {field}."),
     })
 }
 

@@ -60,6 +60,7 @@ pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
         leak,
         &origins::Circumstances {
             job_control: facts.program.language == Language::Shell,
+            never_waited: facts.waited() == Answer::No,
             live_children: around.live_children,
         },
     )?;

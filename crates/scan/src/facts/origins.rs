@@ -27,6 +27,8 @@ const SIGKILL: u8 = 9;
 pub(super) struct Circumstances {
     /// The holder is a shell: those put children in each other's process groups.
     pub(super) job_control: bool,
+    /// The holder has waited for no child that it started.
+    pub(super) never_waited: bool,
     /// Names of the holder's live children, where known.
     pub(super) live_children: Option<Vec<String>>,
 }
@@ -48,7 +50,7 @@ pub(super) fn judge(
         adopts: leak.holder.namespace_init || leak.holder.subreaper || is_known_subreaper(leak),
         parent_session,
         job_control: circumstances.job_control,
-        began_here: never_waited_and_alone(holder, leak, circumstances),
+        began_here: never_waited_and_alone(leak, circumstances),
     };
     let mut counts = Counts::default();
     for (zombie, by_other_thread) in &zombies {
@@ -187,9 +189,9 @@ impl Counts {
 
 /// The holder has never waited, so every child that it started is alive or among the zombies,
 /// and those alive bear no other names than the zombies: nothing else has been started here.
-fn never_waited_and_alone(holder: &Stat, leak: &Leak, circumstances: &Circumstances) -> bool {
+fn never_waited_and_alone(leak: &Leak, circumstances: &Circumstances) -> bool {
     let names_of_zombies = |name: &String| leak.commands.iter().any(|c| c.name == *name);
-    holder.children_minor_faults == 0
+    circumstances.never_waited
         && circumstances
             .live_children
             .as_ref()

@@ -92,6 +92,13 @@ fn only_a_foreign_session_proves_an_adoption() {
     assert!(!is_subreaper(&holder, &inherited, &own));
     let foreign = [zombie(33, "x", 77, 1)];
     assert!(is_subreaper(&holder, &inherited, &foreign));
+    // As `docker exec` and CI start things: the holder's session is led from outside.
+    assert!(!is_subreaper(
+        &holder,
+        &of_session(0),
+        &[own[1].clone(), own[2].clone()]
+    ));
+    assert!(is_subreaper(&holder, &of_session(0), &foreign));
     // A leader may have made its session after the fork.
     assert!(!is_subreaper(&holder, &of_session(20), &foreign));
     holder.namespace_init = true;

@@ -22,7 +22,7 @@ fn go_start_without_wait() {
     diagnosis
         .is("go-start-without-wait", High)
         .says(".go.buildinfo")
-        .says("cminflt is 0")
+        .says("It has never waited")
         .says("its own children")
         .is_not("go-init");
     // As PID 1 the same: nothing but itself can have started them.
@@ -60,7 +60,7 @@ fn python_popen_without_wait() {
         .diagnose(5)
         .is("python-popen-without-wait", High)
         .says("Py_")
-        .says("cminflt is 0")
+        .says("It has never waited")
         .is_not("python-init");
     let Some(situation) = require(Situation::pid1(&[&python, "-c", PYTHON_POPEN])) else {
         return;
