@@ -10,9 +10,11 @@ pub mod holder;
 pub mod limit;
 pub mod protect;
 pub mod report;
+pub mod workload;
 
 pub use cause::{Cause, Confidence};
 pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};
 pub use limit::{Limit, LimitKind};
 pub use report::{Container, Leak, Pod, Report, Runtime, Zombie};
+pub use workload::{RestartPolicy, Workload};

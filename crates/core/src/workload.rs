@@ -1,0 +1,60 @@
+//! What a container runtime or the API server knows of a container, beyond what the kernel does.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Pod;
+
+/// A container as whoever started it describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// The runtime's id, whole.
+    pub id: String,
+    /// Its name: `metadata.name` of the container in its pod, or Docker's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The image as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+    /// Labels of the pod; of the container itself where there is no pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Its PID 1, in the numbering of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// The signal that a stop begins with: `SIGTERM`, `SIGRTMIN+3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// Seconds between that signal and SIGKILL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u64>,
+    /// Whether it is started again after it ended.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// How often it has been started again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+}
+
+/// Whether a container that ended is started again. Named as in `spec.restartPolicy` of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum RestartPolicy {
+    /// Whatever its exit status was.
+    Always,
+    /// When its exit status was not 0.
+    OnFailure,
+    /// Never.
+    Never,
+    /// Nobody on this node says.
+    #[default]
+    Unknown,
+}
