@@ -10,6 +10,7 @@ pub mod holder;
 pub mod limit;
 pub mod protect;
 pub mod report;
+pub mod text;
 pub mod workload;
 
 pub use cause::{Cause, Confidence};

@@ -98,6 +98,20 @@ pub enum LimitKind {
     MaxMapCount,
 }
 
+impl LimitKind {
+    /// The name by which people search for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nproc => "RLIMIT_NPROC",
+            Self::ThreadsMax => "threads-max",
+            Self::CgroupPids => "pids.max",
+            Self::PidMax => "pid_max",
+            Self::MaxMapCount => "max_map_count",
+        }
+    }
+}
+
 /// A limit of `limit` with `used` taken.
 #[cfg(test)]
 pub(crate) fn fixture(kind: LimitKind, limit: u64, used: u64) -> Limit {

@@ -17,7 +17,6 @@ pub mod proc;
 mod scan;
 mod scanner;
 mod tally;
-mod timestamp;
 mod viewer;
 
 pub use error::Error;

@@ -1,17 +1,17 @@
 //! One look at a node: find, look again, inspect, report.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::protect::protection;
 use sexton_core::report::{API_VERSION, KIND, Node, Scan};
+use sexton_core::text::time::rfc3339;
 use sexton_core::{Leak, Report, Zombie};
 
 use crate::find::Found;
 use crate::leak::{self, INSPECTED, SHOWN};
 use crate::proc::Stat;
-use crate::timestamp::rfc3339;
 use crate::{Error, Scanner, holder, limits};
 
 /// A leak of this many or fewer has the status of each zombie read, for its tracer.
@@ -48,7 +48,9 @@ impl Scanner {
     pub fn scan(&mut self, options: &Options) -> Result<Report, Error> {
         let began = Instant::now();
         let opened = self.proc.opened();
-        let scanned_at = rfc3339(SystemTime::now());
+        // A clock before 1970 reads as its beginning.
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let scanned_at = rfc3339(since_1970.map_or(0, |since| since.as_secs()));
         let Found {
             mut groups,
             fresh,

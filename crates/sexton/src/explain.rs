@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anstyle::Style;
 use sexton_core::cause::Cure;
-use sexton_core::forecast::{History, Trend};
-use sexton_core::{Cause, Confidence, Forecast, Leak, ProcessId, Report};
+use sexton_core::forecast::History;
+use sexton_core::{Cause, Confidence, Leak, ProcessId, Report};
 use sexton_scan::{Scanner, facts, limits};
 
 use crate::cli::{self, Output};
@@ -135,7 +135,7 @@ fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
         )?;
     }
     if let Some(forecast) = &leak.forecast {
-        lines.field("forecast", &outlook(forecast))?;
+        lines.field("forecast", &leak::outlook(forecast))?;
     }
     for (i, cause) in leak.causes.iter().enumerate() {
         lines.gap()?;
@@ -164,7 +164,7 @@ fn heading<W: Write>(
     writeln!(
         lines.out,
         "      {}, {}",
-        paint(style, how_sure(cause.confidence)),
+        paint(style, leak::how_sure(cause.confidence)),
         paint(DIM, &text::safe(&cause.id))
     )
 }
@@ -210,57 +210,4 @@ fn draw_cause<W: Write>(lines: &mut Lines<W>, cause: &Cause) -> io::Result<()> {
         lines.hanging(6, "", DIM, &format!("Met before: {}", sources.join("; ")))?;
     }
     Ok(())
-}
-
-fn how_sure(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::High => "high confidence",
-        Confidence::Medium => "medium confidence",
-        Confidence::Low => "low confidence",
-    }
-}
-
-/// A forecast in a sentence or two.
-fn outlook(forecast: &Forecast) -> String {
-    let Forecast {
-        trend,
-        rate_per_second,
-        basis,
-        limit,
-        scope,
-        seconds_left,
-        seconds_left_range,
-        confidence,
-    } = forecast;
-    let what = || {
-        let kind = limit.map_or("a limit", crate::limits::kind);
-        match scope {
-            Some(scope) => format!("{kind} of {}", text::short_ids(scope)),
-            None => kind.to_owned(),
-        }
-    };
-    let sure = how_sure(*confidence);
-    let sentence = match (trend, seconds_left) {
-        (Trend::LimitReached, _) => format!("{} is reached: fork fails now", what()),
-        (Trend::Growing, Some(left)) => {
-            let mut sentence = format!(
-                "{}, {} is reached in {}",
-                text::rate(*rate_per_second),
-                what(),
-                text::duration(*left)
-            );
-            sentence += &match seconds_left_range {
-                Some((low, Some(high))) if low != high => {
-                    format!(" ({} to {})", text::duration(*low), text::duration(*high))
-                }
-                Some((low, None)) => format!(" ({} at the earliest)", text::duration(*low)),
-                _ => String::new(),
-            };
-            sentence
-        }
-        (Trend::Growing, None) => format!("{}, no limit in sight", text::rate(*rate_per_second)),
-        (Trend::NotGrowing, _) => "not growing".to_owned(),
-        (Trend::Unknown, _) => "too little was seen to tell".to_owned(),
-    };
-    format!("{sentence}; {sure}, from {basis}")
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
-use sexton_core::{Container, Limit, LimitKind};
+use sexton_core::{Container, Limit};
 use sexton_scan::Scanner;
 
 use crate::cli::{self, Output};
@@ -116,7 +116,7 @@ fn draw(document: &Document) -> io::Result<()> {
         let Some(note) = &limit.note else { continue };
         let note = format!(
             "{} {}: {note}",
-            kind(limit.kind),
+            limit.kind.name(),
             text::short_ids(&limit.scope)
         );
         lines.hanging(2, "*", Style::new(), &note)?;
@@ -125,7 +125,7 @@ fn draw(document: &Document) -> io::Result<()> {
 }
 
 fn verdict(first: &Limit) -> String {
-    let what = format!("{} of {}", kind(first.kind), text::short_ids(&first.scope));
+    let what = format!("{} of {}", first.kind.name(), text::short_ids(&first.scope));
     match first.headroom() {
         Some(0) => format!(
             "Reached: {what}: fork fails with EAGAIN, \"Resource temporarily unavailable\"."
@@ -163,7 +163,7 @@ fn table(limits: &[Limit]) -> Table {
             _ => Style::new(),
         };
         table.row(vec![
-            plain(kind(limit.kind).to_owned()),
+            plain(limit.kind.name().to_owned()),
             plain(short_scope(&limit.scope)),
             figure(limit.used, "?"),
             figure(limit.limit, "-"),
@@ -191,16 +191,5 @@ fn short_scope(scope: &str) -> String {
     {
         Some((above, last)) if above.matches('/').count() > 1 => format!("cgroup …/{last}"),
         _ => scope,
-    }
-}
-
-/// The name by which people search for it.
-pub fn kind(kind: LimitKind) -> &'static str {
-    match kind {
-        LimitKind::Nproc => "RLIMIT_NPROC",
-        LimitKind::ThreadsMax => "threads-max",
-        LimitKind::CgroupPids => "pids.max",
-        LimitKind::PidMax => "pid_max",
-        LimitKind::MaxMapCount => "max_map_count",
     }
 }

@@ -1,10 +1,11 @@
 //! What a person sees: safe text, tables, progress.
 
-pub mod leak;
 pub mod lines;
 pub mod progress;
 pub mod table;
 pub mod text;
+
+pub use sexton_core::text::leak;
 
 use std::io::{self, Write};
 

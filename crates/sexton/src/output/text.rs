@@ -1,42 +1,10 @@
 //! Text that is safe and short enough to show.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` with everything escaped that could move the cursor, change colours, reorder what is
-/// shown or hide itself. A process chooses its own name and arguments, so they are hostile
-/// input to a terminal.
-pub fn safe(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            c if is_unsafe(c) && (c as u32) < 0x100 => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
-            }
-            c if is_unsafe(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// Control characters (C0, DEL, C1), and the format characters that reorder or hide text.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
+pub use sexton_core::text::{count, duration, percent, plural, rate, safe, short_ids};
 
 /// Columns that `text` takes on a terminal.
 pub fn width(text: &str) -> usize {
@@ -82,142 +50,15 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// `text` with each long id (32 hexadecimal digits or more) cut to the 12 by which people know
-/// containers; for sentences, where the whole of it is in the way.
-pub fn short_ids(text: &str) -> String {
-    const LEAST: usize = 32;
-    const SHOWN: usize = 12;
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
-        let digits = &rest[start..];
-        let length = digits
-            .find(|c: char| !c.is_ascii_hexdigit())
-            .unwrap_or(digits.len());
-        let end = start + length;
-        if length >= LEAST {
-            out.push_str(&rest[..start + SHOWN]);
-            out.push('…');
-        } else {
-            out.push_str(&rest[..end]);
-        }
-        rest = &rest[end..];
-    }
-    out.push_str(rest);
-    out
-}
-
-/// `12345` as `12,345`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 zombie`, `2,000 zombies`.
-pub fn plural(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { one } else { many })
-}
-
-/// Seconds as people say them, two units at most: `45s`, `2m5s`, `3h`, `4d2h`.
-pub fn duration(seconds: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let Some(first) = UNITS.iter().position(|(size, _)| seconds >= *size) else {
-        return "0s".to_owned();
-    };
-    let (size, name) = UNITS[first];
-    let mut out = format!("{}{name}", seconds / size);
-    if let Some((next, name)) = UNITS.get(first + 1) {
-        let rest = seconds % size / next;
-        if rest > 0 {
-            let _ = write!(out, "{rest}{name}");
-        }
-    }
-    out
-}
-
-/// A rate a second in the unit that gives a readable figure: `12/s`, `3.5/min`, `2/h`.
-pub fn rate(per_second: f64) -> String {
-    let size = per_second.abs();
-    if size < 0.5 / 3600.0 {
-        return "0".to_owned();
-    }
-    let (value, unit) = if size >= 1.0 {
-        (per_second, "s")
-    } else if size >= 1.0 / 60.0 {
-        (per_second * 60.0, "min")
-    } else {
-        (per_second * 3600.0, "h")
-    };
-    // No fraction where it would claim more than a count over a few seconds can say.
-    let digits = usize::from(value.abs() < 10.0 && (value - value.round()).abs() >= 0.05);
-    format!("{value:+.digits$}/{unit}")
-}
-
-/// `used` of `limit` in percent, rounded down so that 100 means full.
-pub fn percent(used: u64, limit: u64) -> u64 {
-    used.saturating_mul(100).checked_div(limit).unwrap_or(100)
-}
-
-/// Arguments as one line.
-pub fn command_line(args: &[String]) -> String {
-    args.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_steers_a_terminal_gets_through() {
-        assert_eq!(safe("plain ü 漢"), "plain ü 漢");
-        assert_eq!(safe("a\x1b[2Jb\nc\u{9b}d\x7f"), "a\\x1b[2Jb\\nc\\x9bd\\x7f");
-        assert_eq!(safe("a\u{202e}b\u{200b}"), "a\\u{202e}b\\u{200b}");
-        for c in (0..0x11_0000).filter_map(char::from_u32) {
-            let text = c.to_string();
-            let shown = safe(&text);
-            assert!(!shown.chars().any(char::is_control), "{c:?}");
-            assert!(shown.len() > 1 || shown.width() <= 2);
-        }
-    }
 
     #[test]
     fn cutting_counts_columns_not_bytes() {
         assert_eq!(cut("chrome", 6), "chrome");
         assert_eq!(cut("chrome-browser", 7), "chrome…");
         assert_eq!(width(&cut("漢字漢字漢字", 6)), 5);
-    }
-
-    #[test]
-    fn figures_read_as_people_say_them() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(duration(0), "0s");
-        assert_eq!(duration(125), "2m5s");
-        assert_eq!(duration(7_200), "2h");
-        assert_eq!(duration(4 * 86_400 + 7_300), "4d2h");
-        assert_eq!(rate(12.0), "+12/s");
-        assert_eq!(rate(0.05), "+3/min");
-        assert_eq!(rate(-1.5), "-1.5/s");
-        assert_eq!(percent(299, 300), 99);
-    }
-
-    #[test]
-    fn only_long_ids_are_cut() {
-        let id = "3f2a9c".repeat(10);
-        assert_eq!(
-            short_ids(&format!("/kubepods/pod1-2/{id}/init.scope")),
-            "/kubepods/pod1-2/3f2a9c3f2a9c…/init.scope"
-        );
-        assert_eq!(short_ids("cafe 12,345 ü"), "cafe 12,345 ü");
-        assert_eq!(short_ids(""), "");
     }
 
     #[test]

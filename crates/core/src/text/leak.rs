@@ -1,12 +1,15 @@
-//! A leak in words. Nothing here is made safe for a terminal: that is done where it is written.
+//! A leak in words. Nothing here is made safe for a terminal or a page: that is done where it is
+//! written.
 
-use sexton_core::holder::HoldsAs;
-use sexton_core::report::{CommandCount, Exit};
-use sexton_core::{Container, Leak, Runtime, State};
+use crate::forecast::Trend;
+use crate::holder::HoldsAs;
+use crate::report::{CommandCount, Exit};
+use crate::{Confidence, Container, Forecast, Leak, LimitKind, Runtime, State};
 
-use super::text;
+use super::{count, duration, rate, short_ids};
 
 /// Whose it is, short: `shop/checkout-7d9f app`, `docker web`, `containerd 3f2a9c…`, `host`.
+#[must_use]
 pub fn place(container: Option<&Container>) -> String {
     container.map_or_else(|| "host".to_owned(), self::container)
 }
@@ -38,6 +41,7 @@ fn container(container: &Container) -> String {
 }
 
 /// A runtime's name, where it is known.
+#[must_use]
 pub fn runtime(runtime: Runtime) -> Option<&'static str> {
     match runtime {
         Runtime::Docker => Some("docker"),
@@ -51,34 +55,33 @@ pub fn runtime(runtime: Runtime) -> Option<&'static str> {
 }
 
 /// The holder's command: its arguments, else its name as `ps` shows a kernel thread.
+#[must_use]
 pub fn command(leak: &Leak) -> String {
     let holder = &leak.holder;
     if holder.command_line.is_empty() {
         format!("[{}]", holder.name)
     } else {
-        text::command_line(&holder.command_line)
+        holder.command_line.join(" ")
     }
 }
 
 /// Who ended: `chrome 3,100, sh 104`; the rest is summed up after `most` names.
+#[must_use]
 pub fn ended(commands: &[CommandCount], most: usize) -> String {
     let mut parts: Vec<String> = commands
         .iter()
         .take(most)
-        .map(|c| format!("{} {}", c.name, text::count(c.count)))
+        .map(|c| format!("{} {}", c.name, count(c.count)))
         .collect();
     if commands.len() > most {
         let rest: u64 = commands[most..].iter().map(|c| c.count).sum();
-        parts.push(format!(
-            "{} more {}",
-            commands.len() - most,
-            text::count(rest)
-        ));
+        parts.push(format!("{} more {}", commands.len() - most, count(rest)));
     }
     parts.join(", ")
 }
 
 /// The same without the directories of the program, for where there is little room.
+#[must_use]
 pub fn short_command(leak: &Leak) -> String {
     let command = command(leak);
     let program = command.split(' ').next().unwrap_or_default();
@@ -89,6 +92,7 @@ pub fn short_command(leak: &Leak) -> String {
 }
 
 /// What is special about the holder: most important first, empty for an ordinary one.
+#[must_use]
 pub fn holder_state(leak: &Leak) -> Vec<String> {
     let holder = &leak.holder;
     let mut words = vec![];
@@ -117,6 +121,7 @@ pub fn holder_state(leak: &Leak) -> Vec<String> {
 }
 
 /// `exit 0`, `SIGKILL`.
+#[must_use]
 pub fn exit(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
@@ -125,6 +130,7 @@ pub fn exit(exit: Exit) -> String {
 }
 
 /// The name of a signal, as `kill -l` gives it.
+#[must_use]
 pub fn signal_name(number: u8) -> String {
     // Numbers as on x86-64 and arm64 (signal(7)).
     const NAMES: [&str; 31] = [
@@ -137,6 +143,62 @@ pub fn signal_name(number: u8) -> String {
         34..=64 => format!("SIGRTMIN+{}", number - 34),
         _ => format!("signal {number}"),
     }
+}
+
+/// How sure a judgement is.
+#[must_use]
+pub fn how_sure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::High => "high confidence",
+        Confidence::Medium => "medium confidence",
+        Confidence::Low => "low confidence",
+    }
+}
+
+/// A forecast in a sentence or two.
+#[must_use]
+pub fn outlook(forecast: &Forecast) -> String {
+    let Forecast {
+        trend,
+        rate_per_second,
+        basis,
+        limit,
+        scope,
+        seconds_left,
+        seconds_left_range,
+        confidence,
+    } = forecast;
+    let what = || {
+        let kind = limit.map_or("a limit", LimitKind::name);
+        match scope {
+            Some(scope) => format!("{kind} of {}", short_ids(scope)),
+            None => kind.to_owned(),
+        }
+    };
+    let sure = how_sure(*confidence);
+    let sentence = match (trend, seconds_left) {
+        (Trend::LimitReached, _) => format!("{} is reached: fork fails now", what()),
+        (Trend::Growing, Some(left)) => {
+            let mut sentence = format!(
+                "{}, {} is reached in {}",
+                rate(*rate_per_second),
+                what(),
+                duration(*left)
+            );
+            sentence += &match seconds_left_range {
+                Some((low, Some(high))) if low != high => {
+                    format!(" ({} to {})", duration(*low), duration(*high))
+                }
+                Some((low, None)) => format!(" ({} at the earliest)", duration(*low)),
+                _ => String::new(),
+            };
+            sentence
+        }
+        (Trend::Growing, None) => format!("{}, no limit in sight", rate(*rate_per_second)),
+        (Trend::NotGrowing, _) => "not growing".to_owned(),
+        (Trend::Unknown, _) => "too little was seen to tell".to_owned(),
+    };
+    format!("{sentence}; {sure}, from {basis}")
 }
 
 #[cfg(test)]
