@@ -13,6 +13,7 @@ mod knowledge;
 mod text;
 mod words;
 
+pub(crate) use condition::glob;
 pub use driver::driver_of;
 pub use facts::{Call, Facts, FirstProcess, Origins, Program, Sigchld};
 pub use first::{is_init, is_shell, kind_of_first};

@@ -7,7 +7,9 @@
 pub mod cause;
 pub mod forecast;
 pub mod holder;
+pub mod ladder;
 pub mod limit;
+pub mod policy;
 pub mod protect;
 pub mod report;
 pub mod text;

@@ -89,7 +89,7 @@ fn matches_any(patterns: &[&str], text: &str) -> bool {
 }
 
 /// `*` stands for any run of bytes, `?` for one byte; everything else for itself.
-pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     // One step back to the latest star is enough: an earlier star could only take more.
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -1,0 +1,82 @@
+//! Which of several policies holds.
+
+use super::{Miss, Policy, Specificity};
+use crate::{Leak, Workload};
+
+/// A leak, with what is known of its container beyond what the kernel tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The leak.
+    pub leak: &'a Leak,
+    /// Its container as its runtime or the API server describes it.
+    pub workload: Option<&'a Workload>,
+}
+
+/// Several policies cover a leak equally narrowly: none of them holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "policies {} cover it equally narrowly; none holds until one selector says more",
+    .policies.join(" and ")
+)]
+pub struct Tie {
+    /// Their names, in order.
+    pub policies: Vec<String>,
+}
+
+/// What one policy says of a leak.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// How narrowly it covers the leak, or why it does not.
+    pub covers: Result<Specificity, Miss>,
+}
+
+/// What each policy says, the narrowest first, those that do not cover `subject` last.
+#[must_use]
+pub fn verdicts<'a>(policies: &'a [Policy], subject: &Subject<'_>) -> Vec<Verdict<'a>> {
+    let mut verdicts: Vec<Verdict<'a>> = policies
+        .iter()
+        .map(|policy| Verdict {
+            policy,
+            covers: policy.spec.selector.covers(subject),
+        })
+        .collect();
+    verdicts.sort_by(|a, b| {
+        let rank = |v: &Verdict<'_>| v.covers.as_ref().ok().copied();
+        rank(b)
+            .cmp(&rank(a))
+            .then_with(|| a.policy.name().cmp(b.policy.name()))
+    });
+    verdicts
+}
+
+/// The policy that holds for `subject`: the one that covers it most narrowly.
+///
+/// # Errors
+/// Several do so equally.
+pub fn choose<'a>(
+    policies: &'a [Policy],
+    subject: &Subject<'_>,
+) -> Result<Option<&'a Policy>, Tie> {
+    let verdicts = verdicts(policies, subject);
+    let mut covering = verdicts
+        .iter()
+        .filter_map(|verdict| Some((verdict.policy, *verdict.covers.as_ref().ok()?)));
+    let Some((first, narrowest)) = covering.next() else {
+        return Ok(None);
+    };
+    let rivals: Vec<&Policy> = covering
+        .take_while(|(_, specificity)| *specificity == narrowest)
+        .map(|(policy, _)| policy)
+        .collect();
+    if rivals.is_empty() {
+        return Ok(Some(first));
+    }
+    Err(Tie {
+        policies: std::iter::once(first)
+            .chain(rivals)
+            .map(|policy| policy.name().to_owned())
+            .collect(),
+    })
+}

@@ -1,0 +1,336 @@
+//! Whom a policy covers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Subject;
+use crate::cause::glob;
+use crate::{Leak, Workload};
+
+/// Whom a policy covers. All fields that are given must fit; within a list one entry must.
+///
+/// Processes of the host, outside any container, are covered by `hostProcesses` alone, and a
+/// policy with `hostProcesses` covers nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Selector {
+    /// Namespaces of pods; `*` and `?` stand for any run of characters and any one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<Glob>,
+    /// Labels of pods, as in a Kubernetes label selector.
+    #[serde(skip_serializing_if = "PodSelector::is_empty")]
+    pub pod_selector: PodSelector,
+    /// Names of containers, with `*` and `?`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<Glob>,
+    /// Names of the programs that hold the zombies, without their directories, with `*` and `?`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Glob>,
+    /// Paths of the containers' cgroups, with `*` and `?`; `*` stands for slashes too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cgroups: Vec<Glob>,
+    /// Processes of the host whose zombies may be reaped: exact names of programs, no patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub host_processes: Vec<String>,
+}
+
+/// A Kubernetes label selector. All requirements must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct PodSelector {
+    /// Labels that must be there with these values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Further requirements.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<Requirement>,
+}
+
+impl PodSelector {
+    /// It asks for nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
+    /// How many requirements it has.
+    fn len(&self) -> usize {
+        self.match_labels.len() + self.match_expressions.len()
+    }
+
+    /// The first requirement that `labels` do not meet.
+    fn unmet(&self, labels: &BTreeMap<String, String>) -> Option<String> {
+        let equal = self.match_labels.iter().map(|(key, value)| {
+            let met = labels.get(key) == Some(value);
+            (met, format!("{key}={value}"))
+        });
+        let further = self
+            .match_expressions
+            .iter()
+            .map(|requirement| (requirement.holds(labels), requirement.to_string()));
+        equal
+            .chain(further)
+            .find(|(met, _)| !met)
+            .map(|(_, what)| what)
+    }
+}
+
+/// One requirement on one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Requirement {
+    /// The label's key.
+    pub key: String,
+    /// What is asked of it.
+    pub operator: Operator,
+    /// For `In` and `NotIn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+impl Requirement {
+    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.key);
+        match self.operator {
+            Operator::In => value.is_some_and(|value| self.values.contains(value)),
+            // As in Kubernetes, a label that is not there is not in the list either.
+            Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            operator,
+            values,
+        } = self;
+        match operator {
+            Operator::In => write!(f, "{key} in ({})", values.join(", ")),
+            Operator::NotIn => write!(f, "{key} notin ({})", values.join(", ")),
+            Operator::Exists => write!(f, "{key}"),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+        }
+    }
+}
+
+/// What is asked of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Operator {
+    /// It has one of the values.
+    In,
+    /// It has none of the values, or is not there.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// It is not there.
+    DoesNotExist,
+}
+
+/// A pattern: `*` stands for any run of characters, `?` for one, everything else for itself.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Glob(pub String);
+
+impl Glob {
+    /// Whether `text` fits.
+    #[must_use]
+    pub fn fits(&self, text: &str) -> bool {
+        glob(self.0.as_bytes(), text.as_bytes())
+    }
+
+    /// It has no wildcard.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
+    /// It fits everything.
+    #[must_use]
+    pub fn is_anything(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
+    }
+}
+
+impl From<&str> for Glob {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How narrowly a policy covers one leak; the greater wins.
+///
+/// First the number of things asked for: each list of the selector that fits otherwise than by
+/// `*`, and each label. Among equals, how many of these name exactly, without a wildcard.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Specificity {
+    /// Things asked for.
+    pub asked: u32,
+    /// Those of them that name exactly.
+    pub exact: u32,
+}
+
+impl Specificity {
+    fn add(&mut self, asked: u32, exact: u32) {
+        self.asked += asked;
+        self.exact += exact;
+    }
+}
+
+/// Why a policy does not cover a leak.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "miss"
+)]
+pub enum Miss {
+    /// A process of the host, and the policy does not name it.
+    #[error("it is a process of the host, and hostProcesses does not name it")]
+    HostProcess,
+    /// A container, and the policy is about processes of the host.
+    #[error("it is in a container, and the policy is for processes of the host")]
+    NotHostProcess,
+    /// None of the patterns of a list fits.
+    #[error("{field}: `{is}` does not fit")]
+    Differs {
+        /// Field of the selector.
+        field: String,
+        /// What it is.
+        is: String,
+    },
+    /// The selector asks for something that is not known here.
+    #[error("{field}: not known of this container (no runtime or API server told)")]
+    NotKnown {
+        /// Field of the selector.
+        field: String,
+    },
+    /// A label is not as asked for.
+    #[error("podSelector: the pod's labels do not meet `{requirement}`")]
+    Label {
+        /// The first that is not met.
+        requirement: String,
+    },
+}
+
+impl Selector {
+    /// How narrowly it covers `subject`, or why it does not.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn covers(&self, subject: &Subject<'_>) -> Result<Specificity, Miss> {
+        let Subject { leak, workload } = *subject;
+        let mut specificity = Specificity::default();
+        let Some(container) = &leak.container else {
+            let named = names_of(leak)
+                .iter()
+                .any(|name| self.host_processes.iter().any(|host| host == name));
+            if !named {
+                return Err(Miss::HostProcess);
+            }
+            specificity.add(1, 1);
+            return Ok(specificity);
+        };
+        if !self.host_processes.is_empty() {
+            return Err(Miss::NotHostProcess);
+        }
+        let pods = [
+            workload.and_then(|w| w.pod.as_ref()),
+            container.pod.as_ref(),
+        ];
+        let namespace = pods
+            .into_iter()
+            .flatten()
+            .find_map(|pod| pod.namespace.as_deref());
+        let name = workload
+            .and_then(|w| w.name.as_deref())
+            .or(container.name.as_deref());
+        let commands = names_of(leak);
+
+        specificity += fit("namespaces", &self.namespaces, namespace.as_slice())?;
+        if !self.pod_selector.is_empty() {
+            let labels = labels(workload)?;
+            if let Some(requirement) = self.pod_selector.unmet(labels) {
+                return Err(Miss::Label { requirement });
+            }
+            let requirements = u32::try_from(self.pod_selector.len()).unwrap_or(u32::MAX);
+            specificity.add(requirements, requirements);
+        }
+        specificity += fit("containers", &self.containers, name.as_slice())?;
+        specificity += fit("commands", &self.commands, &commands)?;
+        specificity += fit("cgroups", &self.cgroups, &[container.cgroup.as_str()])?;
+        Ok(specificity)
+    }
+}
+
+impl std::ops::AddAssign for Specificity {
+    fn add_assign(&mut self, other: Self) {
+        self.add(other.asked, other.exact);
+    }
+}
+
+/// Labels are the runtime's or the API server's to tell; no file of the kernel has them.
+fn labels(workload: Option<&Workload>) -> Result<&BTreeMap<String, String>, Miss> {
+    workload.map(|w| &w.labels).ok_or_else(|| Miss::NotKnown {
+        field: "podSelector".to_owned(),
+    })
+}
+
+/// What the list `globs` adds, when one of them fits one of `names`.
+fn fit(field: &str, globs: &[Glob], names: &[&str]) -> Result<Specificity, Miss> {
+    let mut specificity = Specificity::default();
+    if globs.is_empty() {
+        return Ok(specificity);
+    }
+    let Some(first) = names.first() else {
+        return Err(Miss::NotKnown {
+            field: field.to_owned(),
+        });
+    };
+    let fitting = || {
+        globs
+            .iter()
+            .filter(|glob| names.iter().any(|name| glob.fits(name)))
+    };
+    if fitting().next().is_none() {
+        return Err(Miss::Differs {
+            field: field.to_owned(),
+            is: (*first).to_owned(),
+        });
+    }
+    if fitting().all(Glob::is_anything) {
+        return Ok(specificity);
+    }
+    specificity.add(1, u32::from(fitting().any(Glob::is_exact)));
+    Ok(specificity)
+}
+
+/// Names of the holder's program: of its executable, and what the kernel calls it.
+fn names_of(leak: &Leak) -> Vec<&str> {
+    let base = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
+    let executable = leak.holder.executable.as_deref().map(|path| {
+        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+        &path[base(path)..]
+    });
+    let mut names = vec![leak.holder.name.as_str()];
+    names.extend(executable.filter(|name| *name != leak.holder.name));
+    names
+}
