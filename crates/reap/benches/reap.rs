@@ -4,7 +4,9 @@
 //! `cargo bench -p sexton-reap --bench reap -- [zombies, default 25000]`
 
 use std::{
-    env, io, ptr, thread,
+    env, io,
+    ops::ControlFlow,
+    ptr, thread,
     time::{Duration, Instant},
 };
 
@@ -196,7 +198,7 @@ fn sexton(zombies: usize) -> Outcome {
     let plan = plan(&mut scanner, id, &options)
         .expect("it can be planned")
         .expect("it lives");
-    execute(scanner.proc(), &plan, |_| ()).expect("it is not refused")
+    execute(scanner.proc(), &plan, |_| ControlFlow::Continue(())).expect("it is not refused")
 }
 
 /// The classic way, for comparison only: registers saved, one `wait4` single-stepped, registers

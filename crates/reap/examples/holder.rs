@@ -9,6 +9,7 @@
 //! - `handler`: from now on wait for all children on SIGCHLD
 //! - `seccomp`: add a filter that allows everything
 //! - `vfork`: sleep uninterruptibly for half a second, then read on
+//! - `spin`: run for ever, so that no thread of it can be borrowed
 //! - `exec`: replace the program by itself
 //! - `left`: how many children there are, dead or alive
 
@@ -64,6 +65,12 @@ fn main() {
                     thread::sleep(Duration::from_millis(500));
                     // SAFETY: ends the child.
                     unsafe { libc::_exit(0) };
+                }
+            }
+            Some("spin") => {
+                say("spinning");
+                loop {
+                    std::hint::spin_loop();
                 }
             }
             Some("exec") => {

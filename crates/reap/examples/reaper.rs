@@ -3,7 +3,7 @@
 //!
 //! Usage: `reaper PID [settle seconds] [again and again: loop]`
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, ops::ControlFlow, process::ExitCode, time::Duration};
 
 use sexton_reap::{Error, Options, execute, plan};
 use sexton_scan::{Roots, Scanner};
@@ -42,7 +42,7 @@ fn reap(pid: u32, settle: u64) -> Result<(), Error> {
     let Some(plan) = plan(&mut scanner, holder.id, &options)? else {
         return Ok(());
     };
-    let outcome = execute(scanner.proc(), &plan, |_| ())?;
+    let outcome = execute(scanner.proc(), &plan, |_| ControlFlow::Continue(()))?;
     println!(
         "{}",
         serde_json::to_string(&outcome).map_err(|_| Error::Refused(sexton_reap::Refusal::Gone))?

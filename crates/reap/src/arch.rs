@@ -14,3 +14,19 @@ pub(crate) const SUPPORTED: bool = cfg!(target_arch = "x86_64");
 mod unsupported;
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use unsupported::*;
+
+/// What a borrowed thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand<'a> {
+    /// Waits for each of these, given as the holder numbers them: `wait4(2)`.
+    WaitFor(&'a [u32]),
+}
+
+impl Errand<'_> {
+    /// System calls that it makes.
+    pub(crate) fn calls(self) -> usize {
+        match self {
+            Self::WaitFor(pids) => pids.len(),
+        }
+    }
+}

@@ -1,34 +1,35 @@
 //! Carrying out a plan.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use sexton_core::{State, Zombie};
 use sexton_scan::proc::Proc;
 
 use crate::{
     Error, LeftBecause, Nudge, Outcome, Plan,
+    arch::Errand,
+    borrow::{Borrower, Lent, VISIT},
+    brake::Brake,
     held::open_pidfd,
     nudge,
     outcome::{End, Left, Progress, Trace, left, statuses},
-    threads::{self, Candidate},
-    trace::{Pause, Punctual},
-    visit::{self, Unfit, Visit, Visitor},
+    trace::Punctual,
+    visit::{self, Unfit},
 };
 
-/// A visit is made as long as this, as far as the waits before it tell.
-const VISIT: Duration = Duration::from_micros(650);
 /// The first visit finds out how long a wait takes.
 const FIRST_BATCH: usize = 32;
-/// How long a thread that may be borrowed is waited for.
-const THREAD_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a thread whose timeout would be lengthened is waited for; see
-/// [`threads::await_fresh`].
-const FRESH_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Does what `plan` says.
 ///
 /// Starts no process and no thread, and opens what it needs before a thread of the holder
-/// stands still. `progress` is called after each visit.
+/// stands still. `progress` is called after each visit, and some fifty times a second while
+/// something is waited for. When it breaks, the work ends as [`End::CalledOff`], in less than
+/// half a second.
 ///
 /// # Errors
 /// [`Error::Refused`] for a plan with a refusal; other errors where the kernel answered as it
@@ -36,21 +37,29 @@ const FRESH_PATIENCE: Duration = Duration::from_secs(30);
 pub fn execute(
     proc: &Proc,
     plan: &Plan,
-    mut progress: impl FnMut(Progress),
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Outcome, Error> {
     if let Some(refusal) = &plan.refusal {
         return Err(Error::Refused(refusal.clone()));
     }
     let began = Instant::now();
     let _punctual = Punctual::begin();
-    let mut visitor = match visit::prepare(proc, plan.holder.id) {
+    let visitor = match visit::prepare(proc, plan.holder.id) {
         Ok(visitor) => visitor,
         Err(Unfit::Refused(refusal)) => return Err(Error::Refused(refusal)),
         Err(Unfit::Failed(error)) => return Err(error),
     };
+    let at = Cell::new(Progress {
+        done: 0,
+        total: plan.take.len() as u64,
+        visits: 0,
+    });
+    let mut ask = || progress(at.get());
+    let mut brake = Brake::new(&mut ask);
     let mut work = Work {
         proc,
         plan,
+        at: &at,
         pending: plan.take.iter().collect(),
         taken: Vec::with_capacity(plan.take.len()),
         not_taken: 0,
@@ -59,19 +68,17 @@ pub fn execute(
         times: Vec::new(),
         batch: FIRST_BATCH,
         each: Duration::from_millis(1),
-        fresh: None,
         buffer: Vec::new(),
     };
     // Taken from the end, so that the oldest, which are first in the list, go first.
     work.pending.reverse();
     if plan.nudge == Nudge::MayHelp {
-        nudge::nudge(&visitor.held)?;
+        nudge::nudge(&visitor.held, &mut brake)?;
         work.count_nudged()?;
     }
-    let end = work.run(&mut visitor, &mut progress)?;
-    let trace = visitor.leave()?;
-    // What does not stop even now is told by the end; the kernel lets it go when we exit.
-    visitor.release_stuck(Duration::from_secs(5));
+    let mut borrower = Borrower::new(visitor, &mut brake);
+    let end = work.run(&mut borrower)?;
+    let trace = borrower.visitor.leave(&mut brake)?;
     Ok(work.outcome(end, trace, began.elapsed()))
 }
 
@@ -79,6 +86,8 @@ pub fn execute(
 struct Work<'a> {
     proc: &'a Proc,
     plan: &'a Plan,
+    /// How far it has come.
+    at: &'a Cell<Progress>,
     /// Still to do, the next one last.
     pending: Vec<&'a Zombie>,
     taken: Vec<&'a Zombie>,
@@ -89,57 +98,17 @@ struct Work<'a> {
     batch: usize,
     /// How long one wait takes.
     each: Duration,
-    /// The thread whose timeout began anew, and before which moment it had not begun.
-    fresh: Option<(u32, Instant)>,
     buffer: Vec<u8>,
 }
 
 impl<'a> Work<'a> {
-    fn run(
-        &mut self,
-        visitor: &mut Visitor,
-        progress: &mut impl FnMut(Progress),
-    ) -> Result<End, Error> {
-        let total = self.plan.take.len() as u64;
-        let mut waiting_since = Instant::now();
-        let mut pause = Pause::new();
-        let mut last_thread = None;
+    fn run(&mut self, borrower: &mut Borrower<'_, '_>) -> Result<End, Error> {
         while !self.pending.is_empty() {
-            if visitor.held.has_ended() {
-                return Ok(End::HolderEnded);
-            }
-            if waiting_since.elapsed() > FRESH_PATIENCE {
-                return Ok(self.no_thread(
-                    waiting_since,
-                    "they run, or sleep in calls that an \
-                    interruption would disturb",
-                ));
-            }
-            let Some(candidate) = self.choose(visitor, last_thread)? else {
-                if let Some(end) = held_up(visitor)? {
-                    return Ok(end);
-                }
-                if waiting_since.elapsed() > THREAD_PATIENCE {
-                    return Ok(self.no_thread(
-                        waiting_since,
-                        "they run, or sleep in calls that \
-                        an interruption would disturb",
-                    ));
-                }
-                pause.take();
-                continue;
+            let candidate = match borrower.await_thread()? {
+                ControlFlow::Continue(candidate) => candidate,
+                ControlFlow::Break(end) => return Ok(end),
             };
-            if !self.is_fresh(visitor, &candidate)? {
-                let why = format!(
-                    "thread {} waits with a timeout that would begin anew",
-                    candidate.thread
-                );
-                if waiting_since.elapsed() > FRESH_PATIENCE {
-                    return Ok(self.no_thread(waiting_since, &why));
-                }
-                continue;
-            }
-            let batch = self.next_batch(visitor.tail.capacity())?;
+            let batch = self.next_batch(borrower.visitor.tail.capacity())?;
             let Some(last) = batch.last() else {
                 continue;
             };
@@ -153,48 +122,20 @@ impl<'a> Work<'a> {
                 continue;
             }
             let pids = self.numbers(&batch);
-            let visit = visitor.visit(&candidate, &pids, &last)?;
-            match visit {
-                Visit::Borrowed { time } => {
+            match borrower.lend(&candidate, Errand::WaitFor(&pids), Some(&last))? {
+                Lent::Went { time } => {
                     self.borrowed(batch, time)?;
-                    last_thread = Some(candidate.thread);
-                    waiting_since = Instant::now();
-                    pause = Pause::new();
-                    progress(Progress {
-                        done: total - self.pending.len() as u64,
-                        total,
+                    self.at.set(Progress {
+                        done: self.at.get().total - self.pending.len() as u64,
                         visits: self.times.len() as u64,
+                        ..self.at.get()
                     });
-                    continue;
+                    borrower.brake.ask();
                 }
-                Visit::NotNow | Visit::ThreadGone => {
+                Lent::NotNow => self.give_back(batch),
+                Lent::Over(end) => {
                     self.give_back(batch);
-                    last_thread = None;
-                    if visitor.guest().is_some()
-                        && visitor.await_empty(Duration::from_secs(5))?.is_some()
-                        && let Some(thread) = visitor.guest()
-                    {
-                        return Ok(End::ThreadAway { thread });
-                    }
-                    pause.take();
-                }
-                Visit::Replaced => {
-                    self.give_back(batch);
-                    return Ok(End::HolderReplaced);
-                }
-                Visit::GroupStopped => {
-                    self.give_back(batch);
-                    return Ok(End::HolderStopped);
-                }
-                Visit::Denied => {
-                    self.give_back(batch);
-                    return Ok(End::Denied);
-                }
-                Visit::Stuck => {
-                    self.give_back(batch);
-                    return Ok(End::ThreadStuck {
-                        thread: candidate.thread,
-                    });
+                    return Ok(end);
                 }
             }
         }
@@ -204,41 +145,6 @@ impl<'a> Work<'a> {
     /// Puts zombies back that were not taken, in the order in which they came.
     fn give_back(&mut self, batch: Vec<&'a Zombie>) {
         self.pending.extend(batch.into_iter().rev());
-    }
-
-    fn no_thread(&self, since: Instant, why: &str) -> End {
-        End::NoThread {
-            seconds: since.elapsed().as_secs(),
-            why: why.to_owned(),
-        }
-    }
-
-    /// The thread of the visit before if it will do again, else the best.
-    fn choose(&self, visitor: &Visitor, last: Option<u32>) -> Result<Option<Candidate>, Error> {
-        if let Some(thread) = last
-            && let Some(candidate) = threads::look(&visitor.held, thread)?
-        {
-            return Ok(Some(candidate));
-        }
-        Ok(threads::candidates(&visitor.held)?.into_iter().next())
-    }
-
-    /// Whether a visit to this thread now would lengthen its timeout by little; waits for that.
-    fn is_fresh(&mut self, visitor: &Visitor, candidate: &Candidate) -> Result<bool, Error> {
-        let Some(timeout) = candidate.timeout else {
-            return Ok(true);
-        };
-        let budget = threads::stretch(timeout);
-        if let Some((thread, since)) = self.fresh
-            && thread == candidate.thread
-            && since.elapsed() + VISIT < budget
-        {
-            return Ok(true);
-        }
-        let patience = Duration::from_secs(1).min(timeout + Duration::from_millis(100));
-        let fresh = threads::await_fresh(&visitor.held, candidate, timeout, patience)?;
-        self.fresh = fresh.map(|since| (candidate.thread, since));
-        Ok(self.fresh.is_some())
     }
 
     /// The next zombies to take, each looked at once more.
@@ -340,16 +246,6 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The holder cannot go on by itself.
-fn held_up(visitor: &Visitor) -> Result<Option<End>, Error> {
-    let stat = visitor.held.process.stat()?;
-    Ok(stat.and_then(|stat| match stat.state {
-        State::Stopped => Some(End::HolderStopped),
-        State::Traced => Some(End::Denied),
-        _ => None,
-    }))
-}
-
-fn micros(time: Duration) -> u64 {
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,8 @@
 //! write of one register sends it there; see `docs/design.md`, "How reaping works".
 
 mod arch;
+mod borrow;
+mod brake;
 mod error;
 mod execute;
 mod guest;
@@ -16,6 +18,7 @@ mod nudge;
 mod outcome;
 mod plan;
 mod refusal;
+mod rules;
 mod settle;
 mod socket;
 mod tail;

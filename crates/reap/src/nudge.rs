@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::{Holder, SigchldAction};
 
-use crate::{Error, held::Held};
+use crate::{Error, brake::Brake, held::Held};
 
 /// A handler that reaps does so within microseconds; one that only wakes an event loop takes
 /// longer.
@@ -48,7 +48,7 @@ impl Nudge {
 }
 
 /// Sends SIGCHLD and waits until the number of children falls no more.
-pub(crate) fn nudge(held: &Held) -> Result<(), Error> {
+pub(crate) fn nudge(held: &Held, brake: &mut Brake<'_>) -> Result<(), Error> {
     let count =
         || -> Result<usize, Error> { Ok(held.process.all_children()?.unwrap_or_default().len()) };
     let mut before = count()?;
@@ -58,7 +58,7 @@ pub(crate) fn nudge(held: &Held) -> Result<(), Error> {
         Err(_) => return Ok(()),
     }
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < PATIENCE && !brake.is_on() {
         thread::sleep(LOOK);
         let now = count()?;
         if now >= before && began.elapsed() > 3 * LOOK {

@@ -70,6 +70,9 @@ pub enum End {
     /// All that was planned has been tried.
     #[error("all were tried")]
     Complete,
+    /// Whoever asked for it said that it is enough.
+    #[error("it was called off in the middle")]
+    CalledOff,
     /// The holder ended.
     #[error("the holder ended in the middle")]
     HolderEnded,

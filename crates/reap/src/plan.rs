@@ -4,22 +4,15 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{Container, Holder, ProcessId, State, Zombie, protect};
-use sexton_scan::{
-    Scanner,
-    proc::{Proc, Process, Status},
-};
+use sexton_core::{Container, Holder, ProcessId, Zombie};
+use sexton_scan::{DeadChild, Scanner};
 
 use crate::{
-    AgesFrom, Error, LeftBecause, Nudge, Refusal, arch,
+    AgesFrom, Error, LeftBecause, Nudge, Refusal,
     outcome::{Left, left},
-    settle::{self, Dead, Settled},
-    visit::{self, Unfit},
+    rules::Who,
+    settle::{self, Settled},
 };
-
-/// How long to wait, while planning, for a thread to be seen out of the code of an earlier reap
-/// that was killed.
-const EARLIER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What an engineer may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,18 +82,31 @@ pub fn plan(
         return Ok(None);
     };
     let container = scanner.container_of(holder.pid)?;
-    let own_pid = scanner.proc().own_pid();
-    let children = Children::of(scanner.proc(), &found, options.only)?;
-    let refusal = refusal(scanner.proc(), &found, container.as_ref(), own_pid, options)?;
-    let held_as_tracer = children.zombies.is_empty()
-        && children.left.is_empty()
-        && !scanner.zombies_traced_by(holder)?.is_empty();
+    let dead = scanner.dead_children(holder, options.only)?;
+    let held_as_tracer = dead.is_empty() && !scanner.zombies_traced_by(holder)?.is_empty();
+    let who = Who {
+        proc: scanner.proc(),
+        holder: &found,
+        container: container.as_ref(),
+    };
+    let refusal = match who.untouchable(options.allow_host) {
+        Some(refusal) => Some(refusal),
+        None => who.unborrowable(options.ignore_seccomp)?,
+    };
 
-    let (settled, ages_from) = settle::judge(scanner.proc(), &children.dead, options.settle)?;
+    let mut reasons = Vec::new();
+    let mut dead = dead;
+    dead.retain(|child| match not_to_be_had(child, &found) {
+        Some(reason) => {
+            reasons.push(reason);
+            false
+        }
+        None => true,
+    });
+    let (settled, ages_from) = settle::judge(scanner.proc(), &dead, options.settle)?;
     let seconds = options.settle.as_secs();
-    let mut take = Vec::with_capacity(children.zombies.len());
-    let mut reasons = children.left;
-    for (zombie, settled) in children.zombies.into_iter().zip(settled) {
+    let mut take = Vec::with_capacity(dead.len());
+    for (DeadChild { zombie, .. }, settled) in dead.into_iter().zip(settled) {
         match settled {
             Settled::No => reasons.push(LeftBecause::Young { seconds }),
             // The start is all that this kernel tells; the plan says so.
@@ -125,201 +131,13 @@ pub fn plan(
     }))
 }
 
-/// The dead children of a holder.
-struct Children {
-    zombies: Vec<Zombie>,
-    dead: Vec<Dead>,
-    left: Vec<LeftBecause>,
-}
-
-impl Children {
-    fn of(proc: &Proc, holder: &Holder, only: Option<u32>) -> Result<Self, Error> {
-        let mut children = Self {
-            zombies: Vec::new(),
-            dead: Vec::new(),
-            left: Vec::new(),
-        };
-        let Some(process) = proc.process(holder.id.pid)? else {
-            return Ok(children);
-        };
-        let pids = match process.all_children()? {
-            Some(pids) => pids,
-            // A kernel without CONFIG_PROC_CHILDREN.
-            None => proc.pids()?,
-        };
-        let mut buffer = Vec::new();
-        for pid in pids {
-            if only.is_some_and(|only| only != pid) {
-                continue;
-            }
-            let Some(stat) = proc.stat(pid, &mut buffer)? else {
-                continue;
-            };
-            if stat.parent != holder.id.pid || stat.state != State::Zombie {
-                continue;
-            }
-            if !stat.is_reapable_zombie() {
-                children.left.push(LeftBecause::LiveThreads);
-                continue;
-            }
-            let Some(status) = proc.status(pid, &mut buffer)? else {
-                continue;
-            };
-            let tracer = match status.tracer {
-                // The kernel names the thread that traces.
-                Some(thread) => proc.status(thread, &mut buffer)?.map(|tracer| tracer.tgid),
-                None => None,
-            };
-            if let Some(tracer) = tracer.filter(|tracer| *tracer != holder.id.pid) {
-                children.left.push(LeftBecause::Traced { tracer });
-            } else if status.ns_pids.len() < holder.ns_pids.len() {
-                children.left.push(LeftBecause::OtherNamespace);
-            } else {
-                children.dead.push(Dead::from(&stat));
-                children.zombies.push(Zombie {
-                    id: stat.id(),
-                    ns_pids: status.ns_pids,
-                    name: stat.comm.to_lossy(),
-                    exit: stat.exit(),
-                });
-            }
-        }
-        Ok(children)
+/// Why the holder cannot wait for `child`, whatever its age.
+fn not_to_be_had(child: &DeadChild, holder: &Holder) -> Option<LeftBecause> {
+    if child.threads_live {
+        return Some(LeftBecause::LiveThreads);
     }
-}
-
-/// Why nothing may be done to `holder`, the weightiest reason first.
-fn refusal(
-    proc: &Proc,
-    holder: &Holder,
-    container: Option<&Container>,
-    own_pid: Option<u32>,
-    options: &Options,
-) -> Result<Option<Refusal>, Error> {
-    if own_pid != Some(std::process::id()) {
-        return Ok(Some(Refusal::ForeignProc));
+    if let Some(tracer) = child.tracer {
+        return Some(LeftBecause::Traced { tracer });
     }
-    if let Some(what) = protect::protection(holder, std::process::id()) {
-        return Ok(Some(Refusal::Protected { what }));
-    }
-    if protect::is_host_process(container) && !options.allow_host {
-        return Ok(Some(Refusal::HostProcess));
-    }
-    if !arch::SUPPORTED {
-        return Ok(Some(Refusal::Architecture));
-    }
-    if let Some(refusal) = by_state(holder) {
-        return Ok(Some(refusal));
-    }
-    let scope = yama(proc);
-    if scope == Some(3) {
-        return Ok(Some(Refusal::Yama { scope: 3 }));
-    }
-    match by_seccomp(proc, holder, container)? {
-        Some(Refusal::Seccomp { .. }) if options.ignore_seccomp => {}
-        None => {}
-        refusal => return Ok(refusal),
-    }
-    let mut visitor = match visit::prepare(proc, holder.id) {
-        Ok(visitor) => visitor,
-        Err(Unfit::Refused(Refusal::NotPermitted)) => {
-            let refusal = match scope {
-                Some(scope @ 1..) => Refusal::Yama { scope },
-                _ => Refusal::NotPermitted,
-            };
-            return Ok(Some(refusal));
-        }
-        Err(Unfit::Refused(refusal)) => return Ok(Some(refusal)),
-        Err(Unfit::Failed(error)) => return Err(error),
-    };
-    let guest = visitor.await_empty(EARLIER_PATIENCE)?;
-    Ok(guest.map(|guest| Refusal::TailInUse {
-        thread: guest.thread,
-    }))
-}
-
-fn by_state(holder: &Holder) -> Option<Refusal> {
-    if let Some(tracer) = holder.traced_by {
-        return Some(Refusal::TracedByAnother { tracer });
-    }
-    if holder.frozen {
-        return Some(Refusal::Frozen);
-    }
-    match holder.state {
-        State::Stopped | State::Traced => Some(Refusal::Stopped),
-        // The main thread alone; others of the process may do.
-        State::DiskSleep if holder.threads == 1 => Some(Refusal::Uninterruptible),
-        State::Zombie if holder.threads <= 1 => Some(Refusal::HolderIsZombie),
-        State::Dead => Some(Refusal::Gone),
-        _ => None,
-    }
-}
-
-/// `/proc/sys/kernel/yama/ptrace_scope`; `None` on kernels without Yama.
-fn yama(proc: &Proc) -> Option<u32> {
-    let bytes = proc.read("sys/kernel/yama/ptrace_scope").ok()??;
-    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
-}
-
-/// A filter that a program has put upon itself shows as more filters than its container's
-/// first process has (`Seccomp_filters`, since Linux 5.9).
-fn by_seccomp(
-    proc: &Proc,
-    holder: &Holder,
-    container: Option<&Container>,
-) -> Result<Option<Refusal>, Error> {
-    const STRICT: u32 = 1;
-    const FILTER: u32 = 2;
-    let Some(status) = status_of(proc, holder.id.pid)? else {
-        return Ok(None);
-    };
-    match status.seccomp {
-        STRICT => return Ok(Some(Refusal::SeccompStrict)),
-        FILTER => {}
-        _ => return Ok(None),
-    }
-    // Runtimes put one filter on a container's first process; the host's have none.
-    let usual = u32::from(container.is_some());
-    let expected = match first_process(proc, holder)? {
-        Some(first) if first.tgid != holder.id.pid => match first.seccomp {
-            FILTER => first.seccomp_filters.unwrap_or(usual),
-            _ => 0,
-        },
-        // It is the first one itself.
-        _ => usual,
-    };
-    let filters = status.seccomp_filters.unwrap_or(usual);
-    Ok((filters > expected).then_some(Refusal::Seccomp { filters, expected }))
-}
-
-/// The nearest process above `holder`, or itself, that is PID 1 of its namespace.
-fn first_process(proc: &Proc, holder: &Holder) -> Result<Option<Status>, Error> {
-    let depth = holder.ns_pids.len();
-    let mut pid = holder.id.pid;
-    // Parents form no circle, but the tree changes while it is read.
-    for _ in 0..1_000 {
-        let Some(status) = status_of(proc, pid)? else {
-            return Ok(None);
-        };
-        if status.ns_pids.len() < depth {
-            return Ok(None);
-        }
-        if status.ns_pids.last() == Some(&1) {
-            return Ok(Some(status));
-        }
-        pid = status.parent;
-    }
-    Ok(None)
-}
-
-fn status_of(proc: &Proc, pid: u32) -> Result<Option<Status>, Error> {
-    match proc
-        .process(pid)?
-        .as_ref()
-        .map(Process::status)
-        .transpose()?
-    {
-        Some(status) => Ok(status),
-        None => Ok(None),
-    }
+    (child.zombie.ns_pids.len() < holder.ns_pids.len()).then_some(LeftBecause::OtherNamespace)
 }

@@ -15,8 +15,10 @@ use rustix::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::ProcessId;
-use sexton_scan::proc::{Proc, Sched, Stat};
+use sexton_scan::{
+    DeadChild,
+    proc::{Proc, Sched},
+};
 
 /// What was known of the times of death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,27 +42,12 @@ pub(crate) enum Settled {
     Unknown,
 }
 
-/// A zombie to be judged.
-pub(crate) struct Dead {
-    id: ProcessId,
-    processor: u32,
-}
-
-impl From<&Stat> for Dead {
-    fn from(stat: &Stat) -> Self {
-        Self {
-            id: stat.id(),
-            processor: stat.processor,
-        }
-    }
-}
-
 /// Judges each of `dead`; the second value says on what ground.
 ///
 /// While it runs it moves this thread from CPU to CPU, and puts its affinity back in the end.
 pub(crate) fn judge(
     proc: &Proc,
-    dead: &[Dead],
+    dead: &[DeadChild],
     settle: Duration,
 ) -> Result<(Vec<Settled>, AgesFrom), crate::Error> {
     if settle.is_zero() {
@@ -69,10 +56,10 @@ pub(crate) fn judge(
     let now = since_boot();
     let mut judged = vec![Settled::No; dead.len()];
     let mut by_processor = BTreeMap::<u32, Vec<usize>>::new();
-    for (i, zombie) in dead.iter().enumerate() {
-        if now.saturating_sub(start(zombie.id.start_ticks)) >= settle {
+    for (i, child) in dead.iter().enumerate() {
+        if now.saturating_sub(start(child.zombie.id.start_ticks)) >= settle {
             judged[i] = Settled::Unknown;
-            by_processor.entry(zombie.processor).or_default().push(i);
+            by_processor.entry(child.processor).or_default().push(i);
         }
     }
     let mut from = if by_processor.is_empty() {
@@ -88,7 +75,7 @@ pub(crate) fn judge(
         });
         for i in zombies {
             let died = match clock {
-                Some(_) => last_ran(proc, dead[i].id.pid)?,
+                Some(_) => last_ran(proc, dead[i].zombie.id.pid)?,
                 None => None,
             };
             judged[i] = match (clock, died) {

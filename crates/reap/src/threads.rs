@@ -11,6 +11,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use crate::{
     Error,
     arch::{self, Habit, Timeout},
+    brake::Brake,
     held::Held,
     trace::Pause,
 };
@@ -119,12 +120,13 @@ pub(crate) fn await_fresh(
     candidate: &Candidate,
     timeout: Duration,
     patience: Duration,
+    brake: &mut Brake<'_>,
 ) -> Result<Option<Instant>, Error> {
     let deadline = Instant::now() + patience;
     let mut seen = switches(holder, candidate.thread)?;
     let mut seen_at = Instant::now();
     let mut pause = Pause::new();
-    while Instant::now() < deadline {
+    while Instant::now() < deadline && !brake.is_on() {
         if stretch(timeout) > Duration::from_millis(4) {
             std::thread::sleep(Duration::from_millis(1));
         } else {

@@ -15,7 +15,7 @@ use std::{
 
 use libc::{c_int, c_long, c_uint, c_void, pid_t};
 
-use crate::arch::Registers;
+use crate::{arch::Registers, brake::Brake};
 
 /// A running thread that this thread traces.
 #[derive(Debug)]
@@ -71,19 +71,29 @@ impl Seized {
         }
     }
 
-    /// Stops the thread, waiting for it no longer than `patience`.
-    pub(crate) fn interrupt(self, patience: Duration) -> io::Result<Interrupted> {
+    /// Stops the thread, waiting for it no longer than `patience` and until `brake` is on.
+    pub(crate) fn interrupt(
+        self,
+        patience: Duration,
+        brake: &mut Brake<'_>,
+    ) -> io::Result<Interrupted> {
         // SAFETY: PTRACE_INTERRUPT takes neither address nor data.
         match unsafe { request(libc::PTRACE_INTERRUPT, self.thread, 0, ptr::null_mut()) } {
-            Ok(_) => self.await_stop(patience),
+            Ok(_) => self.await_stop(patience, brake),
             // It ended; the wait collects what the kernel keeps for a tracer.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => self.await_stop(patience),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                self.await_stop(patience, brake)
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Waits for the stop that was asked for.
-    pub(crate) fn await_stop(self, patience: Duration) -> io::Result<Interrupted> {
+    pub(crate) fn await_stop(
+        self,
+        patience: Duration,
+        brake: &mut Brake<'_>,
+    ) -> io::Result<Interrupted> {
         let deadline = Instant::now() + patience;
         let mut pause = Pause::new();
         loop {
@@ -93,7 +103,9 @@ impl Seized {
                 libc::waitpid(self.thread, &raw mut status, libc::__WALL | libc::WNOHANG)
             };
             match waited {
-                0 if Instant::now() >= deadline => return Ok(Interrupted::Late(self)),
+                0 if Instant::now() >= deadline || brake.is_on() => {
+                    return Ok(Interrupted::Late(self));
+                }
                 0 => pause.take(),
                 -1 => {
                     let error = io::Error::last_os_error();

@@ -15,7 +15,8 @@ use sexton_scan::proc::Proc;
 
 use crate::{
     Error, Refusal,
-    arch::{self, Habit, Stand},
+    arch::{self, Errand, Habit, Stand},
+    brake::Brake,
     guest::{self, Guest},
     held::{Held, NotHeld, is_gone},
     outcome::Trace,
@@ -26,8 +27,12 @@ use crate::{
 
 /// How long a thread may take to stop; only an uninterruptible sleep takes longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a thread that did not stop in time is waited for in the end.
+const STUCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the code may take before we stop looking; a handler may run on top of it.
 const CODE_PATIENCE: Duration = Duration::from_secs(2);
+/// The same when the work is called off: what it did is still to be told.
+const CODE_PATIENCE_IN_HASTE: Duration = Duration::from_millis(200);
 
 /// A holder that is ready to be visited.
 #[derive(Debug)]
@@ -131,7 +136,11 @@ impl Visitor {
     }
 
     /// Waits until nobody can be in the tail any more; gives the thread that may be.
-    pub(crate) fn await_empty(&mut self, patience: Duration) -> Result<Option<Guest>, Error> {
+    pub(crate) fn await_empty(
+        &mut self,
+        patience: Duration,
+        brake: &mut Brake<'_>,
+    ) -> Result<Option<Guest>, Error> {
         let deadline = Instant::now() + patience;
         let mut pause = Pause::new();
         while let Some((thread, guest)) = self.guest {
@@ -139,7 +148,7 @@ impl Visitor {
                 || guest::is_elsewhere(&self.held, self.tail, thread, guest)?
             {
                 self.guest = None;
-            } else if Instant::now() >= deadline {
+            } else if Instant::now() >= deadline || brake.is_on() {
                 return Ok(Some(guest));
             } else {
                 pause.take();
@@ -153,14 +162,17 @@ impl Visitor {
         self.guest.map(|(thread, _)| thread)
     }
 
-    /// Borrows the thread of `candidate` to wait for `pids`, given as the holder numbers them.
+    /// Borrows the thread of `candidate` for `errand`.
     ///
-    /// `last` is a pidfd of the last of them. The caller has just looked at them.
+    /// `last` is a pidfd of the last zombie that is waited for: the work is done when it is
+    /// gone. The caller has just looked at all of them. Without, the work is done when the
+    /// thread is back in its call.
     pub(crate) fn visit(
         &mut self,
         candidate: &Candidate,
-        pids: &[u32],
-        last: &OwnedFd,
+        errand: Errand<'_>,
+        last: Option<&OwnedFd>,
+        brake: &mut Brake<'_>,
     ) -> Result<Visit, Error> {
         let thread = candidate.thread;
         // Prepared before the thread stands still.
@@ -174,11 +186,11 @@ impl Visitor {
             Seizing::Denied => return Ok(Visit::Denied),
             Seizing::Seized(seized) => {
                 match seized
-                    .interrupt(STOP_PATIENCE)
+                    .interrupt(STOP_PATIENCE, brake)
                     .map_err(Error::system("stop", thread))?
                 {
                     Interrupted::Stopped(stopped) => {
-                        let sent = self.send(&stopped, candidate, inner, pids);
+                        let sent = self.send(&stopped, candidate, inner, errand);
                         stopped.release();
                         sent
                     }
@@ -194,7 +206,7 @@ impl Visitor {
         };
         match visit {
             Ok(Sent::OnItsWay) => {
-                let time = self.watch(began, pids.len(), last)?;
+                let time = self.watch(began, errand.calls(), last, brake)?;
                 Ok(Visit::Borrowed { time })
             }
             Ok(Sent::NotNow) => Ok(Visit::NotNow),
@@ -215,7 +227,7 @@ impl Visitor {
         stopped: &Stopped,
         candidate: &Candidate,
         inner: u32,
-        pids: &[u32],
+        errand: Errand<'_>,
     ) -> io::Result<Sent> {
         let thread = candidate.thread;
         let mut registers = stopped.registers()?;
@@ -262,7 +274,7 @@ impl Visitor {
             visit: self.visits,
             sp,
         };
-        let length = arch::encode(&mut self.buffer, &header, &registers, pids);
+        let length = arch::encode(&mut self.buffer, &header, &registers, errand);
         self.used = true;
         let written = self
             .held
@@ -295,20 +307,22 @@ impl Visitor {
         Ok(Sent::OnItsWay)
     }
 
-    /// Looks from outside until the last zombie is gone and the thread is back.
+    /// Looks from outside until the work is done and the thread is back.
     fn watch(
         &mut self,
         began: Instant,
-        pids: usize,
-        last: &OwnedFd,
+        calls: usize,
+        last: Option<&OwnedFd>,
+        brake: &mut Brake<'_>,
     ) -> Result<Option<Duration>, Error> {
         // Asked over and over for as long as it should take: a sleep would only make the time
         // that is measured longer, and the next visit later.
-        let soon = Duration::from_micros(6 * pids as u64 + 200);
+        let soon = Duration::from_micros(6 * calls as u64 + 200);
+        let is_done = || last.is_some_and(is_gone);
         let mut pause = Pause::new();
         let mut time = None;
         while began.elapsed() < CODE_PATIENCE {
-            if time.is_none() && is_gone(last) {
+            if time.is_none() && is_done() {
                 time = Some(began.elapsed());
                 pause = Pause::new();
             }
@@ -317,7 +331,7 @@ impl Visitor {
             {
                 self.guest = None;
                 // It is through with its table: what is still there was not to be had.
-                if time.is_none() && is_gone(last) {
+                if time.is_none() && (last.is_none() || is_done()) {
                     time = Some(began.elapsed());
                 }
                 return Ok(time);
@@ -327,6 +341,9 @@ impl Visitor {
             if time.is_some_and(|time| began.elapsed() > time + Duration::from_millis(1)) {
                 return Ok(time);
             }
+            if began.elapsed() > CODE_PATIENCE_IN_HASTE && brake.is_on() {
+                break;
+            }
             if began.elapsed() > soon || self.alone {
                 pause.take();
             }
@@ -334,12 +351,22 @@ impl Visitor {
         Ok(time)
     }
 
-    /// Clears the tail if nobody can be in it and the kernel lets us.
-    pub(crate) fn leave(&mut self) -> Result<Trace, Error> {
+    /// Clears the tail if nobody can be in it and the kernel lets us, and gives threads that did
+    /// not stop another chance to be let go. What does not stop even now is told by the end of
+    /// the work; the kernel lets it go when we exit.
+    pub(crate) fn leave(mut self, brake: &mut Brake<'_>) -> Result<Trace, Error> {
+        let trace = self.clear(brake);
+        for seized in std::mem::take(&mut self.stuck) {
+            let _ = seized.await_stop(STUCK_PATIENCE, brake);
+        }
+        trace
+    }
+
+    fn clear(&mut self, brake: &mut Brake<'_>) -> Result<Trace, Error> {
         if !self.used {
             return Ok(Trace::Untouched);
         }
-        if self.await_empty(Duration::from_secs(1))?.is_some() {
+        if self.await_empty(Duration::from_secs(1), brake)?.is_some() {
             return Ok(Trace::Marked);
         }
         for thread in self.held.process.tasks()?.unwrap_or_default() {
@@ -352,16 +379,6 @@ impl Visitor {
         match self.held.memory.write_all_at(&self.buffer, self.tail.base) {
             Ok(()) => Ok(Trace::Cleared),
             Err(_) => Ok(Trace::Marked),
-        }
-    }
-
-    /// Gives threads that did not stop another chance to be let go.
-    pub(crate) fn release_stuck(&mut self, patience: Duration) {
-        let waiting = std::mem::take(&mut self.stuck);
-        for seized in waiting {
-            if let Ok(Interrupted::Late(seized)) = seized.await_stop(patience) {
-                self.stuck.push(seized);
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod actors;
 
 use std::{
     fs, io,
+    ops::ControlFlow,
     os::unix::{fs::FileExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
@@ -41,7 +42,7 @@ fn plan(pid: u32, options: &Options) -> Plan {
 
 fn execute(plan: &Plan) -> Result<Outcome, Error> {
     let scanner = Scanner::new(Roots::default()).unwrap();
-    sexton_reap::execute(scanner.proc(), plan, |_| ())
+    sexton_reap::execute(scanner.proc(), plan, |_| ControlFlow::Continue(()))
 }
 
 fn reap(pid: u32) -> Outcome {
@@ -510,6 +511,51 @@ fn a_holder_may_replace_its_program_in_the_middle() {
         );
         is_whole(&mut holder);
     }
+}
+
+/// Between two visits: what was taken is told, and so is what was not.
+#[test]
+fn it_can_be_called_off_between_two_visits() {
+    let mut holder = Actor::holder();
+    holder.tell("zombies 400");
+    let plan = plan(holder.pid, &all());
+    let scanner = Scanner::new(Roots::default()).unwrap();
+    let outcome = sexton_reap::execute(scanner.proc(), &plan, |at| match at.visits {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    })
+    .unwrap();
+    assert_eq!(outcome.end, End::CalledOff);
+    assert_eq!(outcome.visits, 1);
+    let left: u64 = outcome.left.iter().map(|left| left.count).sum();
+    assert_eq!(outcome.taken + left, 400);
+    assert_eq!(zombies_of(holder.pid).len() as u64, left);
+    assert_ne!(outcome.trace, Trace::Untouched);
+    is_whole(&mut holder);
+}
+
+/// While it waits for a thread that sleeps, which it would do for ten seconds.
+#[test]
+fn it_can_be_called_off_while_it_waits() {
+    let mut holder = Actor::holder();
+    holder.tell("zombies 3");
+    let plan = plan(holder.pid, &all());
+    assert_eq!(holder.tell("spin"), "spinning");
+    let scanner = Scanner::new(Roots::default()).unwrap();
+    let mut asked = 0;
+    let outcome = sexton_reap::execute(scanner.proc(), &plan, |_| {
+        asked += 1;
+        match asked {
+            0..5 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    })
+    .unwrap();
+    assert_eq!(
+        (outcome.end, asked, outcome.trace),
+        (End::CalledOff, 5, Trace::Untouched)
+    );
+    assert_eq!(zombies_of(holder.pid).len(), 3);
 }
 
 /// A visit in the middle of a long `epoll_wait` would begin its timeout anew.

@@ -22,7 +22,7 @@ mod viewer;
 pub use error::Error;
 pub use hierarchy::Hierarchies;
 pub use scan::Options;
-pub use scanner::{Roots, Scanner};
+pub use scanner::{DeadChild, Roots, Scanner};
 
 /// For people: bytes that are not UTF-8 are replaced; control characters are kept, since JSON
 /// escapes them and the terminal's writer has to anyway.

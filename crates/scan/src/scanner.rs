@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use sexton_core::{Container, Holder, ProcessId, Runtime, Zombie};
+use sexton_core::{Container, Holder, ProcessId, Runtime, State, Zombie};
 
 use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
 use crate::holder::{self, seen};
 use crate::proc::{Cgroups, Proc, Process, Stat, Status};
 use crate::viewer::Viewer;
-use crate::{Error, lossy, names};
+use crate::{Error, leak, lossy, names};
 
 /// Where the kernel's trees are mounted; other places for tests, and for a container that has
 /// those of its host mounted elsewhere.
@@ -31,6 +31,19 @@ impl Default for Roots {
             host: "/".into(),
         }
     }
+}
+
+/// A child that shows as a zombie to its parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadChild {
+    /// Who it is, and how it ended.
+    pub zombie: Zombie,
+    /// The CPU that it last ran on.
+    pub processor: u32,
+    /// Only its first thread has ended: it cannot be waited for, and is no leak.
+    pub threads_live: bool,
+    /// The process, other than the parent, that traces it and has to wait for it first.
+    pub tracer: Option<u32>,
 }
 
 /// Looks at one node. Made once, used for as many looks as wanted.
@@ -110,21 +123,76 @@ impl Scanner {
     /// order in which they came to it. Empty if the holder is gone. Those that a tracer holds
     /// are left out.
     pub fn zombies_of(&mut self, holder: ProcessId) -> Result<Vec<Zombie>, Error> {
+        let dead = self.dead_children(holder, None)?;
+        Ok(dead
+            .into_iter()
+            .filter(|child| !child.threads_live && child.tracer.is_none())
+            .map(|child| child.zombie)
+            .collect())
+    }
+
+    /// Every child of `holder` that shows as a zombie, in the order in which they came to it;
+    /// with `only`, at most that one. Empty if the holder is gone.
+    pub fn dead_children(
+        &mut self,
+        holder: ProcessId,
+        only: Option<u32>,
+    ) -> Result<Vec<DeadChild>, Error> {
         let Some(process) = self.proc.process(holder.pid)? else {
             return Ok(Vec::new());
         };
         if process.id()? != Some(holder) {
             return Ok(Vec::new());
         }
-        // Without lists of children every process may be one.
-        let candidates = match process.all_children()? {
+        // Without lists of children (CONFIG_PROC_CHILDREN) every process may be one.
+        let mut candidates = match process.all_children()? {
             Some(children) => children,
             None => self.proc.pids()?,
         };
-        let is_parent = |stat: &Stat| stat.parent == holder.pid;
-        self.zombies_among(candidates, is_parent, |status| {
-            status.tracer.is_none_or(|tracer| tracer == holder.pid)
-        })
+        if let Some(only) = only {
+            candidates.retain(|pid| *pid == only);
+        }
+        let mut dead = Vec::new();
+        for pid in candidates {
+            let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))? else {
+                continue;
+            };
+            if stat.parent != holder.pid || stat.state != State::Zombie {
+                continue;
+            }
+            let Some(status) = seen(self.proc.status(pid, &mut self.buffer))? else {
+                continue;
+            };
+            let tracer = match status.tracer {
+                // The kernel names the thread that traces.
+                Some(thread) => seen(self.proc.process_of_thread(thread, &mut self.buffer))?,
+                None => None,
+            };
+            dead.push(DeadChild {
+                zombie: self.zombie(&stat, &status),
+                processor: stat.processor,
+                threads_live: stat.is_dead_leader(),
+                tracer: tracer.filter(|tracer| *tracer != holder.pid),
+            });
+        }
+        Ok(dead)
+    }
+
+    /// `holder` has taken in orphans though it is not PID 1 (`PR_SET_CHILD_SUBREAPER`), as far
+    /// as that can be told from its children.
+    pub fn is_subreaper(&mut self, holder: &Holder) -> Result<bool, Error> {
+        let Some(process) = self.proc.process(holder.id.pid)? else {
+            return Ok(false);
+        };
+        let (Some(stat), Some(children)) = (process.stat()?, process.all_children()?) else {
+            return Ok(false);
+        };
+        let mut inspected = Vec::new();
+        for pid in leak::spread(&children, leak::INSPECTED) {
+            inspected.extend(seen(self.proc.stat(pid, &mut self.buffer))?);
+        }
+        inspected.retain(|child| child.parent == holder.id.pid);
+        Ok(leak::is_subreaper(holder, &stat, &inspected))
     }
 
     /// Every zombie, whoever the parent is, that `tracer` has to wait for before the parent
@@ -135,34 +203,18 @@ impl Scanner {
             Some(process) if process.id()? == Some(tracer) => process.tasks()?.unwrap_or_default(),
             _ => return Ok(Vec::new()),
         };
-        let all = self.proc.pids()?;
-        self.zombies_among(
-            all,
-            |_| true,
-            |status| {
-                status
-                    .tracer
-                    .is_some_and(|tracer| threads.contains(&tracer))
-            },
-        )
-    }
-
-    fn zombies_among(
-        &mut self,
-        candidates: Vec<u32>,
-        by_stat: impl Fn(&Stat) -> bool,
-        by_status: impl Fn(&Status) -> bool,
-    ) -> Result<Vec<Zombie>, Error> {
         let mut zombies = Vec::new();
-        for pid in candidates {
+        for pid in self.proc.pids()? {
             let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))? else {
                 continue;
             };
-            if !stat.is_reapable_zombie() || !by_stat(&stat) {
+            if !stat.is_reapable_zombie() {
                 continue;
             }
             if let Some(status) = seen(self.proc.status(pid, &mut self.buffer))?
-                && by_status(&status)
+                && status
+                    .tracer
+                    .is_some_and(|tracer| threads.contains(&tracer))
             {
                 zombies.push(self.zombie(&stat, &status));
             }

@@ -1,6 +1,7 @@
 //! `sexton reap`: the plan, and with `--yes` the deed.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anstyle::Style;
@@ -134,7 +135,10 @@ fn plan(scanner: &mut Scanner, target: &Target, options: &Options) -> Result<Vec
 
 fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error> {
     let mut progress = Progress::new(format!("Reaping for {}", plan.holder.id.pid));
-    sexton_reap::execute(scanner.proc(), plan, |at| progress.at(at.done, at.total))
+    sexton_reap::execute(scanner.proc(), plan, |at| {
+        progress.at(at.done, at.total);
+        ControlFlow::Continue(())
+    })
 }
 
 fn draw(document: &Document, target: &Target) -> io::Result<()> {

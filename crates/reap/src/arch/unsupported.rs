@@ -1,6 +1,6 @@
 //! Any other architecture: plans are refused before any of this is reached.
 
-use crate::tail::Header;
+use crate::{arch::Errand, tail::Header};
 
 pub(crate) const MAX_CODE: usize = 0;
 pub(crate) type Registers = libc::user_regs_struct;
@@ -60,6 +60,6 @@ pub(crate) fn restart_unless_handled(_: &mut Registers) -> (usize, u64) {
 pub(crate) fn entry(_: u64) -> (usize, u64) {
     unreachable!("no thread is borrowed on this architecture")
 }
-pub(crate) fn encode(_: &mut [u8], _: &Header, _: &Registers, _: &[u32]) -> usize {
+pub(crate) fn encode(_: &mut [u8], _: &Header, _: &Registers, _: Errand<'_>) -> usize {
     unreachable!("no thread is borrowed on this architecture")
 }

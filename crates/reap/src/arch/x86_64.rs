@@ -19,7 +19,7 @@
 //! state but registers, which it loads again from constants before it leaves, so it needs
 //! nobody to clean up after it.
 
-use crate::tail::Header;
+use crate::{arch::Errand, tail::Header};
 
 /// The result of an interrupted call that a program sees.
 const EINTR: i64 = -4;
@@ -113,15 +113,16 @@ pub(crate) fn entry(tail: u64) -> (usize, u64) {
     (std::mem::offset_of!(Registers, rip), tail + RETURN_DOOR)
 }
 
-/// Writes header, code and table for `pids` into `out`; returns their length in bytes.
+/// Writes header, code and table for `errand` into `out`; returns their length in bytes.
 ///
-/// `out` must have room for [`MAX_CODE`] bytes and the pids.
+/// `out` must have room for [`MAX_CODE`] bytes and the table.
 pub(crate) fn encode(
     out: &mut [u8],
     header: &Header,
     registers: &Registers,
-    pids: &[u32],
+    errand: Errand<'_>,
 ) -> usize {
+    let Errand::WaitFor(pids) = errand;
     let result = registers.rax.cast_signed();
     // What `rax` will be when the kernel restarts the call …
     let restarted = match result {

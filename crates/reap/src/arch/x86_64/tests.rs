@@ -28,7 +28,7 @@ fn stopped(call: u64, result: i64) -> Registers {
 
 fn code_of(registers: &Registers, pids: &[u32]) -> Vec<u8> {
     let mut out = vec![0; MAX_CODE + 4 * pids.len()];
-    let length = encode(&mut out, &HEADER, registers, pids);
+    let length = encode(&mut out, &HEADER, registers, Errand::WaitFor(pids));
     out.truncate(length);
     out
 }
