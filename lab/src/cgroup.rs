@@ -75,8 +75,8 @@ impl Hierarchies {
 /// members are killed, and it is removed with whatever was made below it.
 #[derive(Debug)]
 pub struct Cgroup {
-    name: String,
-    hierarchies: Hierarchies,
+    pub(crate) name: String,
+    pub(crate) hierarchies: Hierarchies,
 }
 
 impl Cgroup {

@@ -360,14 +360,14 @@ impl Builder<'_> {
     }
 }
 
-const SYSTEM_DIRS: [&str; 6] = ["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64"];
+pub(crate) const SYSTEM_DIRS: [&str; 6] = ["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64"];
 
-fn is_real_dir(path: &Path) -> bool {
+pub(crate) fn is_real_dir(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A container id and a pod uid that no other run has.
-fn ids(unique: &str) -> (String, String) {
+pub(crate) fn ids(unique: &str) -> (String, String) {
     use std::hash::{BuildHasher, RandomState};
     // Random enough to be unique, and needs no crate.
     let [a, b, c, d] = [0; 4].map(|_: u8| RandomState::new().hash_one(unique));

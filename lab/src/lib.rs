@@ -23,6 +23,7 @@
 
 pub mod cgroup;
 pub mod container;
+pub mod containerd;
 mod names;
 pub mod process;
 pub mod program;
@@ -31,6 +32,7 @@ mod sweep;
 
 pub use cgroup::Cgroup;
 pub use container::{Container, Layout, Runtime};
+pub use containerd::{Containerd, Pod, PodContainer};
 pub use names::PREFIX;
 pub use process::{PATIENCE, Running, identity, live_children_of, wait_until, zombies_of};
 pub use program::{Leak, Program};
