@@ -2,6 +2,7 @@
 //! prints a line when it has done it. It sleeps in `read` meanwhile.
 //!
 //! - `zombies N`: leave N children that have ended
+//! - `leaker N`: start a child that leaves N children that have ended, and sleeps
 //! - `reuse`: wait for the last of them and start another with the same pid, which ends too
 //! - `deep`: leave one that lives in a PID namespace below this one's
 //! - `leaderless`: leave one whose first thread has ended while another lives
@@ -35,6 +36,18 @@ fn main() {
                     last = fork(|| i % 3);
                     await_death(last);
                 }
+            }
+            Some("leaker") => {
+                let count = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
+                // Zombies of one clock tick with it could pass for it, as for who came first.
+                thread::sleep(Duration::from_millis(30));
+                fork(|| {
+                    for _ in 0..count {
+                        await_death(fork(|| 0));
+                    }
+                    thread::sleep(Duration::from_secs(1_000));
+                    0
+                });
             }
             Some("reuse") => reuse(last),
             Some("deep") => {

@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::PathBuf,
+    time::Duration,
 };
 
 use rustix::{
@@ -79,10 +80,7 @@ impl Held {
 
     /// Whether all of its threads have ended; it may still be a zombie itself.
     pub(crate) fn has_ended(&self) -> bool {
-        // A pidfd is readable from then on (`pidfd_open(2)`).
-        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = Timespec::default();
-        matches!(poll(&mut ended, Some(&now)), Ok(1..))
+        has_ended(&self.pidfd, Duration::ZERO)
     }
 }
 
@@ -114,6 +112,28 @@ pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
 
 /// Whether the process of `pidfd` has been waited for; a zombie has not.
 pub(crate) fn is_gone(pidfd: &OwnedFd) -> bool {
+    asked(pidfd) == Some(libc::ESRCH)
+}
+
+/// Whether we may send it signals.
+pub(crate) fn may_signal(pidfd: &OwnedFd) -> bool {
+    asked(pidfd) != Some(libc::EPERM)
+}
+
+/// Whether all threads of the process of `pidfd` have ended; it may still be a zombie. Waits for
+/// that no longer than `patience`.
+pub(crate) fn has_ended(pidfd: &OwnedFd, patience: Duration) -> bool {
+    // A pidfd is readable from then on (`pidfd_open(2)`).
+    let mut ended = [PollFd::new(pidfd, PollFlags::IN)];
+    let patience = Timespec {
+        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(patience.subsec_nanos()),
+    };
+    matches!(poll(&mut ended, Some(&patience)), Ok(1..))
+}
+
+/// What signal 0 comes back with.
+fn asked(pidfd: &OwnedFd) -> Option<i32> {
     // SAFETY: signal 0 is only a question, and a null `siginfo` is allowed.
     let sent = unsafe {
         libc::syscall(
@@ -124,5 +144,7 @@ pub(crate) fn is_gone(pidfd: &OwnedFd) -> bool {
             0,
         )
     };
-    sent == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+    (sent == -1)
+        .then(io::Error::last_os_error)
+        .and_then(|error| error.raw_os_error())
 }

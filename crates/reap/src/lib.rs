@@ -22,6 +22,7 @@ mod rules;
 mod settle;
 mod socket;
 mod tail;
+pub mod terminate;
 mod threads;
 mod trace;
 mod visit;

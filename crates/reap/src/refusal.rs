@@ -106,6 +106,60 @@ pub enum Refusal {
          Sexton in the PID namespace of the node (hostPID)"
     )]
     ForeignProc,
+    /// Terminate: it is PID 1 of its PID namespace.
+    #[error("it is PID 1 of its PID namespace: all the others there would end with it")]
+    NamespaceInit,
+    /// Terminate: the container would end with it.
+    #[error(
+        "it is its container's main process, or stands for it: its parent is {name} (pid \
+         {parent}), and the container may end with it"
+    )]
+    MainProcess {
+        /// Its parent, or the one above that made it so.
+        parent: u32,
+        /// The parent's name.
+        name: String,
+    },
+    /// Terminate: it is no holder.
+    #[error("it holds no zombies, so nothing would be won by its end")]
+    NoZombies,
+    /// Terminate: nobody knows where its zombies would go.
+    #[error("it cannot be told to whom its zombies would go when it ends")]
+    NoAdopter,
+    /// Terminate: the zombies would only move.
+    #[error(
+        "its zombies would go to {name} (pid {adopter}), which is not known to wait for orphans"
+    )]
+    AdopterMayNotReap {
+        /// Who would get them.
+        adopter: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Terminate: the zombies would only move.
+    #[error(
+        "its zombies would go to {name} (pid {adopter}), which leaves {zombies} of its own \
+         standing"
+    )]
+    AdopterHoldsZombies {
+        /// Who would get them.
+        adopter: u32,
+        /// Its name.
+        name: String,
+        /// How many it holds.
+        zombies: u64,
+    },
+    /// Terminate: the zombies would only move.
+    #[error("its zombies would go to {name} (pid {adopter}), which is stopped or frozen")]
+    AdopterHeldUp {
+        /// Who would get them.
+        adopter: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Terminate: `EPERM`.
+    #[error("permission denied: this needs the same user as the process, or CAP_KILL")]
+    MayNotSignal,
 }
 
 impl Refusal {
