@@ -20,7 +20,7 @@ pub use choose::{Subject, Tie, Verdict, choose, verdicts};
 pub use rate::{MOST_COUNTED, Rate, RateLimits};
 pub use selector::{Glob, Miss, Operator, PodSelector, Requirement, Selector, Specificity};
 pub use span::{BadSpan, Span};
-pub use validate::{Problem, validate, validate_all};
+pub use validate::{Clash, Problem, validate, validate_all};
 pub use window::{BadTime, Day, TimeOfDay, UtcOffset, Window, next_open};
 
 use crate::ladder::Rung;

@@ -65,6 +65,7 @@ pub enum Command {
     Explain(Explain),
     Reap(Reap),
     Demo(Demo),
+    Policy(Policy),
     Schema(Schema),
     Completions(Completions),
     Man(Man),
@@ -246,13 +247,87 @@ pub struct Demo {
     pub fast: bool,
 }
 
+/// Check policies, and ask which of them would do what
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A policy says whose zombies may be dealt with, how far, how often and when; docs/policy.md has
+all fields.
+
+Examples:
+  sexton policy check /etc/sexton/policies
+  sexton policy explain pod/shop/checkout --policy /etc/sexton/policies
+  sexton policy schema")]
+pub struct Policy {
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum PolicyCommand {
+    Check(PolicyCheck),
+    Explain(PolicyExplain),
+    Schema(PolicySchema),
+}
+
+/// Say what is wrong with policies, with file, line and field
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Files may hold several documents. All that are named are checked together, as the agent reads
+them: two of one name, or with the same selector, are wrong too.
+
+Exit status: 0 nothing is wrong, 1 something is, 2 a file cannot be read.
+
+Examples:
+  sexton policy check policies/
+  sexton policy check ci.yaml default.yaml
+  sexton policy check policies/ -o json | jq -r '.problems[] | \"\\(.file):\\(.line)\"'")]
+pub struct PolicyCheck {
+    /// Files, or directories with *.yaml and *.yml
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Say which policy covers TARGET, why that one, and what it would do now
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Nothing is done. The decision is the one that the agent would take if it had done nothing
+before.
+
+Exit status: 0 explained, 1 TARGET holds no zombies, 2 error.
+
+Examples:
+  sexton policy explain 12345 --policy policies/
+  sexton policy explain pod/shop/checkout --policy ci.yaml --policy default.yaml
+  sexton policy explain 12345 --policy policies/ -o json | jq '.leaks[].decision'")]
+pub struct PolicyExplain {
+    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    pub target: String,
+    /// A file, or a directory with *.yaml and *.yml; may be given several times
+    #[arg(long, required = true, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Print the JSON Schema of a policy
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sexton policy schema > reappolicy.schema.json")]
+pub struct PolicySchema {}
+
 /// Print the JSON Schema of what -o json prints
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   sexton schema                      of scan and explain: the report
   sexton schema limits
-  sexton schema reap > reap.schema.json")]
+  sexton schema reap > reap.schema.json
+  sexton schema policy               of the policies that the agent reads")]
 pub struct Schema {
     /// Whose output
     #[arg(value_enum, default_value_t)]
@@ -268,6 +343,12 @@ pub enum Document {
     Limits,
     /// `reap`
     Reap,
+    /// A policy, as it is written in YAML
+    Policy,
+    /// `policy check`
+    PolicyCheck,
+    /// `policy explain`
+    PolicyExplain,
 }
 
 /// Print completions for a shell
@@ -315,7 +396,9 @@ mod tests {
 
     #[test]
     fn every_command_has_examples() {
-        for command in Cli::command().get_subcommands() {
+        let cli = Cli::command();
+        let nested = cli.get_subcommands().flat_map(|c| c.get_subcommands());
+        for command in cli.get_subcommands().chain(nested) {
             let help = command
                 .get_after_help()
                 .map(ToString::to_string)

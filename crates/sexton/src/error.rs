@@ -21,6 +21,9 @@ pub enum Error {
     /// The demo cannot run here.
     #[error("the demo cannot run here: {0}")]
     Demo(String),
+    /// What is wrong with them has been told, with file and line.
+    #[error("the policies cannot be followed as they are")]
+    Policies,
     /// A file cannot be written.
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },

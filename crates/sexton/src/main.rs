@@ -9,6 +9,7 @@ mod explain;
 mod limits;
 mod man;
 mod output;
+mod policy;
 mod reap;
 mod scan;
 mod schema;
@@ -53,6 +54,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Explain(args) => explain::run(args, roots),
         Command::Reap(args) => reap::run(args, roots),
         Command::Demo(args) => demo::run(&args),
+        Command::Policy(args) => policy::run(args, roots),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => Ok(man::completions(&args)),
         Command::Man(args) => man::man(&args),

@@ -34,6 +34,10 @@ pub fn man(args: &cli::Man) -> Result<ExitCode, Error> {
             for sub in command.get_subcommands() {
                 let name = format!("sexton-{}", sub.get_name());
                 write(directory, &name, sub.clone().name(name.clone()))?;
+                for nested in sub.get_subcommands() {
+                    let name = format!("{name}-{}", nested.get_name());
+                    write(directory, &name, nested.clone().name(name.clone()))?;
+                }
             }
         }
     }

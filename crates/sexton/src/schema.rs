@@ -1,4 +1,4 @@
-//! `sexton schema`: JSON Schemas of what `-o json` prints.
+//! `sexton schema`: JSON Schemas of what `-o json` prints, and of what is read.
 
 use std::process::ExitCode;
 
@@ -20,5 +20,8 @@ fn of(document: Document) -> Schema {
         Document::Report => schema_for!(sexton_core::Report),
         Document::Limits => schema_for!(crate::limits::Document),
         Document::Reap => schema_for!(crate::reap::Document),
+        Document::Policy => schema_for!(sexton_core::policy::Policy),
+        Document::PolicyCheck => schema_for!(crate::policy::CheckDocument),
+        Document::PolicyExplain => schema_for!(crate::policy::ExplainDocument),
     }
 }

@@ -19,21 +19,26 @@ use crate::{Leak, Workload};
 pub struct Selector {
     /// Namespaces of pods; `*` and `?` stand for any run of characters and any one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub namespaces: Vec<Glob>,
     /// Labels of pods, as in a Kubernetes label selector.
     #[serde(skip_serializing_if = "PodSelector::is_empty")]
     pub pod_selector: PodSelector,
     /// Names of containers, with `*` and `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub containers: Vec<Glob>,
     /// Names of the programs that hold the zombies, without their directories, with `*` and `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub commands: Vec<Glob>,
     /// Paths of the containers' cgroups, with `*` and `?`; `*` stands for slashes too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub cgroups: Vec<Glob>,
     /// Processes of the host whose zombies may be reaped: exact names of programs, no patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub host_processes: Vec<String>,
 }
 
@@ -46,6 +51,7 @@ pub struct PodSelector {
     pub match_labels: BTreeMap<String, String>,
     /// Further requirements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     pub match_expressions: Vec<Requirement>,
 }
 
@@ -192,6 +198,18 @@ impl Specificity {
     fn add(&mut self, asked: u32, exact: u32) {
         self.asked += asked;
         self.exact += exact;
+    }
+}
+
+impl fmt::Display for Specificity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.asked, self.exact) {
+            (0, _) => f.write_str("asks for nothing in particular"),
+            (1, 0) => f.write_str("asks for 1 thing, by pattern"),
+            (1, _) => f.write_str("asks for 1 thing, by its exact name"),
+            (asked, 0) => write!(f, "asks for {asked} things, by pattern"),
+            (asked, exact) => write!(f, "asks for {asked} things, {exact} by exact name"),
+        }
     }
 }
 

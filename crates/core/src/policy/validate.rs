@@ -1,7 +1,5 @@
 //! What a policy may not say, beyond what its schema forbids.
 
-use std::collections::BTreeMap;
-
 use super::{
     API_VERSION, Autoreap, Disruption, Glob, KIND, MOST_COUNTED, Operator, Policy, PolicySpec,
     RateLimits, Selector, Span, Threshold, Window,
@@ -53,37 +51,49 @@ pub fn validate(policy: &Policy) -> Vec<Problem> {
     check.problems
 }
 
-/// What is wrong with several policies together, by the index of the later one: names that
-/// occur twice, and selectors that say the same, which would be a tie for every leak.
+/// Two policies that cannot stand beside each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// Index of the later one.
+    pub policy: usize,
+    /// Index of the earlier one.
+    pub other: usize,
+    /// What is wrong with the later one.
+    pub problem: Problem,
+}
+
+/// What is wrong with several policies together: names that occur twice, and selectors that say
+/// the same, which would be a tie for every leak.
 #[must_use]
-pub fn validate_all(policies: &[Policy]) -> Vec<(usize, Problem)> {
-    let mut problems = Vec::new();
-    let mut names = BTreeMap::new();
-    for (index, policy) in policies.iter().enumerate() {
-        let mut twin = |field: &str, message: String| {
-            let field = field.to_owned();
-            problems.push((index, Problem { field, message }));
+pub fn validate_all(policies: &[Policy]) -> Vec<Clash> {
+    let mut clashes = Vec::new();
+    for (policy, this) in policies.iter().enumerate() {
+        let earlier = &policies[..policy];
+        let clash = |other, field: &str, message| Clash {
+            policy,
+            other,
+            problem: Problem {
+                field: field.to_owned(),
+                message,
+            },
         };
-        if names.insert(policy.name(), index).is_some() {
-            twin(
-                "metadata.name",
-                format!("another policy is called {} too", policy.name()),
-            );
-        }
-        let same = policies[..index]
+        let name = this.name();
+        // The same document twice is told once.
+        if let Some(other) = earlier.iter().position(|other| other.name() == name) {
+            let message = format!("another policy is called {name} too");
+            clashes.push(clash(other, "metadata.name", message));
+        } else if let Some(other) = earlier
             .iter()
-            .find(|other| other.spec.selector == policy.spec.selector);
-        if let Some(other) = same {
-            twin(
-                "spec.selector",
-                format!(
-                    "it is the same as that of policy {}: neither would hold",
-                    other.name()
-                ),
+            .position(|other| other.spec.selector == this.spec.selector)
+        {
+            let message = format!(
+                "it says the same as that of policy {}, so neither would hold",
+                policies[other].name()
             );
+            clashes.push(clash(other, "spec.selector", message));
         }
     }
-    problems
+    clashes
 }
 
 /// RFC 1123 subdomain, as Kubernetes asks of an object's name.
