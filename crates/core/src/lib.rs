@@ -4,6 +4,7 @@
 //! judged here, and drawn by whoever wants to show it. Keeping it pure is what lets the
 //! same code decide in a terminal, in the agent and in a laptop's kubectl plugin.
 
+pub mod audit;
 pub mod cause;
 pub mod forecast;
 pub mod holder;
@@ -12,9 +13,11 @@ pub mod limit;
 pub mod policy;
 pub mod protect;
 pub mod report;
+pub mod signal;
 pub mod text;
 pub mod workload;
 
+pub use audit::{ExitSignal, Verdict};
 pub use cause::{Cause, Confidence};
 pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, Forecast, Holder, Limit, ProcessId};
+use crate::{Cause, ExitSignal, Forecast, Holder, Limit, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
 pub const API_VERSION: &str = "sexton.dev/v1alpha1";
@@ -31,6 +31,9 @@ pub struct Report {
     pub leaks: Vec<Leak>,
     /// The limits of the whole machine.
     pub limits: Vec<Limit>,
+    /// Whether each container will end on its stop signal; filled by `audit`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit_signals: Vec<ExitSignal>,
     /// What could not be seen, and other things the reader ought to know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -78,7 +78,7 @@ pub(crate) fn seen<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error
 
 /// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the
 /// process's own cgroup tells.
-fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies) -> bool {
+pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies) -> bool {
     let reads = |root, path, file: &str, expected: &str| {
         Hierarchies::directory(root, path)
             .and_then(|dir| fs::read_to_string(dir.join(file)).ok())

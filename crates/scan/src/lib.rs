@@ -3,6 +3,7 @@
 //! [`Scanner`] looks at one node; [`proc`] reads the kernel's files; [`container`] knows what
 //! a cgroup path says. Nothing here acts on a process.
 
+pub mod audit;
 mod census;
 pub mod container;
 mod error;

@@ -112,6 +112,7 @@ impl Scanner {
             zombies,
             leaks,
             limits: limits::of_node(self, Some(zombies)),
+            exit_signals: Vec::new(),
             notes,
             scan: Scan {
                 method,
@@ -271,7 +272,7 @@ impl Scanner {
     }
 
     /// Time since boot in clock ticks, as `start_ticks` counts.
-    fn now_ticks(&self) -> Result<u64, Error> {
+    pub(crate) fn now_ticks(&self) -> Result<u64, Error> {
         let text = self.proc.read("uptime")?.unwrap_or_default();
         // `proc_uptime(5)`: seconds with two decimals.
         let seconds: f64 = str::from_utf8(&text)

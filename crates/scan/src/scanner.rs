@@ -222,7 +222,8 @@ impl Scanner {
         Ok(zombies)
     }
 
-    fn find_container(&mut self, pid: u32) -> Result<Option<Container>, Error> {
+    /// As [`Scanner::container_of`], without names.
+    pub(crate) fn find_container(&mut self, pid: u32) -> Result<Option<Container>, Error> {
         let Some(process) = self.proc.process(pid)? else {
             return Ok(None);
         };

@@ -15,6 +15,7 @@ Examples:
   sexton explain 12345         why, and the cure
   sexton limits --pid 12345    what fork will fail on, and how much is left
   sexton reap 12345            what would be done; --yes does it
+  sexton audit                 which containers will not end on their signal
   sexton demo                  see all of it on a container made for the purpose
 
 TARGET is a pid (of a holder, or of a zombie), container/ID, pod/NAME, pod/NAMESPACE/NAME,
@@ -64,6 +65,7 @@ pub enum Command {
     Limits(Limits),
     Explain(Explain),
     Reap(Reap),
+    Audit(Audit),
     Demo(Demo),
     Policy(Policy),
     Schema(Schema),
@@ -231,6 +233,86 @@ pub struct Allow {
     pub ignore_seccomp: bool,
 }
 
+/// Find the containers that will not end on their stop signal, but sit out the grace period
+#[derive(Args, Debug)]
+#[command(after_help = "\
+For each container: the signal that its runtime will really send, whether its main process
+acts on it, why not, and the cure. With TARGET, all of that for one container.
+
+--prove sends the signal and looks what happens: it STOPS the container. Without --yes it only
+says what it would do. It sends no SIGKILL unless --kill is given.
+
+Exit status: 0 every container shown ends on its signal, 1 some will be killed or it cannot be
+told, 2 error. With --prove: 0 it ended on the signal, or would be sent it; 1 it did not end;
+2 error or refused.
+
+Examples:
+  sexton audit
+  sexton audit --pod shop/checkout -o wide
+  sexton audit 3f2a9c                          the reasons and the cure
+  sexton audit --verdict killed -o name | xargs -n1 sexton audit
+  sexton audit --prove container/3f2a9c --yes  stop it, and see
+  sexton audit -o json | jq '.exitSignals[] | {verdict, summary}'")]
+pub struct Audit {
+    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME; without it all containers
+    pub target: Option<String>,
+    /// Only this container: an id or the beginning of one, or a name
+    #[arg(long, value_name = "ID")]
+    pub container: Option<String>,
+    /// Only this pod: NAME, NAMESPACE/NAME or uid
+    #[arg(long, value_name = "POD")]
+    pub pod: Option<String>,
+    /// Only containers of this verdict; may be repeated
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    pub verdict: Vec<AuditVerdict>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: AuditOutput,
+    #[command(flatten)]
+    pub prove: Prove,
+}
+
+/// Trying it out.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Trying it out")]
+pub struct Prove {
+    /// Send TARGET its stop signal and see whether it ends
+    #[arg(long, requires = "target", conflicts_with_all = ["container", "pod", "verdict"])]
+    pub prove: bool,
+    /// Do it
+    #[arg(long, requires = "prove")]
+    pub yes: bool,
+    /// Seconds to wait for the end; by default the container's grace period, or 10
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "prove")]
+    pub grace: Option<Duration>,
+    /// Send SIGKILL if it has not ended by then
+    #[arg(long, requires = "prove")]
+    pub kill: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditVerdict {
+    /// Sits out its grace period and gets SIGKILL
+    Killed,
+    /// Cannot be told from outside
+    Unknown,
+    /// Ends on its signal
+    Ends,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditOutput {
+    /// At most 100 columns; with TARGET, the reasons and the cure
+    #[default]
+    Table,
+    /// All columns, nothing cut
+    Wide,
+    /// The report (see `sexton schema`); with --prove, what was tried and what came of it
+    Json,
+    /// The ids of the containers, one a line
+    Name,
+}
+
 /// Show all of it on a container made for the purpose, in under a minute
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -324,7 +406,7 @@ pub struct PolicySchema {}
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  sexton schema                      of scan and explain: the report
+  sexton schema                      of scan, explain and audit: the report
   sexton schema limits
   sexton schema reap > reap.schema.json
   sexton schema policy               of the policies that the agent reads")]
@@ -336,7 +418,7 @@ pub struct Schema {
 
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Document {
-    /// `scan` and `explain`
+    /// `scan`, `explain` and `audit`
     #[default]
     Report,
     /// `limits`
@@ -349,6 +431,8 @@ pub enum Document {
     PolicyCheck,
     /// `policy explain`
     PolicyExplain,
+    /// `audit --prove`
+    Proof,
 }
 
 /// Print completions for a shell

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)] // a binary has no outside
 
+mod audit;
 mod cli;
 mod demo;
 mod error;
@@ -53,6 +54,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Limits(args) => limits::run(args, roots),
         Command::Explain(args) => explain::run(args, roots),
         Command::Reap(args) => reap::run(args, roots),
+        Command::Audit(args) => audit::run(args, roots),
         Command::Demo(args) => demo::run(&args),
         Command::Policy(args) => policy::run(args, roots),
         Command::Schema(args) => schema::run(&args),

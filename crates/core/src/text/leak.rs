@@ -132,17 +132,7 @@ pub fn exit(exit: Exit) -> String {
 /// The name of a signal, as `kill -l` gives it.
 #[must_use]
 pub fn signal_name(number: u8) -> String {
-    // Numbers as on x86-64 and arm64 (signal(7)).
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    match number {
-        1..=31 => format!("SIG{}", NAMES[usize::from(number) - 1]),
-        34..=64 => format!("SIGRTMIN+{}", number - 34),
-        _ => format!("signal {number}"),
-    }
+    crate::signal::name(number)
 }
 
 /// How sure a judgement is.
@@ -223,6 +213,6 @@ mod tests {
         assert_eq!(exit(Exit::from_wait_status(9)), "SIGKILL");
         assert_eq!(exit(Exit::from_wait_status(0x0300)), "exit 3");
         assert_eq!(signal_name(15), "SIGTERM");
-        assert_eq!(signal_name(34), "SIGRTMIN+0");
+        assert_eq!(signal_name(34), "SIGRTMIN");
     }
 }

@@ -17,6 +17,9 @@ use sexton_core::cause::{
 use crate::proc::Process;
 use crate::{Error, Scanner};
 
+pub(crate) use program::recognise;
+pub(crate) use threads::call_name;
+
 /// Looks at a leak's holder, its zombies and its PID namespace.
 ///
 /// Reads only. Costs milliseconds, and a look at each process of the node where the holder is
@@ -104,11 +107,11 @@ fn unknown(leak: &Leak) -> Facts {
 }
 
 /// What could not be read.
-struct Notes(Vec<String>);
+pub(crate) struct Notes(pub(crate) Vec<String>);
 
 impl Notes {
     /// The value; what the kernel refused becomes a note, and what is gone nothing.
-    fn take<T>(&mut self, read: Result<Option<T>, Error>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, read: Result<Option<T>, Error>) -> Option<T> {
         match read {
             Ok(value) => value,
             Err(error) => {

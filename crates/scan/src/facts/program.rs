@@ -44,7 +44,7 @@ const LIBRARIES: &[(&str, Language)] = &[
 
 /// Recognises the holder's program. The second value is `false` for a 32-bit program, whose
 /// system calls have numbers of their own.
-pub(super) fn recognise(process: &Process, holder: &Holder, notes: &mut Notes) -> (Program, bool) {
+pub(crate) fn recognise(process: &Process, holder: &Holder, notes: &mut Notes) -> (Program, bool) {
     let file = notes.take(process.open_file("exe"));
     let elf = file.as_ref().and_then(Elf::read);
     let native = elf.as_ref().is_none_or(|elf| elf.is_64_bit);

@@ -101,7 +101,7 @@ pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Thread
 
 /// `/proc/PID/task/TID/syscall`: `running`, or the call's number (-1: blocked, but in no call)
 /// and its arguments.
-fn call_name(file: &[u8]) -> String {
+pub(crate) fn call_name(file: &[u8]) -> String {
     let text = String::from_utf8_lossy(file);
     let first = text.split_whitespace().next().unwrap_or("running");
     match first.parse::<i64>() {

@@ -14,12 +14,12 @@ use std::path::Path;
 use serde::Deserialize;
 use sexton_core::{Container, Pod, Runtime};
 
-use root::Root;
+pub(crate) use root::Root;
 
 /// Where containerd keeps the bundle of a running container, by its namespace.
-const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
+pub(crate) const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
 /// Where CRI-O and podman keep theirs: the former on disk, the latter in either.
-const STORAGE: [&str; 2] = ["run/containers/storage", "var/lib/containers/storage"];
+pub(crate) const STORAGE: [&str; 2] = ["run/containers/storage", "var/lib/containers/storage"];
 
 /// What a file told.
 #[derive(Debug, Default)]

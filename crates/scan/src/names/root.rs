@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 /// No file of interest is nearly as large; a report is not worth more memory.
 const LARGEST: u64 = 4 << 20;
 
-pub(super) struct Root(OwnedFd);
+pub(crate) struct Root(OwnedFd);
 
 impl Root {
-    pub(super) fn open(path: &Path) -> Option<Self> {
+    pub(crate) fn open(path: &Path) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
     }
@@ -34,7 +34,7 @@ impl Root {
         }
     }
 
-    pub(super) fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
         let file = File::from(self.at(path, OFlags::empty())?);
         if !file.metadata().ok()?.is_file() {
             return None;
@@ -45,7 +45,7 @@ impl Root {
     }
 
     /// The first that `wanted` says of an entry of a directory.
-    pub(super) fn find<T>(&self, path: &str, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn find<T>(&self, path: &str, wanted: impl Fn(&str) -> Option<T>) -> Option<T> {
         let dir = self.at(path, OFlags::DIRECTORY)?;
         let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
         let mut entries = RawDir::new(&dir, &mut buffer);

@@ -157,15 +157,12 @@ impl Process {
 
     /// Ids of its threads.
     pub fn tasks(&self) -> Result<Option<Vec<u32>>, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut found = Vec::new();
-        let listed = rustix::fs::openat(&self.dir, "task", flags, Mode::empty())
-            .and_then(|dir| list(dir.as_fd(), &mut |tid| found.push(tid)));
-        match listed {
-            Ok(()) => Ok(Some(found)),
-            Err(e) if vanished(e) => Ok(None),
-            Err(e) => Err(Error::io(self.path.join("task"), e)),
-        }
+        self.numbers("task")
+    }
+
+    /// Numbers of its open files.
+    pub(crate) fn fds(&self) -> Result<Option<Vec<u32>>, Error> {
+        self.numbers("fdinfo")
     }
 
     /// Children of one of its threads, live ones and zombies, in the order in which they came
@@ -191,6 +188,19 @@ impl Process {
             }
         }
         Ok(found)
+    }
+
+    /// Entries of one of its directories that are numbers.
+    fn numbers(&self, name: &str) -> Result<Option<Vec<u32>>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut found = Vec::new();
+        let listed = rustix::fs::openat(&self.dir, name, flags, Mode::empty())
+            .and_then(|dir| list(dir.as_fd(), &mut |number| found.push(number)));
+        match listed {
+            Ok(()) => Ok(Some(found)),
+            Err(e) if vanished(e) => Ok(None),
+            Err(e) => Err(Error::io(self.path.join(name), e)),
+        }
     }
 
     fn parse<T>(

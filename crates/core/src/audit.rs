@@ -1,0 +1,148 @@
+//! Whether a container will end on its stop signal.
+//!
+//! [`Facts`] hold what was seen of one container; [`judge`] says what its stop signal will do.
+//! The rules stand on measurements of each runtime, shell and init (`docs/exit-signals.md`).
+
+mod cure;
+mod facts;
+mod fate;
+mod handler;
+mod init;
+mod shell;
+
+pub use facts::{Facts, Process, Signals};
+pub use init::VARIABLES as INIT_VARIABLES;
+
+/// Whether a process is an init that passes signals on; its children are then of interest.
+#[must_use]
+pub fn passes_signals_on(process: &Process) -> bool {
+    init::Forwarder::of(process).is_some()
+}
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cure;
+use crate::{Confidence, Container, ProcessId};
+
+/// What the stop signal of one container will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExitSignal {
+    /// The container.
+    pub container: Container,
+    /// Its main process, which gets the signal: PID 1 of the container, unless it shares a PID
+    /// namespace.
+    pub main: MainProcess,
+    /// The signal that a stop begins with.
+    pub stop_signal: StopSignal,
+    /// How long a stop waits before SIGKILL; absent where nothing on the node tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Grace>,
+    /// The container lives in the PID namespace of another (`shareProcessNamespace`, `--pid`)
+    /// or of the machine (`hostPID`).
+    pub shared_pid_namespace: bool,
+    /// What the signal will do.
+    pub verdict: Verdict,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Why, in one sentence.
+    pub summary: String,
+    /// The facts, each one sentence with the place it was read from.
+    pub facts: Vec<String>,
+    /// Processes that end with the container and never hear of the signal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unheard: Vec<MainProcess>,
+    /// What to change, best first; empty where nothing needs a change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cures: Vec<Cure>,
+    /// What could not be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A process of a container, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MainProcess {
+    /// Who it is.
+    #[serde(flatten)]
+    pub id: ProcessId,
+    /// Its pid as its container sees it.
+    pub inner_pid: u32,
+    /// `comm`.
+    pub name: String,
+    /// Its arguments.
+    pub command_line: Vec<String>,
+}
+
+/// The signal that a stop begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StopSignal {
+    /// Its number.
+    pub number: u8,
+    /// Its name, `SIGTERM`.
+    pub name: String,
+    /// Where that is from.
+    pub source: String,
+}
+
+impl StopSignal {
+    /// A signal and where it is from.
+    #[must_use]
+    pub fn new(number: u8, source: impl Into<String>) -> Self {
+        Self {
+            number,
+            name: crate::signal::name(number),
+            source: source.into(),
+        }
+    }
+}
+
+/// How long a stop waits before SIGKILL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grace {
+    /// Seconds.
+    pub seconds: u64,
+    /// Where that is from.
+    pub source: String,
+}
+
+/// What a stop signal will do. The worst comes first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// Nothing: the container sits out its grace period, then gets SIGKILL.
+    Killed,
+    /// It cannot be told from outside.
+    Unknown,
+    /// The container ends.
+    Ends,
+}
+
+/// Judges one container.
+#[must_use]
+pub fn judge(facts: &Facts) -> ExitSignal {
+    let judged = fate::of_container(facts);
+    ExitSignal {
+        container: facts.container.clone(),
+        main: facts.main.brief(),
+        stop_signal: facts.signal.clone(),
+        grace: facts.grace.clone(),
+        shared_pid_namespace: facts.shared_pid_namespace,
+        verdict: judged.verdict,
+        confidence: judged.confidence,
+        summary: judged.summary,
+        facts: judged.facts,
+        unheard: judged.unheard,
+        cures: judged.cures,
+        notes: facts.notes.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Inits that pass signals on: which they are, and what their options make of a signal.
+
+use super::facts::{Process, base_name};
+use crate::signal;
+
+/// Variables of the environment that change what an init does.
+pub const VARIABLES: [&str; 6] = [
+    "TINI_KILL_PROCESS_GROUP",
+    "DUMB_INIT_SETSID",
+    "SEXTON_INIT_TO",
+    "SEXTON_INIT_KILL_AFTER",
+    "SEXTON_INIT_STOP_SIGNAL",
+    "SEXTON_INIT_GRACE",
+];
+
+/// An init that passes signals on to its command.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Forwarder {
+    /// As people know it.
+    pub(super) name: &'static str,
+    /// Who gets the signals.
+    pub(super) to: To,
+    /// From, to; 0 drops it.
+    rewrites: Vec<(u8, u8)>,
+    /// Signals that it keeps from its command.
+    kept: &'static [u8],
+    /// Its command gets SIGKILL so many seconds after the stop signal.
+    pub(super) kill_after: Option<f64>,
+    /// The signal upon which `kill_after` counts.
+    stop_signal: u8,
+    /// What is left gets a signal and some time when the command has ended.
+    pub(super) ends_the_rest: bool,
+}
+
+/// Who gets the signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    Child,
+    Group,
+    All,
+}
+
+/// ILL TRAP ABRT BUS FPE SEGV CHLD TTIN TTOU SYS: left to the kernel by tini and catatonit.
+const KEPT_BY_TINI: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 21, 22, 31];
+const KEPT_BY_CATATONIT: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 20, 21, 22, 31];
+const SIGCHLD: &[u8] = &[17];
+
+/// Variables of sexton-init and the options that say the same.
+const OUR_VARIABLES: [(&str, char); 4] = [
+    ("SEXTON_INIT_TO", 't'),
+    ("SEXTON_INIT_GRACE", 'G'),
+    ("SEXTON_INIT_KILL_AFTER", 'K'),
+    ("SEXTON_INIT_STOP_SIGNAL", 'S'),
+];
+
+/// An option: letter, long name, whether it takes a value.
+type Spec = (char, &'static str, bool);
+
+const TINI: &[Spec] = &[('p', "", true), ('e', "", true), ('g', "", false)];
+const DUMB_INIT: &[Spec] = &[('c', "single-child", false), ('r', "rewrite", true)];
+const CATATONIT: &[Spec] = &[('g', "", false)];
+const SEXTON_INIT: &[Spec] = &[
+    ('t', "to", true),
+    ('g', "group", false),
+    ('r', "rewrite", true),
+    ('S', "stop-signal", true),
+    ('G', "grace", true),
+    ('K', "kill-after", true),
+    ('e', "exit-code", true),
+    ('D', "death", true),
+    ('p', "parent-death", true),
+    ('n', "session", true),
+];
+
+impl Forwarder {
+    /// The init that a process is, if it is one that passes signals on.
+    pub(super) fn of(process: &Process) -> Option<Self> {
+        let program = process.program_name();
+        let ours = is_called(program, "sexton-init");
+        // Ours takes the options of the name that it is called by (a link, or argv[0]).
+        let called_as = if ours {
+            process
+                .command_line
+                .first()
+                .map_or(program, |arg| base_name(arg))
+        } else {
+            program
+        };
+        let arguments = process.command_line.get(1..).unwrap_or_default();
+        let is = |name| is_called(called_as, name);
+        let kind = if is("tini") || is("docker-init") {
+            Kind::Tini
+        } else if is("dumb-init") {
+            Kind::DumbInit
+        } else if is("catatonit") || is("podman-init") {
+            Kind::Catatonit
+        } else if ours {
+            Kind::Own
+        } else {
+            return None;
+        };
+        let mut init = Self {
+            name: if ours { "sexton-init" } else { kind.name() },
+            to: match kind {
+                Kind::DumbInit => To::Group,
+                _ => To::Child,
+            },
+            rewrites: Vec::new(),
+            kept: match kind {
+                _ if ours => SIGCHLD,
+                Kind::Tini => KEPT_BY_TINI,
+                Kind::Catatonit => KEPT_BY_CATATONIT,
+                Kind::DumbInit | Kind::Own => SIGCHLD,
+            },
+            kill_after: None,
+            stop_signal: signal::SIGTERM,
+            ends_the_rest: kind == Kind::Own,
+        };
+        if ours {
+            // They hold under every name, and options go before them.
+            for (variable, option) in OUR_VARIABLES {
+                if let Some(value) = process.variable(variable) {
+                    init.set(option, value);
+                }
+            }
+        }
+        match kind {
+            Kind::Tini if process.variable("TINI_KILL_PROCESS_GROUP").is_some() => {
+                init.to = To::Group;
+            }
+            Kind::DumbInit if process.variable("DUMB_INIT_SETSID") == Some("0") => {
+                init.to = To::Child;
+            }
+            _ => {}
+        }
+        for (option, value) in options(arguments, kind.options()) {
+            init.set(option, value);
+        }
+        Some(init)
+    }
+
+    fn set(&mut self, option: char, value: &str) {
+        match option {
+            'g' => self.to = To::Group,
+            'c' => self.to = To::Child,
+            't' => {
+                self.to = match value {
+                    "child" => To::Child,
+                    "group" => To::Group,
+                    "all" => To::All,
+                    _ => self.to,
+                }
+            }
+            'r' => self.rewrite(value),
+            'K' => self.kill_after = seconds(value),
+            'G' => self.ends_the_rest = seconds(value).is_some(),
+            'S' => self.stop_signal = signal::number(value).unwrap_or(self.stop_signal),
+            _ => {}
+        }
+    }
+
+    fn rewrite(&mut self, value: &str) {
+        let pair = value.split_once(':').and_then(|(from, to)| {
+            let to = if to == "0" { 0 } else { signal::number(to)? };
+            Some((signal::number(from)?, to))
+        });
+        self.rewrites.extend(pair);
+    }
+
+    /// What its command gets when this signal comes; `None`: nothing.
+    pub(super) fn passes_on(&self, number: u8) -> Option<u8> {
+        // The last one said counts.
+        let rewritten = self.rewrites.iter().rev().find(|(from, _)| *from == number);
+        match rewritten {
+            Some((_, 0)) => None,
+            Some((_, to)) => Some(*to),
+            None => (!self.kept.contains(&number)).then_some(number),
+        }
+    }
+
+    /// Seconds from this signal to the SIGKILL that it sends its command by itself.
+    pub(super) fn kills_after(&self, number: u8) -> Option<f64> {
+        self.kill_after.filter(|_| number == self.stop_signal)
+    }
+}
+
+/// Whose options it takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tini,
+    DumbInit,
+    Catatonit,
+    Own,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tini => "tini",
+            Self::DumbInit => "dumb-init",
+            Self::Catatonit => "catatonit",
+            Self::Own => "sexton-init",
+        }
+    }
+
+    fn options(self) -> &'static [Spec] {
+        match self {
+            Self::Tini => TINI,
+            Self::DumbInit => DUMB_INIT,
+            Self::Catatonit => CATATONIT,
+            Self::Own => SEXTON_INIT,
+        }
+    }
+}
+
+/// A suffix is allowed: `tini-static`, `tini-amd64`.
+fn is_called(program: &str, name: &str) -> bool {
+    program
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// A number and ms, s, m or h; `None` for `off`, 0 and what is no time.
+fn seconds(value: &str) -> Option<f64> {
+    let unit = value
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(value.len());
+    let (figure, unit) = value.split_at(unit);
+    let scale = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    figure.parse::<f64>().ok().map(|figure| figure * scale)
+}
+
+/// The options before the command, in the manner of `getopt_long(3)` with `+`. Letters that
+/// `specs` does not list take no value.
+fn options<'a>(arguments: &'a [String], specs: &[Spec]) -> std::vec::IntoIter<(char, &'a str)> {
+    let mut found = Vec::new();
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        if word == "--" || !word.starts_with('-') || word == "-" {
+            break;
+        }
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, attached) = long
+                .split_once('=')
+                .map_or((long, None), |(name, value)| (name, Some(value)));
+            if let Some(&(letter, _, takes)) = specs.iter().find(|spec| spec.1 == name) {
+                let value = match (takes, attached) {
+                    (true, None) => rest.next().unwrap_or(""),
+                    (_, value) => value.unwrap_or(""),
+                };
+                found.push((letter, value));
+            }
+            continue;
+        }
+        for (at, letter) in word.char_indices().skip(1) {
+            let takes = specs.iter().any(|spec| spec.0 == letter && spec.2);
+            if !takes {
+                found.push((letter, ""));
+                continue;
+            }
+            let attached = &word[at + letter.len_utf8()..];
+            let value = match attached {
+                "" => rest.next().unwrap_or(""),
+                attached => attached,
+            };
+            found.push((letter, value));
+            break;
+        }
+    }
+    found.into_iter()
+}

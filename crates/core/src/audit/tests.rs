@@ -1,0 +1,343 @@
+//! Verdicts on plain data. That they are what then happens is shown by real containers, in
+//! `crates/scan/tests/audit`.
+
+use super::*;
+use crate::cause::{Language, Program};
+use crate::{ProcessId, Runtime, State};
+
+const TERM: u64 = 1 << 14;
+const INT: u64 = 1 << 1;
+const QUIT: u64 = 1 << 2;
+
+/// A native program with no handler that is PID 1 of its container.
+fn process(pid: u32, command: &[&str]) -> Process {
+    let name = command[0].rsplit('/').next().unwrap_or_default();
+    let language = match name {
+        "sh" | "dash" | "bash" => Language::Shell,
+        "node" => Language::Node,
+        "java" => Language::Java,
+        "python3" => Language::Python,
+        _ => Language::Native,
+    };
+    Process {
+        id: ProcessId {
+            pid,
+            start_ticks: 1,
+        },
+        inner_pid: 1,
+        name: name.to_owned(),
+        command_line: command.iter().map(|word| (*word).to_owned()).collect(),
+        executable: Some(format!("/usr/bin/{name}")),
+        program: Program {
+            language,
+            evidence: None,
+        },
+        state: State::Sleeping,
+        signals: Signals {
+            blocked: vec![0],
+            ..Signals::default()
+        },
+        process_group: pid,
+        age_seconds: 600,
+        call: None,
+        environment: Vec::new(),
+        children: Vec::new(),
+    }
+}
+
+fn below(mut parent: Process, mut child: Process) -> Process {
+    child.inner_pid = child.id.pid;
+    parent.children.push(child);
+    parent
+}
+
+fn facts(main: Process, number: u8) -> Facts {
+    Facts {
+        container: Container {
+            id: "3f2a9c".repeat(10),
+            runtime: Runtime::Docker,
+            name: None,
+            pod: None,
+            cgroup: "/x".to_owned(),
+        },
+        signal: StopSignal::new(number, "a test"),
+        grace: Some(Grace {
+            seconds: 30,
+            source: "a test".to_owned(),
+        }),
+        shared_pid_namespace: !main.is_namespace_init(),
+        main,
+        frozen: false,
+        notes: Vec::new(),
+    }
+}
+
+fn judged(main: Process, number: u8) -> ExitSignal {
+    judge(&facts(main, number))
+}
+
+fn verdict(main: Process) -> Verdict {
+    judged(main, 15).verdict
+}
+
+#[test]
+fn pid_1_without_a_handler_is_killed_and_elsewhere_ends() {
+    let mut app = process(7, &["app"]);
+    let found = judged(app.clone(), 15);
+    assert_eq!(
+        (found.verdict, found.confidence),
+        (Verdict::Killed, Confidence::High)
+    );
+    assert!(!found.cures.is_empty());
+    assert!(
+        found.facts.iter().any(|fact| fact.contains("SigCgt")),
+        "{:?}",
+        found.facts
+    );
+    app.inner_pid = 7;
+    assert_eq!(verdict(app), Verdict::Ends);
+}
+
+#[test]
+fn masks_are_read_in_the_order_of_the_kernel() {
+    let with = |ignored, caught, blocked: &[u64], awaited| {
+        let mut app = process(7, &["app"]);
+        app.signals = Signals {
+            ignored,
+            caught,
+            blocked: blocked.to_vec(),
+            awaited,
+            pending: 0,
+        };
+        verdict(app)
+    };
+    assert_eq!(with(TERM, 0, &[0], 0), Verdict::Killed);
+    assert_eq!(with(0, TERM, &[0], 0), Verdict::Ends);
+    assert_eq!(with(0, TERM, &[TERM, TERM], 0), Verdict::Killed);
+    assert_eq!(with(0, TERM, &[TERM, 0], 0), Verdict::Ends);
+    // A blocked signal is kept for who waits for it, even if it is ignored.
+    assert_eq!(with(TERM, 0, &[TERM], TERM), Verdict::Ends);
+    // Nothing could be read of the threads: the handler counts.
+    assert_eq!(with(0, TERM, &[], 0), Verdict::Ends);
+}
+
+#[test]
+fn one_open_thread_of_many_is_told() {
+    let mut app = process(7, &["app"]);
+    app.signals.caught = TERM;
+    app.signals.blocked = vec![TERM, 0, TERM];
+    let found = judged(app, 15);
+    assert_eq!(found.verdict, Verdict::Ends);
+    let told = found.facts.iter().any(|f| f.contains("Only one of its 3"));
+    assert!(told, "{:?}", found.facts);
+}
+
+#[test]
+fn a_shell_that_does_not_exec_keeps_the_signal_from_its_child() {
+    let shell = process(7, &["sh", "-c", "app --x; true"]);
+    let found = judged(below(shell, process(8, &["/app/app", "--x"])), 15);
+    assert_eq!(found.verdict, Verdict::Killed);
+    assert_eq!(found.unheard.len(), 1);
+    assert_eq!(found.unheard[0].id.pid, 8);
+    let code = found.cures[0].code.as_deref().unwrap_or_default();
+    assert!(code.contains(r#"ENTRYPOINT ["/app/app", "--x"]"#), "{code}");
+    // The program would be PID 1 without a handler then.
+    assert!(found.cures.iter().any(|cure| cure.text.contains("init")));
+
+    let script = process(7, &["bash", "/entrypoint.sh"]);
+    let found = judged(below(script, process(8, &["app", "a b"])), 15);
+    let code = found.cures[0].code.as_deref();
+    assert_eq!(code, Some("exec app 'a b'\n"));
+}
+
+#[test]
+fn a_trap_runs_when_the_command_in_front_has_ended() {
+    let trapping = |child: Process| {
+        let mut shell = process(7, &["bash", "x.sh"]);
+        shell.signals.caught = TERM | INT;
+        below(shell, child)
+    };
+    let mut child = process(8, &["app"]);
+    assert_eq!(verdict(trapping(child.clone())), Verdict::Killed);
+    child.age_seconds = 3;
+    assert_eq!(verdict(trapping(child.clone())), Verdict::Unknown);
+    // Started with &: the shell made it ignore SIGINT and SIGQUIT.
+    child.signals.ignored = INT | QUIT;
+    assert_eq!(verdict(trapping(child.clone())), Verdict::Ends);
+    // Node puts them back to the default.
+    child.signals.ignored = 0;
+    child.program.language = Language::Node;
+    assert_eq!(verdict(trapping(child)), Verdict::Unknown);
+    // A short sleep in a loop is over soon.
+    let mut sleep = process(8, &["sleep", "1"]);
+    sleep.age_seconds = 0;
+    assert_eq!(verdict(trapping(sleep)), Verdict::Ends);
+    let endless = process(8, &["sleep", "infinity"]);
+    assert_eq!(verdict(trapping(endless.clone())), Verdict::Killed);
+    // dash's `wait` sleeps in sigsuspend.
+    let mut waiting = trapping(endless);
+    waiting.call = Some("rt_sigsuspend".to_owned());
+    assert_eq!(verdict(waiting), Verdict::Ends);
+}
+
+#[test]
+fn every_shell_catches_sigint_which_is_no_trap() {
+    let mut shell = process(7, &["bash"]);
+    shell.signals.caught = INT;
+    assert_eq!(judged(shell, 2).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn what_a_runtime_catches_is_not_what_ends_it() {
+    let catching = |command: &str, inner_pid, caught| {
+        let mut main = process(7, &[command, "x"]);
+        main.signals.caught = caught;
+        main.inner_pid = inner_pid;
+        main
+    };
+    assert_eq!(verdict(catching("node", 1, TERM | INT)), Verdict::Unknown);
+    assert_eq!(verdict(catching("node", 7, TERM | INT)), Verdict::Ends);
+    let jvm = catching("java", 1, TERM | INT | QUIT);
+    assert_eq!(verdict(jvm.clone()), Verdict::Ends);
+    let quit = judged(jvm, 3);
+    assert_eq!(quit.verdict, Verdict::Killed);
+    let code = quit.cures[0].code.as_deref().unwrap_or_default();
+    assert!(code.starts_with("STOPSIGNAL SIGTERM"), "{code}");
+    // Python catches SIGINT alone, so that would do.
+    let python = judged(catching("python3", 1, INT), 15);
+    assert_eq!(python.verdict, Verdict::Killed);
+    let codes = python.cures.iter().filter_map(|cure| cure.code.as_deref());
+    assert!(
+        codes
+            .clone()
+            .any(|code| code.starts_with("STOPSIGNAL SIGINT"))
+    );
+    assert!(codes.clone().any(|code| code.contains("signal.signal")));
+}
+
+#[test]
+fn the_child_of_an_init_decides() {
+    let tini = |options: &[&str]| process(7, &[&["tini"], options, &["--", "app"]].concat());
+    let app = process(8, &["app"]);
+    assert_eq!(verdict(below(tini(&[]), app.clone())), Verdict::Ends);
+    assert_eq!(verdict(tini(&[])), Verdict::Unknown);
+    let mut deaf = app.clone();
+    deaf.signals.ignored = TERM;
+    assert_eq!(verdict(below(tini(&[]), deaf.clone())), Verdict::Killed);
+    // A shell below it ends; what it runs is told only through the group.
+    let mut inner = process(9, &["app"]);
+    inner.process_group = 8;
+    let shell = below(process(8, &["sh", "-c", "app; true"]), inner);
+    let found = judged(below(tini(&[]), shell.clone()), 15);
+    assert_eq!((found.verdict, found.unheard.len()), (Verdict::Ends, 1));
+    assert!(!found.cures.is_empty());
+    let found = judged(below(tini(&["-vg"]), shell.clone()), 15);
+    assert_eq!((found.verdict, found.unheard.len()), (Verdict::Ends, 0));
+    let mut by_variable = tini(&[]);
+    by_variable
+        .environment
+        .push(("TINI_KILL_PROCESS_GROUP".to_owned(), "1".to_owned()));
+    assert!(judged(below(by_variable, shell), 15).unheard.is_empty());
+}
+
+#[test]
+fn options_of_inits_rewrite_drop_and_kill() {
+    let app = process(8, &["app"]);
+    let under = |init: &[&str], child: &Process| verdict(below(process(7, init), child.clone()));
+    let mut quits = app.clone();
+    quits.signals.ignored = TERM;
+    quits.signals.caught = QUIT;
+    assert_eq!(under(&["dumb-init", "app"], &quits), Verdict::Killed);
+    for options in [
+        &["dumb-init", "-r", "15:3", "app"][..],
+        &["dumb-init", "--rewrite=15:3", "app"],
+        &["sexton-init", "-r", "TERM:QUIT", "app"],
+        &["sexton-init", "--rewrite", "TERM:3", "--", "app"],
+        &["sexton-init", "-K", "5s", "app"],
+    ] {
+        assert_eq!(under(options, &quits), Verdict::Ends, "{options:?}");
+    }
+    assert_eq!(
+        under(&["dumb-init", "-r15:0", "app"], &app),
+        Verdict::Killed
+    );
+    // Later than the grace period is too late.
+    assert_eq!(
+        under(&["sexton-init", "-K", "2m", "app"], &quits),
+        Verdict::Killed
+    );
+    // An option of the command is none of the init's.
+    assert_eq!(under(&["dumb-init", "app", "-r15:0"], &app), Verdict::Ends);
+    // tini keeps SIGSEGV for itself; dumb-init passes it on.
+    let tini = below(process(7, &["tini", "app"]), app.clone());
+    assert_eq!(judged(tini, 11).verdict, Verdict::Killed);
+    let dumb = below(process(7, &["dumb-init", "app"]), app);
+    assert_eq!(judged(dumb, 11).verdict, Verdict::Ends);
+}
+
+#[test]
+fn our_init_is_known_by_its_file_and_takes_the_options_of_its_name() {
+    let called = |name: &str, options: &[&str]| {
+        let mut init = process(7, &[&[name], options].concat());
+        init.executable = Some("/sexton-init".to_owned());
+        init
+    };
+    let mut inner = process(9, &["app"]);
+    inner.process_group = 8;
+    let shell = below(process(8, &["sh", "-c", "app; true"]), inner);
+    // By its own name it ends what is left, in good order.
+    let found = judged(below(called("sexton-init", &["sh"]), shell.clone()), 15);
+    assert!(found.unheard.is_empty() && found.summary.contains("sh"));
+    let found = judged(below(called("tini", &["sh"]), shell.clone()), 15);
+    assert_eq!(found.unheard.len(), 1);
+    let found = judged(below(called("tini", &["-g", "sh"]), shell.clone()), 15);
+    assert!(found.unheard.is_empty());
+    let mut to_all = called("tini", &["sh"]);
+    to_all
+        .environment
+        .push(("SEXTON_INIT_TO".to_owned(), "all".to_owned()));
+    assert!(judged(below(to_all, shell), 15).unheard.is_empty());
+}
+
+#[test]
+fn stopped_frozen_and_sigkill() {
+    let mut stopped = process(7, &["app"]);
+    stopped.inner_pid = 7;
+    stopped.state = State::Stopped;
+    assert_eq!(verdict(stopped.clone()), Verdict::Killed);
+    assert_eq!(judged(stopped, 9).verdict, Verdict::Ends);
+    let mut catching = process(7, &["app"]);
+    catching.signals.caught = TERM;
+    let mut frozen = facts(catching, 15);
+    frozen.frozen = true;
+    assert_eq!(judge(&frozen).verdict, Verdict::Killed);
+}
+
+#[test]
+fn signals_that_end_nobody() {
+    for number in [17, 18, 23, 28, 20] {
+        let mut app = process(7, &["app"]);
+        app.inner_pid = 7;
+        assert_eq!(judged(app, number).verdict, Verdict::Killed, "{number}");
+    }
+}
+
+#[test]
+fn systemd_takes_other_signals() {
+    let systemd = process(7, &["systemd"]);
+    let found = judged(systemd.clone(), 15);
+    assert_eq!(found.verdict, Verdict::Killed);
+    let code = found.cures[0].code.as_deref().unwrap_or_default();
+    assert!(code.contains("SIGRTMIN+3"), "{code}");
+    assert_eq!(judged(systemd, 37).verdict, Verdict::Ends);
+}
+
+#[test]
+fn a_report_carries_it_and_reads_it_back() {
+    let found = judged(process(7, &["app"]), 15);
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["verdict"], "killed");
+    assert_eq!(json["main"]["startTicks"], 1);
+    assert_eq!(json["stopSignal"]["name"], "SIGTERM");
+    assert_eq!(serde_json::from_value::<ExitSignal>(json).unwrap(), found);
+}

@@ -1,0 +1,173 @@
+use std::fs;
+
+use sexton_core::audit::Signals;
+use sexton_core::cause::{Language, Program};
+use sexton_core::{Pod, ProcessId, State};
+
+use super::*;
+
+const ID: &str = "4f5e9c3c2a1b0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e";
+
+/// Signal, grace period and their sources on a host with one file.
+fn on_host(runtime: Runtime, path: &str, text: &str) -> Stop {
+    let host = tempfile::tempdir().unwrap();
+    let path = host.path().join(path.replace("ID", ID));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    of(host.path(), &bare(runtime), &main(), None)
+}
+
+fn bare(runtime: Runtime) -> Container {
+    Container {
+        id: ID.to_owned(),
+        runtime,
+        name: None,
+        pod: None,
+        cgroup: "/x".to_owned(),
+    }
+}
+
+fn main() -> Process {
+    Process {
+        id: ProcessId {
+            pid: 7,
+            start_ticks: 1,
+        },
+        inner_pid: 1,
+        name: "app".to_owned(),
+        command_line: vec!["app".to_owned()],
+        executable: Some("/app".to_owned()),
+        program: Program {
+            language: Language::Native,
+            evidence: None,
+        },
+        state: State::Sleeping,
+        signals: Signals::default(),
+        process_group: 7,
+        age_seconds: 1,
+        call: None,
+        environment: Vec::new(),
+        children: Vec::new(),
+    }
+}
+
+fn said(stop: &Stop) -> (&str, Option<u64>) {
+    (
+        &stop.signal.name,
+        stop.grace.as_ref().map(|grace| grace.seconds),
+    )
+}
+
+const DOCKER: &str = "var/lib/docker/containers/ID/config.v2.json";
+const STORED: &str = "var/lib/containers/storage/overlay-containers/ID/userdata/config.json";
+
+#[test]
+fn docker_keeps_signal_and_timeout() {
+    let stop = on_host(
+        Runtime::Docker,
+        DOCKER,
+        r#"{"Config":{"StopSignal":"SIGQUIT","StopTimeout":3}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGQUIT", Some(3)));
+    assert!(stop.signal.source.contains(ID), "{}", stop.signal.source);
+    // By number, and with cri-dockerd's labels.
+    let stop = on_host(
+        Runtime::Docker,
+        DOCKER,
+        r#"{"Config":{"StopSignal":"37","Labels":{
+            "annotation.io.kubernetes.pod.terminationGracePeriod":"45"}}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGRTMIN+3", Some(45)));
+}
+
+#[test]
+fn what_docker_does_not_say_is_its_default() {
+    let stop = on_host(Runtime::Docker, DOCKER, r#"{"Config":{"Labels":null}}"#);
+    assert_eq!(said(&stop), ("SIGTERM", Some(10)));
+    assert!(stop.signal.source.contains("default"));
+    let nonsense = on_host(
+        Runtime::Docker,
+        DOCKER,
+        r#"{"Config":{"StopSignal":"SIGNOPE"}}"#,
+    );
+    assert_eq!(said(&nonsense), ("SIGTERM", Some(10)));
+}
+
+#[test]
+fn crio_annotates_both() {
+    let stop = on_host(
+        Runtime::Crio,
+        STORED,
+        r#"{"annotations":{"org.opencontainers.image.stopSignal":"SIGUSR1",
+            "io.kubernetes.cri-o.Annotations":"{\"io.kubernetes.pod.terminationGracePeriod\":\"60\"}"}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGUSR1", Some(60)));
+}
+
+#[test]
+fn podman_annotates_numbers_and_properties_of_the_scope() {
+    let stop = on_host(
+        Runtime::Podman,
+        STORED,
+        r#"{"annotations":{"org.opencontainers.image.stopSignal":"3"}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGQUIT", Some(10)));
+    let stop = on_host(
+        Runtime::Podman,
+        STORED,
+        r#"{"annotations":{"org.systemd.property.KillSignal":"15",
+            "org.systemd.property.TimeoutStopUSec":"uint64 20000000"}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGTERM", Some(20)));
+}
+
+#[test]
+fn runc_by_hand_keeps_annotations_among_labels() {
+    let stop = on_host(
+        Runtime::Unknown,
+        "run/runc/ID/state.json",
+        r#"{"config":{"labels":["bundle=/b","org.opencontainers.image.stopSignal=SIGINT"]}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGINT", None));
+}
+
+#[test]
+fn containerd_does_not_tell_and_this_is_said() {
+    let path = "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json";
+    let stop = on_host(
+        Runtime::Containerd,
+        path,
+        r#"{"annotations":{"io.kubernetes.cri.container-name":"x"}}"#,
+    );
+    assert_eq!(said(&stop), ("SIGTERM", Some(10)));
+    assert!(stop.signal.source.contains("database"));
+    let mut in_pod = bare(Runtime::Containerd);
+    in_pod.pod = Some(Pod {
+        uid: None,
+        name: Some("web".to_owned()),
+        namespace: None,
+    });
+    let host = tempfile::tempdir().unwrap();
+    assert_eq!(
+        said(&of(host.path(), &in_pod, &main(), None)),
+        ("SIGTERM", Some(30))
+    );
+}
+
+#[test]
+fn the_runtime_itself_goes_before_files() {
+    let host = tempfile::tempdir().unwrap();
+    let workload = Workload {
+        id: ID.to_owned(),
+        stop_signal: Some("SIGQUIT".to_owned()),
+        grace_seconds: Some(5),
+        ..Workload::default()
+    };
+    let stop = of(
+        host.path(),
+        &bare(Runtime::Containerd),
+        &main(),
+        Some(&workload),
+    );
+    assert_eq!(said(&stop), ("SIGQUIT", Some(5)));
+}

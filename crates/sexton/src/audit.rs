@@ -1,0 +1,127 @@
+//! `sexton audit`: which containers will end on their stop signal, and which will not.
+
+mod prove;
+mod view;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use sexton_core::{Container, ExitSignal, Verdict};
+use sexton_scan::{Scanner, audit};
+
+pub use prove::Proof;
+
+use crate::cli::{self, AuditOutput, AuditVerdict};
+use crate::error::Error;
+use crate::target::{self, Target};
+use crate::{output, roots};
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let cli::Audit {
+        target,
+        container,
+        pod,
+        verdict,
+        output,
+        prove,
+    } = args;
+    let filter = Filter {
+        target: target.map(|target| target.parse()).transpose()?,
+        container,
+        pod,
+    };
+    let mut scanner = Scanner::new(roots(paths))?;
+    let found = audit::containers(&mut scanner, &[], |container, pids| {
+        filter.admits(Some(container), pids)
+    })?;
+    if found.exit_signals.is_empty()
+        && let Some(target) = &filter.target
+    {
+        return Err(nothing_there(&mut scanner, target)?);
+    }
+    if prove.prove {
+        return prove::run(&mut scanner, found.exit_signals, &prove, output);
+    }
+    let mut report = scanner.scan(&sexton_scan::Options::default())?;
+    report.retain(|leak| filter.admits(leak.container.as_ref(), &[leak.holder.id.pid]));
+    report.exit_signals = found.exit_signals;
+    report
+        .exit_signals
+        .retain(|found| verdict.is_empty() || verdict.contains(&asked(found.verdict)));
+    report.notes.extend(found.notes);
+    match output {
+        AuditOutput::Json => output::json(&report)?,
+        AuditOutput::Name => {
+            let mut out = output::stdout();
+            for found in &report.exit_signals {
+                writeln!(out, "{}", output::text::safe(&found.container.id))?;
+            }
+            out.flush()?;
+        }
+        AuditOutput::Table if filter.target.is_some() => view::details(&report)?,
+        AuditOutput::Table | AuditOutput::Wide => {
+            view::table(&report, output == AuditOutput::Wide)?;
+        }
+    }
+    let all_end = |found: &ExitSignal| found.verdict == Verdict::Ends;
+    Ok(ExitCode::from(u8::from(
+        !report.exit_signals.iter().all(all_end),
+    )))
+}
+
+/// Which containers a person wants to see.
+struct Filter {
+    target: Option<Target>,
+    container: Option<String>,
+    pod: Option<String>,
+}
+
+impl Filter {
+    fn admits(&self, place: Option<&Container>, pids: &[u32]) -> bool {
+        let Self {
+            target,
+            container,
+            pod,
+        } = self;
+        let is = |wanted: &dyn Fn(&Container) -> bool| place.is_some_and(wanted);
+        let meant = match target {
+            None => true,
+            Some(Target::Pid(pid)) => pids.contains(pid),
+            Some(Target::Container(name)) => is(&|c| target::is_container(c, name)),
+            Some(Target::Pod(name)) => is(&|c| target::is_pod(c, name)),
+            Some(Target::Any(name)) => {
+                is(&|c| target::is_container(c, name) || target::is_pod(c, name))
+            }
+        };
+        meant
+            && container
+                .as_ref()
+                .is_none_or(|id| is(&|c| target::is_container(c, id)))
+            && pod
+                .as_ref()
+                .is_none_or(|name| is(&|c| target::is_pod(c, name)))
+    }
+}
+
+/// Tells a process of the host from one that is not there.
+fn nothing_there(scanner: &mut Scanner, target: &Target) -> Result<Error, Error> {
+    if let Target::Pid(pid) = target
+        && scanner.proc().process(*pid)?.is_some()
+    {
+        return Ok(Error::NoSuchTarget(format!(
+            "process {pid} is not a living process of a container that a runtime made"
+        )));
+    }
+    Ok(Error::NoSuchTarget(format!(
+        "no running container on this node bears that name: {target}"
+    )))
+}
+
+fn asked(verdict: Verdict) -> AuditVerdict {
+    match verdict {
+        Verdict::Killed => AuditVerdict::Killed,
+        Verdict::Unknown => AuditVerdict::Unknown,
+        Verdict::Ends => AuditVerdict::Ends,
+    }
+}

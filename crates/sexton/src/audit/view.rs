@@ -1,0 +1,237 @@
+//! How an audit looks in a terminal.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use sexton_core::cause::Cure;
+use sexton_core::{Confidence, ExitSignal, Report, Verdict};
+
+use crate::output::lines::Lines;
+use crate::output::table::{Column, Table};
+use crate::output::{self, BAD, DIM, GOOD, HEADING, WARN, leak, paint, text};
+
+/// All containers, one a row.
+pub fn table(report: &Report, wide: bool) -> io::Result<()> {
+    let mut lines = Lines::new(output::stdout());
+    let node = &report.node.name;
+    let found = &report.exit_signals;
+    if found.is_empty() {
+        lines.line(Style::new(), &format!("No containers on {node}."))?;
+    } else {
+        let width = (!wide).then_some(lines.width);
+        rows(found, wide).write(&mut lines.out, width)?;
+        lines.gap()?;
+        lines.line(Style::new(), &totals(found, node))?;
+    }
+    if let Some(worst) = found.iter().find(|f| f.verdict != Verdict::Ends) {
+        let id = worst.container.short_id();
+        lines.line(DIM, &format!("Why, and the cure: sexton audit {id}"))?;
+    }
+    notes(&mut lines, report)
+}
+
+fn totals(found: &[ExitSignal], node: &str) -> String {
+    let count = |verdict| found.iter().filter(|f| f.verdict == verdict).count() as u64;
+    let all = text::plural(found.len() as u64, "container", "containers");
+    let parts: Vec<String> = [
+        (
+            count(Verdict::Killed),
+            "will be killed after the grace period",
+        ),
+        (count(Verdict::Unknown), "cannot be told"),
+        (count(Verdict::Ends), "will end on the signal"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{} {what}", text::count(count)))
+    .collect();
+    format!("{all} on {node}: {}.", parts.join(", "))
+}
+
+fn rows(found: &[ExitSignal], wide: bool) -> Table {
+    let mut columns = vec![
+        Column::text("VERDICT"),
+        Column::text("SIGNAL"),
+        Column::figure("GRACE"),
+        Column::figure("PID"),
+        Column::flexible("CONTAINER", 14),
+    ];
+    if wide {
+        columns.extend(["COMMAND", "SURE", "RUNTIME", "CONTAINER ID"].map(Column::text));
+    }
+    columns.push(Column::flexible("WHY", 20));
+    let mut table = Table::new(&columns);
+    for found in found {
+        let plain = |text: String| (text, Style::new());
+        let container = &found.container;
+        let grace = found.grace.as_ref();
+        let mut cells = vec![
+            (word(found.verdict).to_owned(), style(found.verdict)),
+            plain(found.stop_signal.name.clone()),
+            plain(grace.map_or_else(|| "?".to_owned(), |grace| text::duration(grace.seconds))),
+            plain(found.main.id.pid.to_string()),
+            plain(leak::place(Some(container))),
+        ];
+        if wide {
+            let runtime = leak::runtime(container.runtime).unwrap_or("-");
+            cells.extend([
+                plain(found.main.command_line.join(" ")),
+                plain(sure(found.confidence).to_owned()),
+                plain(runtime.to_owned()),
+                plain(container.id.clone()),
+            ]);
+        }
+        cells.push(plain(found.summary.clone()));
+        table.row(cells);
+    }
+    table
+}
+
+/// Everything about each container.
+pub fn details(report: &Report) -> io::Result<()> {
+    let mut lines = Lines::new(output::stdout());
+    for found in &report.exit_signals {
+        detail(&mut lines, found)?;
+        lines.gap()?;
+    }
+    notes(&mut lines, report)
+}
+
+/// Everything about one container.
+pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<()> {
+    let ExitSignal {
+        container,
+        main,
+        stop_signal,
+        grace,
+        shared_pid_namespace,
+        verdict,
+        confidence,
+        summary,
+        facts,
+        unheard,
+        cures,
+        notes,
+    } = found;
+    let after = match (verdict, grace) {
+        (Verdict::Killed, Some(grace)) => format!(
+            "will be killed, {} after {}",
+            text::duration(grace.seconds),
+            stop_signal.name
+        ),
+        (Verdict::Killed, None) => "will be killed after its grace period".to_owned(),
+        (Verdict::Unknown, _) => format!("may or may not end on {}", stop_signal.name),
+        (Verdict::Ends, _) => format!("will end on {}", stop_signal.name),
+    };
+    let title = format!("{}: {after}", leak::place(Some(container)));
+    lines.line(HEADING, &title)?;
+    let inner = match (shared_pid_namespace, main.inner_pid) {
+        (true, inner) => format!("{inner} in a PID namespace that it shares"),
+        (false, inner) => format!("PID {inner} of its container"),
+    };
+    lines.field(
+        "main",
+        &format!("{} (pid {}, {inner})", main.name, main.id.pid),
+    )?;
+    lines.field("command", &main.command_line.join(" "))?;
+    lines.field(
+        "signal",
+        &format!(
+            "{}: {}",
+            stop_signal.name,
+            text::short_ids(&stop_signal.source)
+        ),
+    )?;
+    match grace {
+        Some(grace) => {
+            let source = text::short_ids(&grace.source);
+            let seconds = text::duration(grace.seconds);
+            lines.field("grace", &format!("{seconds}: {source}"))?;
+        }
+        None => lines.field("grace", "not known: no file on the node tells")?,
+    }
+    lines.gap()?;
+    lines.hanging(6, "Why", style(*verdict), summary)?;
+    writeln!(
+        lines.out,
+        "      {}",
+        paint(DIM, leak::how_sure(*confidence))
+    )?;
+    // The first fact is the stop signal, which stands above.
+    for fact in facts.iter().skip(1) {
+        lines.item("-", &text::short_ids(fact))?;
+    }
+    if !unheard.is_empty() {
+        writeln!(lines.out, "\nNever told")?;
+        for process in unheard {
+            let command = process.command_line.join(" ");
+            lines.item("-", &format!("pid {}: {command}", process.id.pid))?;
+        }
+    }
+    if !cures.is_empty() {
+        writeln!(lines.out, "\nCure")?;
+        for (i, cure) in cures.iter().enumerate() {
+            draw_cure(lines, i + 1, cure)?;
+        }
+    }
+    if *verdict == Verdict::Unknown {
+        let id = container.short_id();
+        lines.gap()?;
+        lines.line(
+            DIM,
+            &format!("To see, on one that may be stopped: sexton audit --prove {id}"),
+        )?;
+    }
+    for note in notes {
+        lines.line(WARN, &format!("Note: {note}"))?;
+    }
+    Ok(())
+}
+
+fn draw_cure<W: Write>(lines: &mut Lines<W>, number: usize, cure: &Cure) -> io::Result<()> {
+    let Cure {
+        text: advice,
+        language: _,
+        code,
+    } = cure;
+    lines.item(&format!("{number}."), advice)?;
+    let Some(code) = code else { return Ok(()) };
+    lines.gap()?;
+    for line in code.trim_end().lines() {
+        let line = format!("             {}", text::safe(&line.replace('\t', "    ")));
+        writeln!(lines.out, "{}", line.trim_end())?;
+    }
+    lines.gap()
+}
+
+fn notes<W: Write>(lines: &mut Lines<W>, report: &Report) -> io::Result<()> {
+    for note in &report.notes {
+        lines.line(WARN, &format!("Note: {note}"))?;
+    }
+    lines.out.flush()
+}
+
+/// A verdict in a word.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Killed => "killed",
+        Verdict::Unknown => "unknown",
+        Verdict::Ends => "ends",
+    }
+}
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Killed => BAD,
+        Verdict::Unknown => WARN,
+        Verdict::Ends => GOOD,
+    }
+}
+
+fn sure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::High => "high",
+        Confidence::Medium => "medium",
+        Confidence::Low => "low",
+    }
+}
