@@ -10,20 +10,28 @@
 //! - `handler`: from now on wait for all children on SIGCHLD
 //! - `seccomp`: add a filter that allows everything
 //! - `vfork`: sleep uninterruptibly for half a second, then read on
+//! - `run`: start a child that exits with 3 and wait for it; `exited 3`, or `ECHILD`
+//! - `flags`: `SA_*` of SIGCHLD, and what they are in a program that it starts
 //! - `spin`: run for ever, so that no thread of it can be borrowed
 //! - `exec`: replace the program by itself
 //! - `left`: how many children there are, dead or alive
 
 use std::{
     env, fs,
-    io::{self, BufRead, Write},
+    io::{self, BufRead, Read, Write},
     os::unix::process::CommandExt,
-    process::{self, Command},
+    process::{self, Command, Stdio},
     ptr, thread,
     time::Duration,
 };
 
 fn main() {
+    if env::args()
+        .nth(1)
+        .is_some_and(|argument| argument == "flags")
+    {
+        return say(&sigchld_flags().to_string());
+    }
     say(&process::id().to_string());
     let mut last = 0;
     for line in io::stdin().lock().lines() {
@@ -79,6 +87,34 @@ fn main() {
                     // SAFETY: ends the child.
                     unsafe { libc::_exit(0) };
                 }
+            }
+            Some("run") => {
+                let child = fork(|| 3);
+                let mut status = 0;
+                // SAFETY: `status` is valid for writes.
+                match unsafe { libc::waitpid(child, &raw mut status, 0) } {
+                    -1 => assert_eq!(
+                        io::Error::last_os_error().raw_os_error(),
+                        Some(libc::ECHILD)
+                    ),
+                    _ => {
+                        say(&format!("exited {}", libc::WEXITSTATUS(status)));
+                        continue;
+                    }
+                }
+                say("ECHILD");
+                continue;
+            }
+            Some("flags") => {
+                let mut child = Command::new(env::current_exe().expect("it is there"));
+                let child = child.arg("flags").stdout(Stdio::piped()).spawn();
+                let mut said = String::new();
+                let out = child.expect("it starts").stdout.take();
+                out.expect("it is piped")
+                    .read_to_string(&mut said)
+                    .expect("it speaks");
+                say(&format!("own {} child {}", sigchld_flags(), said.trim()));
+                continue;
             }
             Some("spin") => {
                 say("spinning");
@@ -175,6 +211,15 @@ fn handle() {
         action.sa_sigaction = wait_for_all as *const () as usize;
         action.sa_flags = libc::SA_RESTART;
         libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut());
+    }
+}
+
+fn sigchld_flags() -> libc::c_int {
+    // SAFETY: `action` is valid for writes; nothing is set.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action);
+        action.sa_flags & !0x0400_0000 // SA_RESTORER, the C library's own
     }
 }
 

@@ -20,6 +20,12 @@ pub(crate) use unsupported::*;
 pub(crate) enum Errand<'a> {
     /// Waits for each of these, given as the holder numbers them: `wait4(2)`.
     WaitFor(&'a [u32]),
+    /// Sets what the kernel does when a child ends: `rt_sigaction(2)` of SIGCHLD, the default
+    /// action with these flags.
+    DefaultSigchld {
+        /// `SA_*`
+        flags: u64,
+    },
 }
 
 impl Errand<'_> {
@@ -27,6 +33,7 @@ impl Errand<'_> {
     pub(crate) fn calls(self) -> usize {
         match self {
             Self::WaitFor(pids) => pids.len(),
+            Self::DefaultSigchld { .. } => 1,
         }
     }
 }

@@ -26,7 +26,7 @@ const THREAD_PATIENCE: Duration = Duration::from_secs(10);
 /// [`threads::await_fresh`].
 const FRESH_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a thread that was borrowed before may stay away from its call.
-const AWAY_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const AWAY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A holder, and which of its threads was borrowed last.
 pub(crate) struct Borrower<'a, 'b> {
@@ -129,6 +129,7 @@ impl<'a, 'b> Borrower<'a, 'b> {
             }
             Visit::Replaced => End::HolderReplaced,
             Visit::GroupStopped => End::HolderStopped,
+            Visit::SigchldChanged => End::SigchldChanged,
             Visit::Denied => End::Denied,
             Visit::Stuck => End::ThreadStuck {
                 thread: candidate.thread,

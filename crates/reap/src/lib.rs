@@ -8,6 +8,7 @@
 //! write of one register sends it there; see `docs/design.md`, "How reaping works".
 
 mod arch;
+pub mod autoreap;
 mod borrow;
 mod brake;
 mod error;

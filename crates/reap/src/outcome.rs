@@ -82,6 +82,9 @@ pub enum End {
     /// SIGSTOP and the like.
     #[error("the holder was stopped in the middle; continue it with `kill -CONT`")]
     HolderStopped,
+    /// Autoreap: there is something that is not to be replaced.
+    #[error("the holder set up an action of its own for SIGCHLD in the middle")]
+    SigchldChanged,
     /// Somebody else traces it, or the permission went away.
     #[error("the holder may not be traced: another tracer has it, or permission is missing")]
     Denied,

@@ -86,10 +86,10 @@ pub enum Refusal {
         /// Its id inside the container.
         thread: u32,
     },
-    /// Its own seccomp filter could forbid wait4, and even kill it for that.
+    /// Its own seccomp filter could forbid the call, and even kill it for that.
     #[error(
         "it has {filters} seccomp filters where its container's first process has {expected}: \
-         a filter of its own may kill it for calling wait4"
+         a filter of its own may kill it for a call that is not its own"
     )]
     Seccomp {
         /// Filters of the process.
@@ -98,7 +98,7 @@ pub enum Refusal {
         expected: u32,
     },
     /// `SECCOMP_SET_MODE_STRICT`.
-    #[error("it is in strict seccomp mode and would be killed for calling wait4")]
+    #[error("it is in strict seccomp mode and would be killed for any other call")]
     SeccompStrict,
     /// The numbers of this `/proc` mean nothing to `ptrace`.
     #[error(
@@ -106,6 +106,21 @@ pub enum Refusal {
          Sexton in the PID namespace of the node (hostPID)"
     )]
     ForeignProc,
+    /// Autoreap: a program's handler is never replaced.
+    #[error("it has a handler for SIGCHLD, and what a program set up is never replaced")]
+    HandlesSigchld,
+    /// Autoreap: `signalfd(2)`, `sigwait(3)`.
+    #[error("it blocks SIGCHLD, as programs do that take it in another way (signalfd, sigwait)")]
+    BlocksSigchld,
+    /// Autoreap: the kernel waits for its children already.
+    #[error("it ignores SIGCHLD, so new children of it leave no zombies as it is")]
+    IgnoresSigchld,
+    /// Autoreap: a wait of its own would fail with `ECHILD`.
+    #[error(
+        "it has waited for children before, and the kernel would leave it none to wait for: its \
+         next wait would fail"
+    )]
+    Waits,
     /// Terminate: it is PID 1 of its PID namespace.
     #[error("it is PID 1 of its PID namespace: all the others there would end with it")]
     NamespaceInit,
@@ -169,6 +184,7 @@ impl Refusal {
         match self {
             Self::HostProcess => Some("--allow-host"),
             Self::Seccomp { .. } => Some("--ignore-seccomp"),
+            Self::Waits => Some("--though-it-waits"),
             _ => None,
         }
     }

@@ -100,7 +100,7 @@ impl Tail {
         Ok((tail, None))
     }
 
-    /// How many pids fit into one visit.
+    /// How many pids, of four bytes each, fit into one visit.
     pub(crate) fn capacity(self) -> usize {
         self.room.saturating_sub(crate::arch::MAX_CODE) / 4
     }

@@ -50,6 +50,17 @@ impl Sleep {
     }
 }
 
+/// Whether a thread that sleeps so waits for SIGCHLD by `rt_sigtimedwait(2)`; `None` where that
+/// cannot be told. `SigBlk` of such a thread leaves out what it waits for: the kernel unblocks
+/// that while it sleeps (`do_sigtimedwait`, `kernel/signal.c`).
+pub(crate) fn sigwaits_for_sigchld(sleep: &Sleep, memory: &File) -> Option<bool> {
+    const SIGCHLD_BIT: u64 = 1 << (libc::SIGCHLD - 1);
+    if sleep.call.cast_signed() != libc::SYS_rt_sigtimedwait {
+        return Some(false);
+    }
+    Some(word(memory, sleep.arguments[0])? & SIGCHLD_BIT != 0)
+}
+
 /// A thread that may be borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sexton_core::State;
+use sexton_core::{SigchldAction, State};
 use sexton_scan::proc::Proc;
 
 use crate::{
@@ -67,6 +67,8 @@ pub(crate) enum Visit {
     Replaced,
     /// SIGSTOP and the like.
     GroupStopped,
+    /// Its action for SIGCHLD is not the default one any more.
+    SigchldChanged,
     /// Traced by somebody else, or not allowed.
     Denied,
     /// It did not stop.
@@ -211,6 +213,7 @@ impl Visitor {
             }
             Ok(Sent::NotNow) => Ok(Visit::NotNow),
             Ok(Sent::Replaced) => Ok(Visit::Replaced),
+            Ok(Sent::SigchldChanged) => Ok(Visit::SigchldChanged),
             // SIGKILL, an exit of the process or an execve takes a thread out of its stop.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Visit::ThreadGone),
             Err(source) => Err(Error::System {
@@ -269,6 +272,11 @@ impl Visitor {
         if !matches!(stopped.peek(self.tail.image), Ok(word) if word.starts_with(&Tail::MAGIC)) {
             return Ok(Sent::Replaced);
         }
+        // While the thread stands still: nothing can come in between in a program of one thread,
+        // and in one of several only what another does within microseconds.
+        if matches!(errand, Errand::DefaultSigchld { .. }) && !self.has_default_sigchld() {
+            return Ok(Sent::SigchldChanged);
+        }
         let header = Header {
             thread: inner,
             visit: self.visits,
@@ -305,6 +313,10 @@ impl Visitor {
         let (register, value) = arch::entry(self.tail.base);
         stopped.write_register(register, value)?;
         Ok(Sent::OnItsWay)
+    }
+
+    fn has_default_sigchld(&self) -> bool {
+        matches!(self.held.process.status(), Ok(Some(status)) if status.sigchld() == SigchldAction::Default)
     }
 
     /// Looks from outside until the work is done and the thread is back.
@@ -387,6 +399,7 @@ enum Sent {
     OnItsWay,
     NotNow,
     Replaced,
+    SigchldChanged,
 }
 
 impl From<NotHeld> for Unfit {

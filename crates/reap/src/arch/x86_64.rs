@@ -31,6 +31,8 @@ const ERESTART_RESTARTBLOCK: i64 = -516;
 
 /// Number of `restart_syscall(2)`.
 const RESTART_SYSCALL: u64 = libc::SYS_restart_syscall as u64;
+/// Bytes of the kernel's signal set (`rt_sigaction(2)`, `sigsetsize`).
+const SIGNAL_SET: u64 = 8;
 /// `__WALL` waits for children of any kind, `WNOHANG` never sleeps.
 const WAIT_OPTIONS: u32 = (libc::WNOHANG | libc::__WALL) as u32;
 
@@ -122,7 +124,6 @@ pub(crate) fn encode(
     registers: &Registers,
     errand: Errand<'_>,
 ) -> usize {
-    let Errand::WaitFor(pids) = errand;
     let result = registers.rax.cast_signed();
     // What `rax` will be when the kernel restarts the call …
     let restarted = match result {
@@ -136,7 +137,11 @@ pub(crate) fn encode(
         }
         _ => registers.rax,
     };
-    let count = pids.len() as u64;
+    let count = match errand {
+        Errand::WaitFor(pids) => pids.len() as u64,
+        // Nothing is counted.
+        Errand::DefaultSigchld { .. } => 0,
+    };
 
     let mut code = Code { out, at: 0 };
     code.bytes(&header.to_bytes(registers.rip - 2, registers.rip));
@@ -151,37 +156,13 @@ pub(crate) fn encode(
     // 1:                    mov r13, count
     code.land(to_restart);
     code.mov(R13, count);
-    // 2:                    lea r12, [rip + table]
+    // 2:
     code.land(to_body);
-    code.bytes(&[0x4c, 0x8d, 0x25]);
-    let table = code.at;
-    code.bytes(&[0; 4]);
-    //                       xor-free zeros: `xor` would change the flags
-    //                       mov esi, 0                   no status
-    code.mov(RSI, 0);
-    //                       mov edx, WNOHANG | __WALL
-    code.mov(RDX, u64::from(WAIT_OPTIONS));
-    //                       mov r10d, 0                  no rusage
-    code.mov(R10, 0);
-    // loop:                 mov edi, [r12]
-    let start = code.at;
-    code.bytes(&[0x41, 0x8b, 0x3c, 0x24]);
-    //                       mov eax, SYS_wait4
-    code.mov(RAX, libc::SYS_wait4.cast_unsigned());
-    //                       syscall                      changes rax, rcx, r11
-    code.bytes(&SYSCALL);
-    //                       lea r12, [r12 + 4]
-    code.bytes(&[0x4d, 0x8d, 0x64, 0x24, 0x04]);
-    //                       lea r13, [r13 - 1]
-    code.bytes(&[0x4d, 0x8d, 0x6d, 0xff]);
-    //                       mov ecx, r13d
-    code.bytes(&[0x44, 0x89, 0xe9]);
-    //                       jrcxz 3f
-    let done = code.jump_if_rcx_zero();
-    //                       jmp short loop
-    code.jump_short_back(start);
-    // 3:                    everything back, rcx and rax last
-    code.land(done);
+    let table = match errand {
+        Errand::WaitFor(_) => code.wait_for_each(),
+        Errand::DefaultSigchld { .. } => code.set_sigchld(),
+    };
+    //                       everything back, rcx and rax last
     code.mov(R12, registers.r12);
     code.mov(RDI, registers.rdi);
     code.mov(RSI, registers.rsi);
@@ -191,13 +172,13 @@ pub(crate) fn encode(
     //                       mov rcx, r13                 zero if it came by `restart`
     code.bytes(&[0x4c, 0x89, 0xe9]);
     code.mov(R13, registers.r13);
-    //                       jrcxz 4f
+    //                       jrcxz 3f
     let restart = code.jump_if_rcx_zero();
     code.mov(RCX, registers.rcx);
     code.mov(RAX, returned);
     //                       jmp [rip + header.return_to]
     code.jump_through(Header::RETURN_TO);
-    // 4:
+    // 3:
     code.land(restart);
     code.mov(RCX, registers.rcx);
     code.mov(RAX, restarted);
@@ -208,11 +189,22 @@ pub(crate) fn encode(
         code.bytes(&[0xcc]);
     }
     debug_assert!(code.at <= MAX_CODE);
-    // table:                .long pid, …
+    // table:
     let distance = (code.at - (table + 4)) as u32;
     code.out[table..table + 4].copy_from_slice(&distance.to_le_bytes());
-    for pid in pids {
-        code.bytes(&pid.to_le_bytes());
+    match errand {
+        //                   .long pid, …
+        Errand::WaitFor(pids) => {
+            for pid in pids {
+                code.bytes(&pid.to_le_bytes());
+            }
+        }
+        //                   the kernel's `struct sigaction`: handler, flags, restorer, mask
+        Errand::DefaultSigchld { flags } => {
+            for word in [libc::SIG_DFL as u64, flags, 0, 0] {
+                code.bytes(&word.to_le_bytes());
+            }
+        }
     }
     code.at
 }
@@ -344,6 +336,61 @@ impl Code<'_> {
             self.bytes(&[0x48 | high, 0xb8 | low]);
             self.bytes(&value.to_le_bytes());
         }
+    }
+
+    /// `wait4` for each entry of the table, as many as the lower half of r13 says, and that half
+    /// is zero in the end. Gives the place of the table's distance.
+    fn wait_for_each(&mut self) -> usize {
+        //                   lea r12, [rip + table]
+        self.bytes(&[0x4c, 0x8d, 0x25]);
+        let table = self.at;
+        self.bytes(&[0; 4]);
+        //                   xor-free zeros: `xor` would change the flags
+        //                   mov esi, 0                   no status
+        self.mov(RSI, 0);
+        //                   mov edx, WNOHANG | __WALL
+        self.mov(RDX, u64::from(WAIT_OPTIONS));
+        //                   mov r10d, 0                  no rusage
+        self.mov(R10, 0);
+        // loop:             mov edi, [r12]
+        let start = self.at;
+        self.bytes(&[0x41, 0x8b, 0x3c, 0x24]);
+        //                   mov eax, SYS_wait4
+        self.mov(RAX, libc::SYS_wait4.cast_unsigned());
+        //                   syscall                      changes rax, rcx, r11
+        self.bytes(&SYSCALL);
+        //                   lea r12, [r12 + 4]
+        self.bytes(&[0x4d, 0x8d, 0x64, 0x24, 0x04]);
+        //                   lea r13, [r13 - 1]
+        self.bytes(&[0x4d, 0x8d, 0x6d, 0xff]);
+        //                   mov ecx, r13d
+        self.bytes(&[0x44, 0x89, 0xe9]);
+        //                   jrcxz done
+        let done = self.jump_if_rcx_zero();
+        //                   jmp short loop
+        self.jump_short_back(start);
+        // done:
+        self.land(done);
+        table
+    }
+
+    /// `rt_sigaction(SIGCHLD, table, NULL, 8)`. Gives the place of the table's distance.
+    fn set_sigchld(&mut self) -> usize {
+        //                   mov edi, SIGCHLD
+        self.mov(RDI, libc::SIGCHLD as u64);
+        //                   lea rsi, [rip + table]
+        self.bytes(&[0x48, 0x8d, 0x35]);
+        let table = self.at;
+        self.bytes(&[0; 4]);
+        //                   mov edx, 0                   the former action has nowhere to go
+        self.mov(RDX, 0);
+        //                   mov r10d, 8
+        self.mov(R10, SIGNAL_SET);
+        //                   mov eax, SYS_rt_sigaction
+        self.mov(RAX, libc::SYS_rt_sigaction.cast_unsigned());
+        //                   syscall
+        self.bytes(&SYSCALL);
+        table
     }
 
     fn jump_short(&mut self) -> Forward {

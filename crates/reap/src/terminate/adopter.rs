@@ -7,7 +7,6 @@
 
 use std::{
     fs::File,
-    os::unix::fs::FileExt,
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +20,10 @@ use sexton_core::{
 use sexton_scan::{Scanner, proc::Process};
 
 use super::TALLEST;
-use crate::{Error, Refusal, threads::Sleep};
+use crate::{
+    Error, Refusal,
+    threads::{Sleep, sigwaits_for_sigchld},
+};
 
 /// An init under load has zombies for moments; those that stay for so long are left standing.
 const STANDING: Duration = Duration::from_millis(300);
@@ -201,13 +203,10 @@ fn seen_waiting(scanner: &mut Scanner, candidate: &Holder) -> Result<Option<Reap
     let Some(process) = scanner.proc().process(candidate.id.pid)? else {
         return Ok(None);
     };
-    let memory = scanner
-        .proc()
-        .path()
-        .join(candidate.id.pid.to_string())
-        .join("mem");
+    // Absent where it may not be read.
+    let memory = process.open_file("mem").ok().flatten();
     for _ in 0..LOOKS {
-        if let Some(waits) = waits(&process, &memory)? {
+        if let Some(waits) = waits(&process, memory.as_ref())? {
             return Ok(Some(waits));
         }
         thread::sleep(BETWEEN);
@@ -215,8 +214,7 @@ fn seen_waiting(scanner: &mut Scanner, candidate: &Holder) -> Result<Option<Reap
     Ok(None)
 }
 
-fn waits(process: &Process, memory: &std::path::Path) -> Result<Option<ReapsSince>, Error> {
-    const SIGCHLD_BIT: u64 = 1 << (libc::SIGCHLD - 1);
+fn waits(process: &Process, memory: Option<&File>) -> Result<Option<ReapsSince>, Error> {
     let Some(stat) = process.stat()? else {
         return Ok(None);
     };
@@ -225,27 +223,22 @@ fn waits(process: &Process, memory: &std::path::Path) -> Result<Option<ReapsSinc
             Err(error) if error.is_denied() => return Ok(None),
             other => other?,
         };
-        let Some(Sleep {
-            call, arguments, ..
-        }) = bytes.as_deref().and_then(Sleep::parse)
-        else {
+        let Some(sleep) = bytes.as_deref().and_then(Sleep::parse) else {
             continue;
         };
-        let first = (arguments[0] as u32).cast_signed();
-        match call.cast_signed() {
-            libc::SYS_wait4 if first == -1 => return Ok(Some(ReapsSince::WaitsForAny)),
-            libc::SYS_waitid if first == libc::P_ALL.cast_signed() => {
-                return Ok(Some(ReapsSince::WaitsForAny));
-            }
-            libc::SYS_rt_sigtimedwait if stat.children_minor_faults > 0 => {
-                let mut set = [0; 8];
-                let read = File::open(memory)
-                    .and_then(|memory| memory.read_exact_at(&mut set, arguments[0]));
-                if read.is_ok() && u64::from_ne_bytes(set) & SIGCHLD_BIT != 0 {
-                    return Ok(Some(ReapsSince::SigwaitsForSigchld));
-                }
-            }
-            _ => {}
+        let whom = (sleep.arguments[0] as u32).cast_signed();
+        let for_any = match sleep.call.cast_signed() {
+            libc::SYS_wait4 => whom == -1,
+            libc::SYS_waitid => whom == libc::P_ALL.cast_signed(),
+            _ => false,
+        };
+        if for_any {
+            return Ok(Some(ReapsSince::WaitsForAny));
+        }
+        if stat.children_minor_faults > 0
+            && memory.and_then(|memory| sigwaits_for_sigchld(&sleep, memory)) == Some(true)
+        {
+            return Ok(Some(ReapsSince::SigwaitsForSigchld));
         }
     }
     Ok(None)

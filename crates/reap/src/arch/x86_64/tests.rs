@@ -26,9 +26,9 @@ fn stopped(call: u64, result: i64) -> Registers {
     registers
 }
 
-fn code_of(registers: &Registers, pids: &[u32]) -> Vec<u8> {
-    let mut out = vec![0; MAX_CODE + 4 * pids.len()];
-    let length = encode(&mut out, &HEADER, registers, Errand::WaitFor(pids));
+fn code_of(registers: &Registers, errand: Errand<'_>) -> Vec<u8> {
+    let mut out = vec![0; MAX_CODE + 4 * errand.calls() + 32];
+    let length = encode(&mut out, &HEADER, registers, errand);
     out.truncate(length);
     out
 }
@@ -36,7 +36,10 @@ fn code_of(registers: &Registers, pids: &[u32]) -> Vec<u8> {
 /// Every byte, checked once with a disassembler; a change here has to be checked so again.
 #[test]
 fn the_code_is_as_it_was_checked() {
-    let code = code_of(&stopped(35, ERESTART_RESTARTBLOCK), &[100, 0x0001_0203]);
+    let code = code_of(
+        &stopped(35, ERESTART_RESTARTBLOCK),
+        Errand::WaitFor(&[100, 0x0001_0203]),
+    );
     #[rustfmt::skip]
     let expected: &[u8] = &[
         // header: mark, thread, visit, sp, return_to, restart_at
@@ -115,6 +118,50 @@ fn the_code_is_as_it_was_checked() {
     assert_eq!(code, expected, "{code:02x?}");
 }
 
+/// The part that differs, checked in the same way.
+#[test]
+fn the_code_for_sigchld_is_as_it_was_checked() {
+    let set = Errand::DefaultSigchld { flags: 2 };
+    let code = code_of(&stopped(35, ERESTART_RESTARTBLOCK), set);
+    #[rustfmt::skip]
+    let expected: &[u8] = &[
+        // 28: jmp short 36
+        0xeb, 0x0c,
+        // 2a: movabs r13, 0x1_0000_0000
+        0x49, 0xbd, 0, 0, 0, 0, 1, 0, 0, 0,
+        // 34: jmp short 3c
+        0xeb, 0x06,
+        // 36: mov r13d, 0
+        0x41, 0xbd, 0, 0, 0, 0,
+        // 3c: mov edi, 17
+        0xbf, 17, 0, 0, 0,
+        // 41: lea rsi, [rip + 0x7c] (c4)
+        0x48, 0x8d, 0x35, 0x7c, 0, 0, 0,
+        // 48: mov edx, 0
+        0xba, 0, 0, 0, 0,
+        // 4d: mov r10d, 8
+        0x41, 0xba, 8, 0, 0, 0,
+        // 53: mov eax, 13
+        0xb8, 13, 0, 0, 0,
+        // 58: syscall
+        0x0f, 0x05,
+        // 5a: movabs r12, 0xaaaa_aaaa_aaaa_aaaa
+        0x49, 0xbc, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+    ];
+    assert_eq!(code[0x28..0x64], *expected, "{code:02x?}");
+    // Everything from there on as after a wait; 6e is where that begins to load registers.
+    let wait = code_of(
+        &stopped(35, ERESTART_RESTARTBLOCK),
+        Errand::WaitFor(&[1, 2]),
+    );
+    let jumps = |code: &[u8], at: usize| code[at..at + 0x4c].to_vec();
+    assert_eq!(jumps(&code, 0x5a), jumps(&wait, 0x6e));
+    // c4: handler, flags, restorer, mask
+    let mut action = [0; 32];
+    action[8] = 2;
+    assert_eq!(code[0xc4..], action);
+}
+
 /// The longest that any registers can make it.
 #[test]
 fn no_registers_make_the_code_longer_than_its_limit() {
@@ -132,7 +179,9 @@ fn no_registers_make_the_code_longer_than_its_limit() {
     ] {
         *register = wide;
     }
-    assert!(code_of(&registers, &[]).len() <= MAX_CODE);
+    assert!(code_of(&registers, Errand::WaitFor(&[])).len() <= MAX_CODE);
+    let set = Errand::DefaultSigchld { flags: u64::MAX };
+    assert!(code_of(&registers, set).len() <= MAX_CODE + 32);
 }
 
 /// Both doors, by interpreting the few instructions that decide which way the code ends.
@@ -162,7 +211,16 @@ fn results_are_kept_and_interrupted_calls_restarted() {
 
 /// The value that the code gives `rax` before it jumps through `slot` of the header.
 fn rax_before_jump(registers: &Registers, slot: usize) -> i64 {
-    let code = code_of(registers, &[1]);
+    let set = Errand::DefaultSigchld { flags: 2 };
+    let [result, other] = [Errand::WaitFor(&[1]), set].map(|errand| {
+        let code = code_of(registers, errand);
+        rax_in(&code, slot)
+    });
+    assert_eq!(result, other);
+    result
+}
+
+fn rax_in(code: &[u8], slot: usize) -> i64 {
     let jump = (0..code.len() - 6)
         .find(|at| {
             code[*at..].starts_with(&[0xff, 0x25]) && {
