@@ -100,6 +100,11 @@ pub trait Runtime: Send {
     ///
     /// One that has ended already, or is not known, is no error: it does not run.
     ///
+    /// containerd sends the stop signal once in a container's life, and takes one that it failed
+    /// to send for sent: after a call that was refused or taken back, another with a grace
+    /// period waits for all of it, and kills. At the limit of PIDs it is refused, since the
+    /// runtime has to start a program to send a signal: reap first.
+    ///
     /// # Errors
     /// When the runtime cannot be asked. What happens later is the result of the [`Pending`].
     fn end(&mut self, id: &str, grace: Duration, then: Then) -> Result<Pending, Error>;
