@@ -38,8 +38,8 @@ mod pod;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,6 +47,7 @@ use sexton_runtime::client;
 use tonic::Status;
 use tonic::transport::Channel;
 
+pub use image::archive;
 pub use pod::{Builder as PodBuilder, ContainerBuilder, Exec, Pod, PodContainer};
 
 use crate::process::wait_until;
@@ -106,7 +107,7 @@ impl Containerd {
         // Shims have their sockets there, whatever else is configured.
         fs::create_dir_all(SHIMS).map_err(said)?;
         fs::write(containerd.dir().join("config.toml"), containerd.config()).map_err(said)?;
-        containerd.restart();
+        containerd.launch().map_err(Skip)?;
         image::import_all(&containerd)?;
         Ok(containerd)
     }
@@ -169,62 +170,52 @@ impl Containerd {
     /// When it does not.
     pub fn restart(&self) {
         self.kill();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir().join("log"));
-        let log = log.expect("its directory was made");
-        let mut namespace = self
-            .0
-            .namespace
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut command = if let Some(namespace) = &*namespace {
-            let mut command = self.0.own.command("nsenter");
-            let fd = namespace.as_raw_fd();
-            command.arg(format!("--mount=/proc/{}/fd/{fd}", std::process::id()));
-            command
-        } else {
+        self.launch().unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    fn launch(&self) -> Result<(), String> {
+        let log = self.dir().join("log");
+        let log = File::options().create(true).append(true).open(log);
+        let log = log.map_err(|error| error.to_string())?;
+        let first = self.namespace().is_none();
+        let mut command = if first {
             let mut command = self.0.own.command("unshare");
             command
                 .args(["--mount", "--propagation", "private", "/bin/sh", "-c"])
-                .arg(format!(r#"mount -t tmpfs tmpfs {SHIMS} && exec "$0" "$@""#));
+                .arg(r#"mount -t tmpfs tmpfs "$0" && exec "$@""#)
+                .args([SHIMS, "containerd"]);
             command
+        } else {
+            self.command("containerd")
         };
         let child = command
-            .arg("containerd")
             .arg("--config")
             .arg(self.dir().join("config.toml"))
             // It calls runc, which is in /usr/sbin.
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
-            // A proxy of the machine's must not be asked for a Unix socket.
+            .env("PATH", PATH)
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("descriptors are not short"))
+            .stdout(log.try_clone().map_err(|error| error.to_string())?)
             .stderr(log)
             .spawn();
-        *self.daemon() = Some(child.expect("the shell is there"));
-        wait_until("containerd answers", || {
-            let ended = self
-                .daemon()
-                .as_mut()
-                .and_then(|child| child.try_wait().ok()?);
+        *self.daemon() = Some(child.map_err(|error| error.to_string())?);
+        wait_until("containerd answers, or ends", || {
+            let ended = self.daemon().as_mut()?.try_wait().ok()?;
             if let Some(status) = ended {
-                panic!("containerd ended with {status}: {}", self.log());
+                return Some(Err(format!("containerd: {status}: {}", self.log())));
             }
-            self.try_call(async |channel| {
+            let status = self.try_call(async |channel| {
                 let request = client::StatusRequest::default();
                 client::runtime_service(channel).status(request).await
-            })
-            .ok()
-        });
-        if namespace.is_none() {
+            });
+            status.is_ok().then_some(Ok(()))
+        })?;
+        if first {
             let path = format!("/proc/{}/ns/mnt", self.pid());
-            *namespace = Some(File::open(path).expect("it runs"));
+            let namespace = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
+            *self.namespace() = Some(namespace);
         }
+        Ok(())
     }
 
     /// A pod to be made; `metadata.name` is given.
@@ -248,11 +239,33 @@ impl Containerd {
         name
     }
 
+    /// A command that starts in its cgroup and sees its mounts, for what is to be built on it:
+    /// `dockerd --containerd SOCKET`.
+    ///
+    /// # Panics
+    /// Before it was started.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let namespace = self.namespace();
+        let fd = namespace.as_ref().expect("it was started").as_raw_fd();
+        let mut command = self.0.own.command("nsenter");
+        command
+            .arg(format!("--mount=/proc/{}/fd/{fd}", std::process::id()))
+            .arg(program)
+            .env("PATH", PATH);
+        command
+    }
+
+    fn namespace(&self) -> MutexGuard<'_, Option<File>> {
+        let namespace = self.0.namespace.lock();
+        namespace.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn dir(&self) -> &Path {
         &self.0.dir
     }
 
-    fn daemon(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+    fn daemon(&self) -> MutexGuard<'_, Option<Child>> {
         self.0.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -335,6 +348,8 @@ conf_dir = "{dir}/cni"
 
 /// containerd's shims listen below it; the place is not configurable.
 const SHIMS: &str = "/run/containerd";
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a pod may take to end, all told.
 const POD_ENDS: Duration = Duration::from_secs(60);

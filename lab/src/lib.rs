@@ -33,8 +33,10 @@ mod sweep;
 pub use cgroup::Cgroup;
 pub use container::{Container, Layout, Runtime};
 pub use containerd::{Containerd, Pod, PodContainer};
-pub use names::PREFIX;
-pub use process::{PATIENCE, Running, identity, live_children_of, wait_until, zombies_of};
+pub use names::{PREFIX, unique};
+pub use process::{
+    PATIENCE, Running, identity, live_children_of, wait_until, wait_until_it_catches, zombies_of,
+};
 pub use program::{Leak, Program};
 pub use skip::{Skip, require, require_root};
 pub use sweep::sweep;

@@ -7,8 +7,10 @@ use crate::process::start_ticks;
 /// How the name of everything begins that the tests make.
 pub const PREFIX: &str = "sexton-test-";
 
-/// `sexton-test-PID.START-N-LABEL`: pid and start time are the maker's.
-pub(crate) fn unique(label: &str) -> String {
+/// `sexton-test-PID.START-N-LABEL`: pid and start time are the maker's. A cgroup, or a temporary
+/// directory, that is named so is swept when its maker has ended without removing it.
+#[must_use]
+pub fn unique(label: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
     let start = start_ticks(pid).unwrap_or(0);

@@ -66,6 +66,22 @@ pub fn identity(pid: u32) -> Option<(u32, u64)> {
     Some((pid, start_ticks(pid)?))
 }
 
+/// Waits until the process has a handler for this signal: sent earlier it would end a program
+/// that means to catch it, or be ignored by a PID 1.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub fn wait_until_it_catches(pid: u32, signal: u8) {
+    wait_until("the signal has a handler", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+        (mask >> (signal - 1) & 1 == 1).then_some(())
+    });
+}
+
 pub(crate) fn start_ticks(pid: u32) -> Option<u64> {
     stat_fields(pid)?.get(19)?.parse().ok()
 }

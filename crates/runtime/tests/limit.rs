@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sexton_lab::{Cgroup, Containerd, PodContainer, Program, require};
+use sexton_lab::{Cgroup, Containerd, PodContainer, Program, require, wait_until_it_catches};
 use sexton_runtime::{Cri, Error, Runtime};
 
 /// How often the kernel refused a fork or a thread in this cgroup.
@@ -33,8 +33,10 @@ fn example() -> PathBuf {
 fn sleeper(containerd: &Containerd) -> PodContainer {
     let script = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     let pod = containerd.pod("at-the-limit").start();
-    pod.container("main")
-        .start(&Program::system(["/bin/sh", "-c", script]))
+    let main = pod.container("main");
+    let main = main.start(&Program::system(["/bin/sh", "-c", script]));
+    wait_until_it_catches(main.pid(), 15);
+    main
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::Containerd;
-use crate::container::SYSTEM_DIRS;
+use crate::container::{SYSTEM_DIRS, is_real_dir};
 use crate::program::find;
 use crate::skip::Skip;
 
@@ -97,6 +97,26 @@ pub(super) fn import(
         .arg(&archive))?;
     let _ = fs::remove_dir_all(&dir);
     Ok(())
+}
+
+/// A tar of the root file system that containers of the lab have, for engines that import one,
+/// and the directories of the machine that are to be mounted over it.
+///
+/// # Errors
+/// [`Skip`] where it cannot be made.
+pub fn archive(path: &Path) -> Result<Vec<&'static str>, Skip> {
+    let rootfs = path.with_extension("rootfs");
+    let said = |error: std::io::Error| Skip(format!("{}: {error}", rootfs.display()));
+    fs::create_dir(&rootfs).map_err(said)?;
+    system(&rootfs).map_err(said)?;
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(&rootfs)
+        .arg("-cf")
+        .arg(path)
+        .arg("."))?;
+    let dirs = SYSTEM_DIRS.into_iter();
+    Ok(dirs.filter(|dir| is_real_dir(Path::new(dir))).collect())
 }
 
 /// Builds the program that pods begin with. It must run in an empty root, so it is static.

@@ -488,7 +488,8 @@ impl PodContainer {
     }
 
     /// Runs a program inside, as a probe of the kubelet or `kubectl exec` would; it is killed
-    /// after `limit`, as a probe is after its `timeoutSeconds`.
+    /// after `limit`, as a probe is after its `timeoutSeconds`. What it started is not, and while
+    /// any of that holds its output open containerd waits on: redirect it.
     ///
     /// # Errors
     /// What containerd says, where it could not be run or did not end in time.
