@@ -157,6 +157,16 @@ impl Containerd {
     /// Stops it in the middle of whatever it does: it takes connections and answers nothing.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        // kill(2) does not wait for it, and any thread that still runs might answer.
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        let stopped = |task: &Path| {
+            let status = fs::read_to_string(task.join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        };
+        wait_until("it is stopped", || {
+            let mut tasks = fs::read_dir(&tasks).ok()?.flatten();
+            tasks.all(|task| stopped(&task.path())).then_some(())
+        });
     }
 
     /// Lets it go on.

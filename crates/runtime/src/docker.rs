@@ -101,7 +101,8 @@ impl Runtime for Docker {
     fn workloads(&mut self) -> Result<Vec<Workload>, Error> {
         let all = files::names(&self.containers)?.into_iter();
         let ids = all.filter(|name| files::is_whole_id(name));
-        ids.filter_map(|id| self.read(&id).transpose()).collect()
+        // One that cannot be read is no reason to lose the others.
+        Ok(ids.filter_map(|id| self.read(&id).ok()?).collect())
     }
 
     fn workload(&mut self, id: &str) -> Result<Option<Workload>, Error> {
@@ -165,6 +166,78 @@ impl Restart {
             "on-failure" => RestartPolicy::OnFailure,
             "no" | "" => RestartPolicy::Never,
             _ => RestartPolicy::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "4f5e9c3c2a1b0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e";
+
+    /// What is told of a container with these files. By hand: what a working daemon writes is
+    /// in tests/engines.rs, these are rare states.
+    fn told(config: &str, host_config: &str) -> Vec<Workload> {
+        let host = tempfile::tempdir().unwrap();
+        // As `data-root` says.
+        std::fs::create_dir_all(host.path().join("etc/docker")).unwrap();
+        let settings = r#"{"data-root": "/data"}"#;
+        std::fs::write(host.path().join("etc/docker/daemon.json"), settings).unwrap();
+        let pid = std::process::id().to_string();
+        for (id, config) in [(ID, config), (&"0".repeat(64), RUNNING)] {
+            let dir = host.path().join("data/containers").join(id);
+            std::fs::create_dir_all(&dir).unwrap();
+            let config = config.replace("PID", &pid);
+            std::fs::write(dir.join("config.v2.json"), config).unwrap();
+            std::fs::write(dir.join("hostconfig.json"), host_config).unwrap();
+        }
+        let mut docker = Docker::find(host.path()).unwrap();
+        let mut all = docker.workloads().unwrap();
+        // Whatever is the matter with one, the other is there.
+        assert!(docker.workload(&"0".repeat(64)).unwrap().is_some());
+        assert!(docker.workload("../..").unwrap().is_none());
+        all.retain(|workload| workload.id == ID);
+        all
+    }
+
+    const RUNNING: &str = r#"{"Name":"/a","State":{"Running":true,"Pid":PID},"Config":{}}"#;
+
+    #[test]
+    fn what_is_not_said_is_dockers_default() {
+        let [workload] = &told(RUNNING, "{}")[..] else {
+            panic!("one runs");
+        };
+        assert_eq!(workload.name.as_deref(), Some("a"));
+        assert_eq!(workload.stop_signal.as_deref(), Some("SIGTERM"));
+        assert_eq!(workload.grace_seconds, Some(10));
+        assert_eq!(workload.restart, RestartPolicy::Never);
+    }
+
+    #[test]
+    fn a_negative_timeout_is_no_end_of_waiting() {
+        let config = RUNNING.replace("\"Config\":{}", "\"Config\":{\"StopTimeout\":-1}");
+        let host_config = r#"{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}"#;
+        let [workload] = &told(&config, host_config)[..] else {
+            panic!("one runs");
+        };
+        assert_eq!(workload.grace_seconds, None);
+        assert_eq!(workload.restart, RestartPolicy::OnFailure);
+    }
+
+    #[test]
+    fn what_does_not_run_or_cannot_be_read_is_left_out() {
+        for config in [
+            "",
+            "{",
+            "[]",
+            r#"{"Name":7}"#,
+            r#"{"Name":"/a","State":{"Running":false,"Pid":0}}"#,
+            // The daemon died, and the container after it.
+            r#"{"Name":"/a","State":{"Running":true,"Pid":4194305}}"#,
+            r#"{"Name":"/a","State":{"Running":true,"Pid":-1}}"#,
+        ] {
+            assert_eq!(told(config, "{}"), [], "{config}");
         }
     }
 }

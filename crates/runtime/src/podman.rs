@@ -89,7 +89,8 @@ impl Runtime for Podman {
                 .storage
                 .join(format!("{driver}-containers/containers.json"));
             for stored in files::json::<Vec<Stored>>(&list)?.unwrap_or_default() {
-                all.extend(self.read(driver, stored)?);
+                // One that cannot be read is no reason to lose the others.
+                all.extend(self.read(driver, stored).unwrap_or_default());
             }
         }
         Ok(all)

@@ -252,10 +252,10 @@ fn one_that_hangs_costs_its_deadline_once_and_names_stay() {
     assert!(runtimes.by_id(main.id()).is_some());
     containerd.thaw();
     // It is left alone for a while, though it would answer now.
-    wait_until("it answers", || alone.workloads().ok());
     runtimes.refresh();
     assert!(timed_out(&runtimes));
     assert!(runtimes.by_id(main.id()).is_some());
+    wait_until("it answers", || alone.workloads().ok());
 }
 
 #[test]
@@ -292,4 +292,36 @@ fn a_socket_is_no_promise() {
     let nonsense = cri.workloads();
     assert!(matches!(nonsense, Err(Error::Away { .. })), "{nonsense:?}");
     talk.join().expect("it only talks");
+}
+
+#[test]
+fn sockets_are_found_below_the_hosts_root_when_they_come() {
+    let host = tempfile::tempdir().expect("a temporary directory");
+    let mut runtimes = Runtimes::find(host.path(), &[]).deadline(Duration::from_millis(50));
+    runtimes.refresh();
+    assert_eq!(runtimes.names().count(), 0);
+
+    // `/run -> /var/run` is the host's, whatever is there on this machine.
+    std::fs::create_dir_all(host.path().join("var/run/crio")).expect("it is writable");
+    std::os::unix::fs::symlink("/var/run", host.path().join("run")).expect("it is writable");
+    let socket = host.path().join("var/run/crio/crio.sock");
+    let listener = UnixListener::bind(&socket).expect("it can be bound");
+    runtimes.refresh();
+    runtimes.refresh();
+    assert_eq!(runtimes.names().collect::<Vec<_>>(), ["crio"]);
+    assert!(matches!(
+        runtimes.notes().next(),
+        Some((_, Error::TimedOut { .. }))
+    ));
+    drop(listener);
+
+    // Where sockets are given no others are looked for.
+    let given = host.path().join("elsewhere.sock");
+    let mut runtimes = Runtimes::find(host.path(), &[given]);
+    runtimes.refresh();
+    assert_eq!(runtimes.names().collect::<Vec<_>>(), ["elsewhere"]);
+    assert!(matches!(
+        runtimes.notes().next(),
+        Some((_, Error::Away { .. }))
+    ));
 }
