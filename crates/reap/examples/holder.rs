@@ -2,6 +2,7 @@
 //! prints a line when it has done it. It sleeps in `read` meanwhile.
 //!
 //! - `zombies N`: leave N children that have ended
+//! - `fill`: the same, until there is no room for another; how many
 //! - `leaker N`: start a child that leaves N children that have ended, and sleeps
 //! - `reuse`: wait for the last of them and start another with the same pid, which ends too
 //! - `deep`: leave one that lives in a PID namespace below this one's
@@ -44,6 +45,19 @@ fn main() {
                     last = fork(|| i % 3);
                     await_death(last);
                 }
+            }
+            Some("fill") => {
+                let mut count = 0;
+                // SAFETY: this program has one thread, and the child ends at once.
+                while let pid @ 0.. = unsafe { libc::fork() } {
+                    if pid == 0 {
+                        // SAFETY: ends the child.
+                        unsafe { libc::_exit(0) };
+                    }
+                    count += 1;
+                }
+                say(&count.to_string());
+                continue;
             }
             Some("leaker") => {
                 let count = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);

@@ -47,6 +47,12 @@ const KINDS: &[&str] = &[
 
 /// Kinds in one process, one thread each. `pause` and `sigsuspend` use the process's timer.
 const THREADS: &str = "nanosleep,read,epoll_wait,futex,wait4,semtimedop";
+const THREADS_WITHOUT_WAITS: &str = "nanosleep,read,epoll_wait,futex,semtimedop";
+
+/// Arguments of the reaper: take all zombies; let the kernel take the next ones, or not any more.
+const REAP: &str = "0";
+const AUTOREAP: &str = "autoreap";
+const UNDO: &str = "undo";
 
 /// Without any kill: no harm, and not one EINTR, however it rains.
 #[test]
@@ -91,7 +97,7 @@ fn it_may_be_killed_at_each_of_its_system_calls() {
         let mut at = 0;
         loop {
             actor.await_zombies(2);
-            match run_and_kill_at(actor.pid, at) {
+            match run_and_kill_at(actor.pid, REAP, at) {
                 Run::Killed => {}
                 Run::Ended => break,
                 // The code of the one before has taken them a moment ago.
@@ -120,20 +126,111 @@ fn it_may_be_killed_at_random_moments() {
     kill_rounds(THREADS, "rain=plain", 12, &mut dice);
 }
 
+/// The same of autoreap, there and back. What waits for its own children is left out: they would
+/// not be there any more, which is what is said of it.
+#[test]
+fn autoreap_may_be_killed_at_each_of_its_system_calls() {
+    for kind in ["nanosleep", "read", "futex", "epoll_wait"] {
+        for what in [AUTOREAP, UNDO] {
+            let Some(mut actor) = start(&[kind, "zombies=2", "forgive=yes"]) else {
+                continue;
+            };
+            let mut at = 0;
+            while let Run::Killed = run_and_kill_at(actor.pid, what, at) {
+                assert!(actor.is_well(), "{kind} {what}: killed at stop {at}");
+                at += 1;
+            }
+            assert!(at > 40, "{kind} {what}: it made only {at} stops");
+            ends_well(actor, kind);
+        }
+    }
+}
+
+#[test]
+fn autoreap_may_be_killed_at_random_moments() {
+    let mut dice = Dice::new(5);
+    for (i, kind) in non_waiting().enumerate() {
+        let rain = ["rain=none", "rain=plain", "rain=restart"][i % 3];
+        kill_sets(kind, rain, 12, &mut dice);
+    }
+    kill_sets(THREADS_WITHOUT_WAITS, "rain=restart", 12, &mut dice);
+}
+
+/// The long version, as below.
+#[test]
+#[ignore = "takes minutes; run by `make torture`"]
+fn torture_of_autoreap() {
+    let (rounds, mut dice) = long();
+    let each = rounds / (3 * (KINDS.len() as u32 - 1)) + 1;
+    let mut killed = 0;
+    for rain in ["rain=none", "rain=plain", "rain=restart"] {
+        for kind in non_waiting().chain([THREADS_WITHOUT_WAITS]) {
+            killed += kill_sets(kind, rain, each, &mut dice);
+        }
+    }
+    println!("{killed} rounds, 0 harmed");
+    assert!(killed >= rounds);
+}
+
+fn non_waiting() -> impl Iterator<Item = &'static str> {
+    KINDS
+        .iter()
+        .copied()
+        .filter(|kind| !kind.starts_with("wait"))
+}
+
+/// Sets it and unsets it by turns, killed in the middle.
+fn kill_sets(kind: &str, rain: &str, rounds: u32, dice: &mut Dice) -> u32 {
+    let Some(mut actor) = start(&[kind, rain, "zombies=2", "forgive=yes"]) else {
+        return rounds;
+    };
+    for round in 0..rounds {
+        let what = [AUTOREAP, UNDO][(round % 2) as usize];
+        let mut reaper = spawn_reaper(actor.pid, what);
+        thread::sleep(Duration::from_micros(dice.below(6_000)));
+        let _ = reaper.kill();
+        let _ = reaper.wait();
+        if !actor.is_well() {
+            // It says what it met.
+            actor.end();
+            panic!("{kind} {rain}: ended in round {round}");
+        }
+    }
+    ends_well(actor, kind);
+    rounds
+}
+
+/// Whatever the killed ones left hinders neither it nor its contrary, and both take effect.
+fn ends_well(actor: Actor, kind: &str) {
+    assert_eq!(set(actor.pid, UNDO)["waiter"], "process", "{kind}");
+    actor.await_zombies(2);
+    assert_eq!(set(actor.pid, AUTOREAP)["waiter"], "kernel", "{kind}");
+    taken_by(reap(actor.pid));
+    // It forks again and again, to have its two zombies. One that is just ending may be seen.
+    let seen = actor.zombies();
+    thread::sleep(Duration::from_millis(30));
+    let mut stay = actor.zombies();
+    stay.retain(|pid| seen.contains(pid));
+    assert_eq!(stay, [0_u32; 0], "{kind}");
+    println!("{kind}: {:?}", actor.end());
+}
+
+/// Runs it to its end; on a machine under load a thread may be away for long.
+fn set(pid: u32, what: &str) -> serde_json::Value {
+    let output = Command::new(example("reaper"))
+        .args([&pid.to_string(), what])
+        .output()
+        .expect("the reaper starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).expect("the reaper prints an outcome")
+}
+
 /// The long version: `SEXTON_TORTURE_ROUNDS` (2,500) rounds over all kinds and all weathers.
 #[test]
 #[ignore = "takes minutes; run by `make torture`"]
 fn torture() {
-    let rounds = std::env::var("SEXTON_TORTURE_ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(2_500);
-    let seed = std::env::var("SEXTON_TORTURE_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(1);
-    println!("{rounds} rounds, seed {seed}");
-    let mut dice = Dice::new(seed);
+    let (rounds, mut dice) = long();
     let each = rounds / (3 * (KINDS.len() as u32 + 1)) + 1;
     let mut sum = Sum::default();
     for rain in ["rain=none", "rain=plain", "rain=restart"] {
@@ -147,6 +244,20 @@ fn torture() {
         sum.rounds, sum.forgiven, sum.taken
     );
     assert!(sum.rounds >= rounds);
+}
+
+/// How many rounds, and the dice.
+fn long() -> (u32, Dice) {
+    let rounds = std::env::var("SEXTON_TORTURE_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(2_500);
+    let seed = std::env::var("SEXTON_TORTURE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1);
+    println!("{rounds} rounds, seed {seed}");
+    (rounds, Dice::new(seed))
 }
 
 #[derive(Default)]
@@ -177,7 +288,7 @@ fn kill_rounds(kind: &str, rain: &str, rounds: u32, dice: &mut Dice) -> Sum {
         .clamp(Duration::from_millis(3), Duration::from_millis(40));
     for round in 0..rounds {
         let before = actor.zombies().len();
-        let mut reaper = spawn_reaper(actor.pid);
+        let mut reaper = spawn_reaper(actor.pid, REAP);
         let wait = dice.below(whole.as_micros() as u64);
         thread::sleep(Duration::from_micros(wait));
         let _ = reaper.kill();
@@ -218,9 +329,9 @@ fn start(arguments: &[&str]) -> Option<Actor> {
     None
 }
 
-fn spawn_reaper(pid: u32) -> Child {
+fn spawn_reaper(pid: u32, what: &str) -> Child {
     Command::new(example("reaper"))
-        .arg(pid.to_string())
+        .args([&pid.to_string(), what])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -240,9 +351,9 @@ enum Run {
     clippy::zombie_processes,
     reason = "it is waited for by its pid, as a tracer has to"
 )]
-fn run_and_kill_at(pid: u32, at: usize) -> Run {
+fn run_and_kill_at(pid: u32, what: &str, at: usize) -> Run {
     let mut command = Command::new(example("reaper"));
-    command.arg(pid.to_string()).stdout(Stdio::null());
+    command.args([&pid.to_string(), what]).stdout(Stdio::null());
     // SAFETY: PTRACE_TRACEME is a plain system call and asks for nothing but the next execve
     // to stop.
     unsafe {
