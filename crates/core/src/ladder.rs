@@ -112,4 +112,6 @@ pub enum Decision {
 }
 
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod tests;

@@ -251,4 +251,4 @@ impl Disruption {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

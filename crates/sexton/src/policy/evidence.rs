@@ -1,12 +1,11 @@
 //! What the ladder asks of this machine before it decides.
 
-use sexton_core::cause::First;
 use sexton_core::ladder::{Evidence, Refusal, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::PolicySpec;
 use sexton_core::{Leak, Limit, Workload};
-use sexton_reap::Refusal as Reap;
-use sexton_scan::{Scanner, facts, limits};
+use sexton_reap::{Refusal as Reap, terminate};
+use sexton_scan::{Scanner, limits};
 
 use crate::error::Error;
 
@@ -36,21 +35,21 @@ pub fn gather(
     let bounds = limits::of_process(scanner, leak.holder.id.pid)?.unwrap_or_default();
     evidence.limit_used_percent = first_of(&bounds).and_then(used_percent);
     if spec.max_rung >= Rung::Terminate && !evidence.is_host_process() {
-        let first = facts::gather(scanner, leak)?.first.kind;
-        evidence.adopter_reaps = matches!(first, First::Init | First::Pause);
+        let plan = terminate::plan(scanner, leak.holder.id, &terminate::Options::default())?;
+        evidence.adopter_reaps = plan.is_some_and(|plan| plan.refusal.is_none());
     }
     Ok(evidence)
 }
 
-/// Rounded down, so that 100 is the limit itself.
-fn used_percent(limit: &Limit) -> Option<u8> {
+/// How much of a limit is used, in percent; rounded down, so that 100 is the limit itself.
+pub fn used_percent(limit: &Limit) -> Option<u8> {
     let most = limit.limit?;
     let taken = most - limit.headroom()?;
     u8::try_from(taken.saturating_mul(100).checked_div(most)?).ok()
 }
 
 /// What a refused reap means for the ladder: whether something may be ended for it.
-fn refusal(refusal: &Reap) -> Refusal {
+pub fn refusal(refusal: &Reap) -> Refusal {
     // Whatever else it is passes, or is Sexton's own lack of permission, or is not known here:
     // nothing is ended for such a reason.
     let for_good = matches!(

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::ladder::{Decision, Evidence, History, Now, Rung, decide};
 use sexton_core::policy::{Mode, Policy, Specificity, Subject, Tie, choose, verdicts};
-use sexton_core::{Container, Holder, Leak};
+use sexton_core::{Container, Holder, Leak, Workload};
+use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
 use super::load::{Loaded, Problem, load};
@@ -144,10 +145,14 @@ pub fn run(args: cli::PolicyExplain, paths: cli::Roots) -> Result<ExitCode, Erro
     if report.leaks.is_empty() {
         target::must_exist(&mut scanner, &target)?;
     }
+    // Labels and the names of containers are theirs to tell; one that is away costs only these.
+    let mut runtimes = Runtimes::find(&scanner.roots().host.clone(), &[]);
+    runtimes.refresh();
     let now = now();
     let mut leaks = Vec::new();
     for leak in &report.leaks {
-        leaks.push(judge(&mut scanner, leak, &loaded, now)?);
+        let workload = leak.container.as_ref().and_then(|c| runtimes.by_id(&c.id));
+        leaks.push(judge(&mut scanner, leak, workload, &loaded, now)?);
     }
     let document = Document {
         api_version: sexton_core::policy::API_VERSION,
@@ -171,10 +176,14 @@ fn load_or_tell(paths: &[PathBuf]) -> Result<Vec<Loaded>, Error> {
     })
 }
 
-fn judge(scanner: &mut Scanner, leak: &Leak, loaded: &[Loaded], now: Now) -> Result<Entry, Error> {
+fn judge(
+    scanner: &mut Scanner,
+    leak: &Leak,
+    workload: Option<&Workload>,
+    loaded: &[Loaded],
+    now: Now,
+) -> Result<Entry, Error> {
     let policies: Vec<Policy> = loaded.iter().map(|l| l.policy.clone()).collect();
-    // Labels and names that only a runtime knows are not asked for here yet.
-    let workload = None;
     let subject = Subject { leak, workload };
     let chosen = choose(&policies, &subject);
     let holds = chosen.as_ref().ok().copied().flatten();

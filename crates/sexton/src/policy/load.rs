@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sexton_core::policy::{KIND, Policy, validate, validate_all};
 
-use super::node::{Fault, Node, Place};
+use super::node::{Fault, Node, Place, Segment};
 
 /// No policy file is that long, and the agent reads what it is given.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -215,7 +215,7 @@ fn policy(document: &Node, faults: &mut Vec<Fault>) -> Option<Policy> {
     if let Some(kind) = document.text("kind").filter(|kind| *kind != KIND) {
         let mut fault: Fault = serde::de::Error::custom(format!("`{kind}` is not {KIND}"));
         fault.at = Some(document.find("kind"));
-        faults.push(fault);
+        faults.push(fault.below(Segment::Key("kind".to_owned())));
         return None;
     }
     faults.extend(document.empty_fields());

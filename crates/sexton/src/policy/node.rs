@@ -105,7 +105,8 @@ impl Fault {
         self
     }
 
-    fn below(mut self, segment: Segment) -> Self {
+    /// The same of a field below `segment`.
+    pub fn below(mut self, segment: Segment) -> Self {
         self.path.push(segment);
         self
     }
@@ -446,6 +447,22 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_newtype_struct(self)
     }
 
+    /// A derived struct would take a list for its fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::List(_) => {
+                let fault: Fault = de::Error::invalid_type(self.unexpected(), &"fields");
+                Err(fault.at(self.at))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -464,7 +481,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

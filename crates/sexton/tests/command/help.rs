@@ -2,12 +2,13 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 8] = [
+const SUBCOMMANDS: [&str; 9] = [
     "scan",
     "limits",
     "explain",
     "reap",
     "demo",
+    "policy",
     "schema",
     "completions",
     "man",
@@ -34,6 +35,13 @@ fn exit_statuses_are_documented() {
     for subcommand in ["scan", "limits", "explain", "reap"] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
+    }
+    for subcommand in ["check", "explain"] {
+        let answer = sexton(["policy", subcommand, "--help"]).expect(0);
+        assert!(
+            answer.stdout.contains("Exit status:"),
+            "policy {subcommand}"
+        );
     }
 }
 

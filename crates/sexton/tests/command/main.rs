@@ -7,6 +7,7 @@ mod explain;
 mod help;
 mod inside_a_container;
 mod limits;
+mod policy;
 mod reap;
 mod refusals;
 mod scan;

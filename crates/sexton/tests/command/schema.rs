@@ -4,7 +4,14 @@ use crate::sexton::{sexton, validates};
 
 #[test]
 fn each_schema_is_valid_and_names_its_draft() {
-    for document in ["report", "limits", "reap"] {
+    for document in [
+        "report",
+        "limits",
+        "reap",
+        "policy",
+        "policy-check",
+        "policy-explain",
+    ] {
         let schema = sexton(["schema", document]).expect(0).json();
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{document}: {error}"));
         assert!(schema["$schema"].is_string(), "{document}");
