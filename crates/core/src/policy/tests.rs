@@ -375,7 +375,7 @@ fn contradictions_are_found() {
         ("spec.settle", |p| p.spec.settle = Span::from_secs(700_000)),
         ("spec.threshold", |p| p.spec.threshold.min_zombies = None),
         ("spec.threshold.minZombies", |p| {
-            p.spec.threshold.min_zombies = Some(0)
+            p.spec.threshold.min_zombies = Some(0);
         }),
         ("spec.threshold.limitUsedPercent", |p| {
             p.spec.threshold.limit_used_percent = Some(101);
