@@ -184,10 +184,16 @@ fn kill_sets(kind: &str, rain: &str, rounds: u32, dice: &mut Dice) -> u32 {
     let Some(mut actor) = start(&[kind, rain, "zombies=2", "forgive=yes"]) else {
         return rounds;
     };
+    // How long a whole run takes, so that the kills fall within.
+    let began = Instant::now();
+    set(actor.pid, AUTOREAP);
+    let whole = began
+        .elapsed()
+        .clamp(Duration::from_millis(2), Duration::from_millis(40));
     for round in 0..rounds {
-        let what = [AUTOREAP, UNDO][(round % 2) as usize];
+        let what = [UNDO, AUTOREAP][(round % 2) as usize];
         let mut reaper = spawn_reaper(actor.pid, what);
-        thread::sleep(Duration::from_micros(dice.below(6_000)));
+        thread::sleep(Duration::from_micros(dice.below(whole.as_micros() as u64)));
         let _ = reaper.kill();
         let _ = reaper.wait();
         if !actor.is_well() {

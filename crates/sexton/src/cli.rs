@@ -195,12 +195,17 @@ killed at any instant without harm to the holder.
 
 TARGET may be a holder (all its zombies), a zombie (that one), a container or a pod.
 
+--autoreap is for a program that never waits, such as the `sleep infinity` that keeps a
+container alive: from then on the kernel waits for its children (SA_NOCLDWAIT), and none of
+them becomes a zombie, until the program ends or executes another. --autoreap=off undoes it.
+
 Exit status: 0 all taken (or, without --yes, all would be), 1 some are left, 2 error or refused.
 
 Examples:
   sexton reap 12345                 what would be done
   sexton reap 12345 --yes
   sexton reap 12345 --yes --settle 0
+  sexton reap 12345 --yes --autoreap     and no zombies of its future children
   sexton reap pod/shop/checkout --yes -o json")]
 pub struct Reap {
     /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
@@ -214,11 +219,22 @@ pub struct Reap {
     /// Do not send SIGCHLD first
     #[arg(long)]
     pub no_nudge: bool,
+    /// Also let the kernel wait for the holder's future children; off: not any more
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "WHEN")]
+    pub autoreap: Option<Autoreap>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
     #[command(flatten)]
     pub allow: Allow,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autoreap {
+    /// The kernel waits for future children
+    On,
+    /// The program waits for them itself, as usual
+    Off,
 }
 
 /// Overrides of refusals, one by one.
@@ -231,6 +247,9 @@ pub struct Allow {
     /// Reap for a holder whose own seccomp filter may forbid wait4
     #[arg(long)]
     pub ignore_seccomp: bool,
+    /// Autoreap for a program that has waited for children, whose later waits will fail
+    #[arg(long, requires = "autoreap")]
+    pub though_it_waits: bool,
 }
 
 /// Find the containers that will not end on their stop signal, but sit out the grace period

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::report::CommandCount;
 use sexton_core::{Container, Holder};
+use sexton_reap::autoreap::{self, Waiter};
 use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal};
 use sexton_scan::Scanner;
 
@@ -43,11 +44,39 @@ pub struct Entry {
     /// What was done; absent in a dry run and where it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// What was planned, and done, for its future children; absent without `--autoreap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoreap: Option<AutoreapEntry>,
+}
+
+/// The same of its future children.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoreapEntry {
+    /// What was planned, or why nothing may be done.
+    pub plan: autoreap::Plan,
+    /// What was done; absent in a dry run and where it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<autoreap::Outcome>,
 }
 
 impl Entry {
     fn is_refused(&self) -> bool {
-        self.plan.refusal.is_some()
+        let autoreap = self.autoreap.as_ref();
+        self.plan.refusal.is_some() || autoreap.is_some_and(|it| it.plan.refusal.is_some())
+    }
+
+    /// What was asked for and could not be brought to its end.
+    fn is_unfinished(&self) -> bool {
+        let autoreap = self.autoreap.as_ref().and_then(|it| it.outcome.as_ref());
+        self.left() > 0 || autoreap.is_some_and(|outcome| outcome.end != End::Complete)
+    }
+
+    /// Something would be done.
+    fn has_work(&self) -> bool {
+        let autoreap = self.autoreap.as_ref();
+        self.plan.refusal.is_none() && !self.plan.take.is_empty()
+            || autoreap.is_some_and(|it| it.plan.refusal.is_none())
     }
 
     /// Zombies that stay although they were asked for.
@@ -67,13 +96,19 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         yes,
         settle,
         no_nudge,
+        autoreap,
         allow,
         output,
     } = args;
     let cli::Allow {
         allow_host,
         ignore_seccomp,
+        though_it_waits,
     } = allow;
+    let waiter = autoreap.map(|when| match when {
+        cli::Autoreap::On => Waiter::Kernel,
+        cli::Autoreap::Off => Waiter::Process,
+    });
     let named: Target = target.parse()?;
     let mut scanner = Scanner::new(roots(paths))?;
     let resolved = target::resolve(&scanner, named.clone())?;
@@ -88,7 +123,15 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         nudge: !no_nudge,
         only,
     };
-    let plans = plan(&mut scanner, &resolved, &options)?;
+    let mut plans = plan(&mut scanner, &resolved, &options)?;
+    // What has no zombies now can be kept from having any.
+    if plans.is_empty()
+        && waiter.is_some()
+        && let Target::Pid(pid) = resolved
+        && let Some(holder) = scanner.holder(pid)?
+    {
+        plans.extend(sexton_reap::plan(&mut scanner, holder.id, &options)?);
+    }
     if plans.is_empty() {
         target::must_exist(&mut scanner, &resolved)?;
     }
@@ -99,6 +142,17 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         holders: vec![],
     };
     for mut plan in plans {
+        // First, so that nothing is born between the two.
+        let mut autoreap = None;
+        if let Some(waiter) = waiter {
+            let options = autoreap::Options {
+                waiter,
+                allow_host,
+                ignore_seccomp,
+                though_it_waits,
+            };
+            autoreap = set(&mut scanner, &plan, &options, yes)?;
+        }
         let mut outcome = None;
         if yes && plan.refusal.is_none() {
             match execute(&scanner, &plan) {
@@ -108,7 +162,11 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
                 Err(error) => return Err(error.into()),
             }
         }
-        document.holders.push(Entry { plan, outcome });
+        document.holders.push(Entry {
+            plan,
+            outcome,
+            autoreap,
+        });
     }
     match output {
         Output::Json => output::json(&document)?,
@@ -117,9 +175,7 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
     Ok(if document.holders.iter().any(Entry::is_refused) {
         ExitCode::from(REFUSED)
     } else {
-        ExitCode::from(u8::from(
-            document.holders.iter().any(|entry| entry.left() > 0),
-        ))
+        ExitCode::from(u8::from(document.holders.iter().any(Entry::is_unfinished)))
     })
 }
 
@@ -131,6 +187,28 @@ fn plan(scanner: &mut Scanner, target: &Target, options: &Options) -> Result<Vec
         plans.extend(sexton_reap::plan(scanner, leak.holder.id, options)?);
     }
     Ok(plans)
+}
+
+/// Autoreap for the holder of `plan`; `None` if it has ended.
+fn set(
+    scanner: &mut Scanner,
+    plan: &Plan,
+    options: &autoreap::Options,
+    yes: bool,
+) -> Result<Option<AutoreapEntry>, Error> {
+    let Some(mut plan) = autoreap::plan(scanner, plan.holder.id, options)? else {
+        return Ok(None);
+    };
+    let mut outcome = None;
+    if yes && plan.refusal.is_none() {
+        match autoreap::execute(scanner.proc(), &plan, || ControlFlow::Continue(())) {
+            Ok(done) => outcome = Some(done),
+            // Things changed between the plan and the deed.
+            Err(sexton_reap::Error::Refused(refusal)) => plan.refusal = Some(refusal),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(AutoreapEntry { plan, outcome }))
 }
 
 fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error> {
@@ -146,16 +224,26 @@ fn draw(document: &Document, target: &Target) -> io::Result<()> {
     if document.holders.is_empty() {
         lines.line(Style::new(), &format!("{target} holds no zombies."))?;
     }
-    for Entry { plan, outcome } in &document.holders {
+    for Entry {
+        plan,
+        outcome,
+        autoreap,
+    } in &document.holders
+    {
         let who = who(&plan.holder, plan.container.as_ref());
         match (&plan.refusal, outcome) {
             (Some(refusal), _) => refused(&mut lines, &who, refusal)?,
             (None, Some(outcome)) => done(&mut lines, &who, outcome)?,
             (None, None) => planned(&mut lines, &who, plan)?,
         }
+        if let Some(entry) = autoreap {
+            // Refused for the same reason, it has been said.
+            if plan.refusal.is_none() || entry.plan.refusal != plan.refusal {
+                autoreaped(&mut lines, entry)?;
+            }
+        }
     }
-    let would = |entry: &Entry| !entry.is_refused() && !entry.plan.take.is_empty();
-    if document.dry_run && document.holders.iter().any(would) {
+    if document.dry_run && document.holders.iter().any(Entry::has_work) {
         lines.line(WARN, "Nothing was done. Add --yes to do it.")?;
     }
     lines.out.flush()
@@ -174,6 +262,31 @@ fn refused<W: Write>(lines: &mut Lines<W>, who: &str, refusal: &Refusal) -> io::
         Some(flag) => lines.field("override", flag),
         None => lines.field("override", "none"),
     }
+}
+
+fn autoreaped<W: Write>(lines: &mut Lines<W>, entry: &AutoreapEntry) -> io::Result<()> {
+    let AutoreapEntry { plan, outcome } = entry;
+    if let Some(refusal) = &plan.refusal {
+        let flag = refusal.overridden_by();
+        let how = flag.map(|flag| format!("; {flag} overrides it"));
+        return lines.field(
+            "autoreap",
+            &format!("refused: {refusal}{}", how.unwrap_or_default()),
+        );
+    }
+    let what = match (plan.waiter, outcome.as_ref().map(|outcome| &outcome.end)) {
+        (Waiter::Kernel, None) => {
+            "the kernel would wait for its future children (SA_NOCLDWAIT); a wait of its own would \
+             find none"
+        }
+        (Waiter::Process, None) => "it would have to wait for its children itself again",
+        (Waiter::Kernel, Some(End::Complete)) => {
+            "the kernel waits for its future children from now on; --autoreap=off undoes it"
+        }
+        (Waiter::Process, Some(End::Complete)) => "it waits for its children itself again",
+        (_, Some(end)) => &format!("not done: {end}"),
+    };
+    lines.field("autoreap", what)
 }
 
 fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result<()> {

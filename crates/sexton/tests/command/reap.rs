@@ -175,3 +175,64 @@ fn nothing_to_take_is_no_error() {
     let answer = sexton(["reap", "container/nosuch", "--yes"]).expect(2);
     assert!(answer.stderr.contains("nosuch"), "{answer:?}");
 }
+
+/// An orphan that comes to the container's PID 1 and ends there.
+fn orphan(container: &Container) {
+    let script = "sleep 0.05 & echo $!";
+    let output = container.exec(&["sh", "-c", script]);
+    assert!(output.status.success(), "{output:?}");
+    wait_until("it is an orphan no more", || {
+        live_children_of(container.pid()).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn a_keep_alive_is_kept_from_having_zombies_again() {
+    let Some(runtime) = runtime() else { return };
+    let sleep = Program::system(["sleep", "infinity"]);
+    let container = Container::builder(&runtime).start(&sleep);
+    orphan(&container);
+    wait_until("it has a zombie", || {
+        (zombies_of(container.pid()).len() == 1).then_some(())
+    });
+    let pid = container.pid().to_string();
+    let with = |more: &[&str]| {
+        let args = ["reap", &pid, "--settle", "0"];
+        sexton(args.into_iter().chain(more.iter().copied()))
+    };
+
+    let answer = with(&["--autoreap"]).expect(0);
+    assert!(answer.stdout.contains("SA_NOCLDWAIT"), "{answer:?}");
+    orphan(&container);
+    assert_eq!(zombies_of(container.pid()).len(), 2, "a dry run acts not");
+
+    let document = with(&["--autoreap", "--yes", "-o", "json"])
+        .expect(0)
+        .json();
+    validates("reap", &document);
+    let entry = &document["holders"][0];
+    assert_eq!(entry["outcome"]["taken"], 2, "{document:#}");
+    assert_eq!(entry["autoreap"]["outcome"]["waiter"], "kernel");
+    orphan(&container);
+    assert_eq!(zombies_of(container.pid()), [0_u32; 0]);
+
+    // It holds no zombies, and can be set all the same.
+    let answer = with(&["--autoreap=off", "--yes"]).expect(0);
+    assert!(answer.stdout.contains("itself again"), "{answer:?}");
+    orphan(&container);
+    wait_until("it has a zombie", || {
+        (zombies_of(container.pid()).len() == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_handler_is_not_replaced_by_autoreap() {
+    let Some(runtime) = runtime() else { return };
+    let shell = Program::system(["bash", "-c", "while :; do sleep 1; done"]);
+    let container = Container::builder(&runtime).start(&shell);
+    let pid = container.pid().to_string();
+    wait_until("it has its handler", || {
+        let answer = sexton(["reap", &pid, "--autoreap", "--yes"]);
+        (answer.status == 2 && answer.stdout.contains("it has a handler")).then_some(())
+    });
+}
