@@ -18,9 +18,10 @@
 //! let _ = crawler.exec(&["/bin/true"]);
 //! crawler.stop(Duration::from_secs(5)); // by the CRI, as anybody might
 //! let again = crawler.start_again(); // as the kubelet would: the next attempt, another id
+//! let kept = again.keep_running(); // from now on by itself
 //! containerd.kill(); // kill -9; containers go on
 //! containerd.restart();
-//! assert!(again.is_running());
+//! assert!(kept.current().is_running());
 //! # }
 //! ```
 //!
@@ -33,6 +34,7 @@
 //! Dropping the last of [`Containerd`] and its pods ends them all with their shims.
 
 mod image;
+mod kubelet;
 mod pod;
 
 use std::fs::{self, File};
@@ -48,6 +50,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 pub use image::archive;
+pub use kubelet::Kept;
 pub use pod::{Builder as PodBuilder, ContainerBuilder, Exec, Pod, PodContainer};
 
 use crate::process::wait_until;

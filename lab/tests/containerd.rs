@@ -150,3 +150,29 @@ fn pids_max_of_a_pod_binds() {
     assert_ne!(again.identity(), before);
     again.wait_for_line(0, |line| line.ends_with("EAGAIN"));
 }
+
+#[test]
+fn what_is_kept_running_comes_back_under_another_id() {
+    let Some(containerd) = require(Containerd::start()) else {
+        return;
+    };
+    let pod = containerd.pod("kept").start();
+    let main = pod
+        .container("main")
+        .start(&Program::system(["/bin/sleep", "1000"]));
+    let first = main.clone();
+    let kept = main.keep_running();
+    first.stop(Duration::ZERO);
+    let next = wait_until("it is back", || {
+        let current = kept.current();
+        (current.id() != first.id()).then_some(current)
+    });
+    assert!(next.is_running());
+    assert!(!first.is_running());
+    // While containerd is away nothing is known, and nothing is done.
+    let before = next.identity();
+    containerd.kill();
+    containerd.restart();
+    assert_eq!(kept.current().id(), next.id());
+    assert_eq!(next.identity(), before);
+}

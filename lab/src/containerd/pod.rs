@@ -334,7 +334,9 @@ impl ContainerBuilder {
         for dir in system.chain(binds) {
             self = self.mount(dir, true);
         }
-        PodContainer::start(self.pod, self.config)
+        let containerd = self.pod.0.containerd.clone();
+        PodContainer::try_start(self.pod, self.config)
+            .unwrap_or_else(|error| panic!("{error}; {}", containerd.log()))
     }
 }
 
@@ -359,44 +361,46 @@ pub struct Exec {
 }
 
 impl PodContainer {
-    fn start(pod: Pod, mut config: ContainerConfig) -> Self {
+    fn try_start(pod: Pod, mut config: ContainerConfig) -> Result<Self, String> {
         let meta = config.metadata.clone().unwrap_or_default();
-        config
-            .annotations
-            .insert(RESTARTS.to_owned(), meta.attempt.to_string());
+        let attempt = meta.attempt.to_string();
+        config.annotations.insert(RESTARTS.to_owned(), attempt);
         config.log_path = format!("{}-{}.log", meta.name, meta.attempt);
         let containerd = &pod.0.containerd;
-        let request = CreateContainerRequest {
+        let create = CreateContainerRequest {
             pod_sandbox_id: pod.0.id.clone(),
             config: Some(config.clone()),
             sandbox_config: Some(pod.0.config.clone()),
         };
-        let id = containerd
-            .call("CreateContainer", async |channel| {
-                client::runtime_service(channel)
-                    .create_container(request)
-                    .await
-            })
+        let created = containerd.try_call(async |channel| {
+            let mut service = client::runtime_service(channel);
+            service.create_container(create).await
+        });
+        let id = created
+            .map_err(|error| format!("CreateContainer: {error}"))?
             .container_id;
-        let request = StartContainerRequest {
+        let start = StartContainerRequest {
             container_id: id.clone(),
         };
-        containerd.call("StartContainer", async |channel| {
-            client::runtime_service(channel)
-                .start_container(request)
-                .await
+        let started = containerd.try_call(async |channel| {
+            let mut service = client::runtime_service(channel);
+            service.start_container(start).await
         });
+        started.map_err(|error| format!("StartContainer: {error}"))?;
         // The shim's own record, so that tests can compare what the CRI says with it.
-        let bundle = format!("state/io.containerd.runtime.v2.task/k8s.io/{id}/init.pid");
-        let file = containerd.dir().join(bundle);
+        let file = format!("state/io.containerd.runtime.v2.task/k8s.io/{id}/init.pid");
+        let file = containerd.dir().join(file);
         let pid = fs::read_to_string(&file);
-        let pid = pid.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Self {
-            pid: pid.trim().parse().expect("a pid"),
+        let pid = pid.map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(Self {
+            pid: pid
+                .trim()
+                .parse()
+                .map_err(|_| format!("{pid:?} is no pid"))?,
             pod,
             config,
             id,
-        }
+        })
     }
 
     /// Its id, whole.
@@ -435,17 +439,22 @@ impl PodContainer {
     /// When containerd does not answer.
     #[must_use]
     pub fn is_running(&self) -> bool {
+        self.try_is_running()
+            .unwrap_or_else(|error| panic!("ContainerStatus: {error}"))
+    }
+
+    pub(super) fn try_is_running(&self) -> Result<bool, String> {
         let request = ContainerStatusRequest {
             container_id: self.id.clone(),
             verbose: false,
         };
-        let response = self.containerd().call("ContainerStatus", async |channel| {
+        let response = self.containerd().try_call(async |channel| {
             client::runtime_service(channel)
                 .container_status(request)
                 .await
-        });
+        })?;
         let status = response.status;
-        status.is_some_and(|status| status.state() == ContainerState::ContainerRunning)
+        Ok(status.is_some_and(|status| status.state() == ContainerState::ContainerRunning))
     }
 
     /// All that it has printed so far, on both streams.
@@ -545,9 +554,14 @@ impl PodContainer {
         wait_until("the container has ended", || {
             (!self.is_running()).then_some(())
         });
+        self.try_start_again()
+            .unwrap_or_else(|error| panic!("{error}; {}", self.containerd().log()))
+    }
+
+    pub(super) fn try_start_again(&self) -> Result<Self, String> {
         let mut config = self.config.clone();
         config.metadata.get_or_insert_default().attempt += 1;
-        Self::start(self.pod.clone(), config)
+        Self::try_start(self.pod.clone(), config)
     }
 
     fn containerd(&self) -> &Containerd {
