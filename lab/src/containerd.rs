@@ -33,6 +33,7 @@
 //!
 //! Dropping the last of [`Containerd`] and its pods ends them all with their shims.
 
+mod container;
 mod image;
 mod kubelet;
 mod pod;
@@ -49,9 +50,10 @@ use sexton_runtime::client;
 use tonic::Status;
 use tonic::transport::Channel;
 
+pub use container::{ContainerBuilder, Exec, PodContainer};
 pub use image::archive;
 pub use kubelet::Kept;
-pub use pod::{Builder as PodBuilder, ContainerBuilder, Exec, Pod, PodContainer};
+pub use pod::{Builder as PodBuilder, Pod};
 
 use crate::process::wait_until;
 use crate::program::find;

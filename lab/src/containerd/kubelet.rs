@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::pod::PodContainer;
+use super::PodContainer;
 
 /// A container that is started again, as a new one, whenever it ends. That stops on drop; the
 /// container goes with its pod.
