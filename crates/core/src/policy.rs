@@ -96,7 +96,7 @@ pub struct PolicySpec {
     pub max_rung: Rung,
     /// Do nothing for now; the policy goes on covering what it covers.
     pub paused: bool,
-    /// Cover only pods that carry `sexton.dev/reap: enabled` as annotation or label. A pod with
+    /// Act only on pods that carry `sexton.dev/reap: enabled` as annotation or label. A pod with
     /// `sexton.dev/reap: disabled` is left alone in any case.
     pub require_opt_in: bool,
     /// How long a zombie must have been dead before it counts: its parent may yet wait for it.

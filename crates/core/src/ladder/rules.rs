@@ -31,7 +31,7 @@ fn rung() -> impl Strategy<Value = Rung> {
 }
 
 fn threshold() -> impl Strategy<Value = Threshold> {
-    (prop::option::of(1_u32..30), prop::option::of(1_u8..=100)).prop_map(|(min_zombies, share)| {
+    (prop::option::of(1_u32..12), prop::option::of(1_u8..=100)).prop_map(|(min_zombies, share)| {
         Threshold {
             min_zombies,
             limit_used_percent: share,
@@ -66,7 +66,7 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
 
 /// Of every kind, and as often such as let much happen.
 fn spec() -> impl Strategy<Value = PolicySpec> {
-    let eager = any_spec().prop_map(|spec| PolicySpec {
+    let eager = (any_spec(), any::<bool>()).prop_map(|(spec, often)| PolicySpec {
         selector: Selector::default(),
         max_rung: Rung::Evict,
         paused: false,
@@ -75,10 +75,14 @@ fn spec() -> impl Strategy<Value = PolicySpec> {
         rate_limits: RateLimits::default(),
         windows: Vec::new(),
         disruption: Disruption {
-            rate_limits: RateLimits {
-                per_holder: None,
-                per_container: Some(Rate::new(100, Span::from_secs(1))),
-                per_node: Some(Rate::new(100, Span::from_secs(1))),
+            rate_limits: if often {
+                RateLimits {
+                    per_holder: None,
+                    per_container: Some(Rate::new(100, Span::from_secs(1))),
+                    per_node: Some(Rate::new(100, Span::from_secs(1))),
+                }
+            } else {
+                spec.disruption.rate_limits
             },
             windows: Vec::new(),
             ..spec.disruption

@@ -248,6 +248,65 @@ fn what_holds_it_back_is_said() {
     }
 }
 
+/// A host on which Docker says these labels of `container`.
+fn docker_says(container: &Container, labels: &Value) -> tempfile::TempDir {
+    let host = tempfile::Builder::new().prefix("sexton-test-").tempdir();
+    let host = host.expect("a temporary directory");
+    let dir = host
+        .path()
+        .join("var/lib/docker/containers")
+        .join(container.id());
+    fs::create_dir_all(&dir).expect("it can be made");
+    let config = json!({
+        "Name": "/crawler",
+        "State": {"Running": true, "Pid": container.pid()},
+        "Config": {"Labels": labels},
+    });
+    fs::write(dir.join("config.v2.json"), config.to_string()).expect("it can be written");
+    host
+}
+
+#[test]
+fn labels_and_the_word_of_the_container_come_from_its_runtime() {
+    let Some(runtime) = runtime() else { return };
+    let builder = Container::builder(&runtime).layout(Layout::Docker);
+    let container = leaking(builder, Leak::new(), 3);
+    let pid = container.pid().to_string();
+    let policies = Policies::new(&[
+        ("all", "{maxRung: observe}"),
+        (
+            "workers",
+            "{selector: {podSelector: {matchLabels: {tier: worker}}}, settle: 10h}",
+        ),
+        (
+            "named",
+            "{selector: {containers: [crawler], commands: ['*']}, settle: 10h}",
+        ),
+    ]);
+    let ask = |labels: Value| {
+        let host = docker_says(&container, &labels);
+        let root = host.path().to_string_lossy().into_owned();
+        let answer = policies.explain(&pid, &["--path-rootfs", &root, "-o", "json"]);
+        answer.expect(0).json()["leaks"][0].clone()
+    };
+
+    let leak = ask(json!({"tier": "web"}));
+    assert_eq!(leak["policy"]["name"], "named", "{leak:#}");
+    assert_eq!(leak["decision"]["action"], "wait", "{leak:#}");
+
+    // Two that ask for one exact thing each.
+    let leak = ask(json!({"tier": "worker"}));
+    let tie = leak["tie"].as_str().expect("a sentence");
+    assert!(tie.contains("named and workers"), "{tie}");
+
+    let leak = ask(json!({"tier": "web", "sexton.dev/reap": "disabled"}));
+    assert_eq!(leak["decision"]["action"], "nothing", "{leak:#}");
+    assert_eq!(
+        leak["decision"]["reason"],
+        "its pod says sexton.dev/reap: disabled"
+    );
+}
+
 #[test]
 fn a_tie_names_both_and_nothing_would_be_done() {
     let Some(runtime) = runtime() else { return };

@@ -276,3 +276,45 @@ fn one_wrong_file_keeps_all_of_them_from_being_followed() {
     ]);
     assert_eq!(files.problems().len(), 1);
 }
+
+/// Nothing that is nearly a policy makes the loader do worse than complain, and every complaint
+/// has its place.
+#[test]
+fn broken_files_are_told_and_never_worse() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/policies");
+    let file = Path::new("p.yaml");
+    let check = |text: &str| {
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        documents(file, text, &mut found, &mut problems);
+        for problem in problems {
+            assert!(
+                problem.line >= Some(1) && problem.column >= Some(1),
+                "{problem}\n{text}"
+            );
+        }
+    };
+    for example in files(Path::new(examples)).unwrap() {
+        let text = read(&example).unwrap();
+        for (cut, _) in text.char_indices() {
+            check(&text[..cut]);
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        for left_out in 0..lines.len() {
+            let mut lines = lines.clone();
+            lines.remove(left_out);
+            check(&lines.join("\n"));
+        }
+        for (from, to) in [
+            (":", ""),
+            ("[", "{"),
+            ("\"", ""),
+            ("  ", " "),
+            ("s", "ß"),
+            ("- ", ""),
+        ] {
+            for (at, _) in text.match_indices(from) {
+                check(&format!("{}{to}{}", &text[..at], &text[at + from.len()..]));
+            }
+        }
+    }
+}
