@@ -43,6 +43,20 @@ impl Program {
         })
     }
 
+    /// A program of one file of Go, built now if it is not up to date.
+    ///
+    /// # Errors
+    /// [`Skip`] where Go is not there or does not build it.
+    pub fn go(name: &str, source: &Path, arguments: &[&str]) -> Result<Self, Skip> {
+        let program = build_go(name, source).map_err(Skip)?;
+        let mut argv = vec![text(&program)];
+        argv.extend(arguments.iter().map(|word| (*word).to_owned()));
+        Ok(Self {
+            binds: vec![parent(&program)],
+            argv,
+        })
+    }
+
     /// The same in Python: `subprocess.Popen` kept in a list and never waited for.
     ///
     /// # Errors
@@ -150,34 +164,51 @@ impl Leak {
     }
 }
 
-/// Cargo builds a dependency's library but not its programs, so this asks it to. With the
-/// program up to date, as after `make test`'s first step, this takes no compiler.
 fn leak_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target = target_dir();
-        let path = target.join("debug/sexton-test-leak");
-        // Built elsewhere, as in the virtual machines of lab/kernels.sh.
-        if !Path::new(env!("CARGO")).exists() && path.exists() {
-            return path;
-        }
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "sexton-lab"])
-            .args(["--bin", "sexton-test-leak", "--target-dir"])
-            .arg(&target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(
-            status.as_ref().is_ok_and(std::process::ExitStatus::success),
-            "sexton-test-leak does not build: {status:?}"
-        );
-        path
-    })
+    BUILT.get_or_init(|| built("sexton-lab", "sexton-test-leak"))
+}
+
+/// `sexton-init` as the tests build it.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn init_binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("sexton-init", "sexton-init"))
+}
+
+/// Cargo builds a dependency's library but not its programs, so this asks it to. With the
+/// program up to date, as after `make test`'s first step, this takes no compiler.
+fn built(package: &str, program: &str) -> PathBuf {
+    let target = target_dir();
+    let path = target.join("debug").join(program);
+    // Built elsewhere, as in the virtual machines of lab/kernels.sh.
+    if !Path::new(env!("CARGO")).exists() && path.exists() {
+        return path;
+    }
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--package", package])
+        .args(["--bin", program, "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "{program} does not build: {status:?}"
+    );
+    path
 }
 
 fn build_go_story() -> Result<PathBuf, String> {
+    build_go("crawler", &source("main.go"))
+}
+
+/// Builds one file of Go that needs no module.
+fn build_go(name: &str, source: &Path) -> Result<PathBuf, String> {
     let dir = target_dir().join("sexton-test-go");
-    let program = dir.join("crawler");
+    let program = dir.join(name);
     let Some(go) = find("go") else {
         // Perhaps it was built elsewhere, as in the virtual machines of lab/kernels.sh.
         return program
@@ -192,7 +223,7 @@ fn build_go_story() -> Result<PathBuf, String> {
     let output = Command::new(go)
         .arg("build")
         .arg("-o")
-        .args([&program, &source("main.go")])
+        .args([&program, source])
         // Neither a toolchain nor a module is to be fetched for it.
         .envs([("GOTOOLCHAIN", "local"), ("GO111MODULE", "off")])
         .env("GOCACHE", dir.join("cache"))

@@ -2,7 +2,8 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 9] = [
+const SUBCOMMANDS: [&str; 10] = [
+    "audit",
     "scan",
     "limits",
     "explain",
@@ -32,7 +33,7 @@ fn every_subcommand_has_help_with_examples() {
 
 #[test]
 fn exit_statuses_are_documented() {
-    for subcommand in ["scan", "limits", "explain", "reap"] {
+    for subcommand in ["scan", "limits", "explain", "reap", "audit"] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
     }

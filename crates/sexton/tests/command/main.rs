@@ -3,6 +3,7 @@
 //! All tests are one program: each links the same few crates, and one link is enough.
 
 mod at_the_limit;
+mod audit;
 mod explain;
 mod help;
 mod inside_a_container;

@@ -11,6 +11,7 @@ fn each_schema_is_valid_and_names_its_draft() {
         "policy",
         "policy-check",
         "policy-explain",
+        "proof",
     ] {
         let schema = sexton(["schema", document]).expect(0).json();
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{document}: {error}"));

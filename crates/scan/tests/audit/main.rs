@@ -1,0 +1,11 @@
+//! Real containers: the verdict first, then the signal, and what then really happened.
+
+// Whatever is not as it was made here fails the test.
+#![allow(clippy::unwrap_used)]
+
+mod inits;
+mod languages;
+mod masks;
+mod shells;
+mod situation;
+mod stop_signals;

@@ -1,0 +1,261 @@
+//! Containers, what is judged of them, and what their stop signal does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sexton_core::{ExitSignal, Verdict, signal};
+use sexton_lab::{
+    Container, Layout, Program, Runtime, Skip, live_children_of, require, wait_until,
+};
+use sexton_scan::{Roots, Scanner, audit};
+use tempfile::TempDir;
+
+/// How long a signal that does nothing is given to do something. Only those that are judged
+/// to stay are waited for so long.
+const STAYS: Duration = Duration::from_millis(1500);
+
+/// A container to judge, and what is expected.
+pub(crate) struct Case {
+    name: &'static str,
+    program: Program,
+    stop_signal: &'static str,
+    ready: Ready,
+    verdict: Verdict,
+    /// What then really happens; that of the verdict if it is not `Unknown`.
+    ends: bool,
+    unheard: usize,
+    /// Words of the summary or a fact.
+    says: Vec<&'static str>,
+    shared: bool,
+}
+
+/// When a container can be judged.
+enum Ready {
+    /// It has printed `ready`.
+    Line,
+    /// So many processes of this name are in it.
+    Running(&'static str, usize),
+}
+
+impl Case {
+    /// One that prints `ready` and ends on its signal.
+    pub(crate) fn new(name: &'static str, argv: &[&str]) -> Self {
+        Self::of(
+            name,
+            Program {
+                argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+                binds: Vec::new(),
+            },
+        )
+    }
+
+    pub(crate) fn of(name: &'static str, program: Program) -> Self {
+        Self {
+            name,
+            program,
+            stop_signal: "SIGTERM",
+            ready: Ready::Line,
+            verdict: Verdict::Ends,
+            ends: true,
+            unheard: 0,
+            says: Vec::new(),
+            shared: false,
+        }
+    }
+
+    pub(crate) fn bind(mut self, dir: &Path) -> Self {
+        self.program.binds.push(dir.to_owned());
+        self
+    }
+
+    /// It prints nothing; it is ready when this runs in it.
+    pub(crate) fn runs(self, name: &'static str) -> Self {
+        self.run(name, 1)
+    }
+
+    pub(crate) fn run(mut self, name: &'static str, count: usize) -> Self {
+        self.ready = Ready::Running(name, count);
+        self
+    }
+
+    pub(crate) fn stop_signal(mut self, name: &'static str) -> Self {
+        self.stop_signal = name;
+        self
+    }
+
+    pub(crate) fn killed(mut self) -> Self {
+        (self.verdict, self.ends) = (Verdict::Killed, false);
+        self
+    }
+
+    /// It cannot be judged; this is what happens.
+    pub(crate) fn unknown(mut self, ends: bool) -> Self {
+        (self.verdict, self.ends) = (Verdict::Unknown, ends);
+        self
+    }
+
+    /// So many processes in it are never told.
+    pub(crate) fn unheard(mut self, count: usize) -> Self {
+        self.unheard = count;
+        self
+    }
+
+    pub(crate) fn says(mut self, words: &'static str) -> Self {
+        self.says.push(words);
+        self
+    }
+
+    /// It lives in the PID namespace of another container.
+    pub(crate) fn shares_pid_namespace(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+}
+
+/// Makes every case a container by each runtime, judges them all, then sends each its stop
+/// signal and compares.
+pub(crate) fn compare(cases: impl IntoIterator<Item = Option<Case>>) {
+    let cases: Vec<Case> = cases.into_iter().flatten().collect();
+    for runtime in Runtime::all() {
+        let host = tempfile::tempdir().unwrap();
+        let pause = cases.iter().any(|case| case.shared).then(|| {
+            let forever = Program::system(["/bin/sleep", "infinity"]);
+            Container::builder(&runtime).start(&forever)
+        });
+        let started: Vec<(&Case, Container)> = cases
+            .iter()
+            .map(|case| {
+                let mut builder = Container::builder(&runtime).layout(Layout::Docker);
+                if let Some(pause) = pause.as_ref().filter(|_| case.shared) {
+                    builder = builder.in_pid_namespace_of(pause.pid());
+                }
+                let container = builder.start(&case.program);
+                docker_knows(&host, container.id(), case.stop_signal);
+                (case, container)
+            })
+            .collect();
+        for (case, container) in &started {
+            wait_until(case.name, || is_ready(case, container).then_some(()));
+        }
+        let judged = judge(&host);
+        for (case, container) in &started {
+            is_as_expected(case, find(&judged, container), runtime.name());
+        }
+        for (case, container) in &started {
+            let number = signal::number(case.stop_signal).unwrap();
+            let number = Signal::from_named_raw(i32::from(number)).unwrap();
+            let pid = i32::try_from(container.pid()).unwrap();
+            kill_process(Pid::from_raw(pid).unwrap(), number).unwrap();
+        }
+        for (case, container) in started.iter().filter(|(case, _)| case.ends) {
+            wait_until(case.name, || has_ended(container).then_some(()));
+        }
+        if started.iter().any(|(case, _)| !case.ends) {
+            std::thread::sleep(STAYS);
+        }
+        for (case, container) in &started {
+            let found = find(&judged, container);
+            assert_eq!(
+                has_ended(container),
+                case.ends,
+                "{} by {}: {found:#?}",
+                case.name,
+                runtime.name()
+            );
+        }
+    }
+}
+
+/// Docker's file about a container, as the audit reads it.
+fn docker_knows(host: &TempDir, id: &str, stop_signal: &str) {
+    let dir = host.path().join("var/lib/docker/containers").join(id);
+    fs::create_dir_all(&dir).unwrap();
+    let text = format!(
+        r#"{{"Name":"/x","Config":{{"StopSignal":"{stop_signal}","StopTimeout":7,"Labels":null}}}}"#
+    );
+    fs::write(dir.join("config.v2.json"), text).unwrap();
+}
+
+fn is_ready(case: &Case, container: &Container) -> bool {
+    match case.ready {
+        Ready::Line => container.output().lines().any(|line| line == "ready"),
+        Ready::Running(name, count) => {
+            let running = below(container.pid())
+                .into_iter()
+                .filter(|pid| {
+                    fs::read_to_string(format!("/proc/{pid}/comm"))
+                        .is_ok_and(|comm| comm.trim_end() == name)
+                })
+                .count();
+            running >= count
+        }
+    }
+}
+
+/// A process and all that descends from it.
+fn below(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    for child in live_children_of(pid) {
+        all.extend(below(child));
+    }
+    all
+}
+
+fn judge(host: &TempDir) -> Vec<ExitSignal> {
+    let mut scanner = Scanner::new(Roots {
+        host: host.path().to_owned(),
+        ..Roots::default()
+    })
+    .unwrap();
+    let found = audit::containers(&mut scanner, &[], |_, _| true).unwrap();
+    found.exit_signals
+}
+
+fn find<'a>(judged: &'a [ExitSignal], container: &Container) -> &'a ExitSignal {
+    let found = judged.iter().find(|e| e.container.id == container.id());
+    found.unwrap_or_else(|| panic!("{} is not judged: {judged:#?}", container.id()))
+}
+
+fn is_as_expected(case: &Case, found: &ExitSignal, runtime: &str) {
+    let what = || format!("{} by {runtime}: {found:#?}", case.name);
+    assert_eq!(found.verdict, case.verdict, "{}", what());
+    assert_eq!(found.stop_signal.name, case.stop_signal, "{}", what());
+    assert_eq!(found.grace.as_ref().unwrap().seconds, 7, "{}", what());
+    assert_eq!(found.unheard.len(), case.unheard, "{}", what());
+    assert_eq!(found.shared_pid_namespace, case.shared, "{}", what());
+    if case.verdict != Verdict::Ends {
+        assert!(!found.cures.is_empty(), "no cure for {}", what());
+    }
+    for words in &case.says {
+        let said = found.facts.iter().chain([&found.summary]);
+        let mut said = said.map(|line| line.contains(words));
+        assert!(said.any(|said| said), "not '{words}': {}", what());
+    }
+}
+
+fn has_ended(container: &Container) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", container.pid()));
+    let state = stat.ok().and_then(|stat| {
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.chars().next()
+    });
+    state.is_none_or(|state| matches!(state, 'Z' | 'X'))
+}
+
+/// A program of the system; a skip with its reason where it is not there.
+pub(crate) fn program(path: &'static str) -> Option<&'static str> {
+    require(if Path::new(path).exists() {
+        Ok(path)
+    } else {
+        Err(Skip(format!("{path} is not there")))
+    })
+}
+
+/// A file beside this test.
+pub(crate) fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/audit/programs")
+        .join(name)
+}
