@@ -4,9 +4,11 @@ mod prove;
 mod view;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use sexton_core::{Container, ExitSignal, Verdict};
+use sexton_core::{Container, ExitSignal, Verdict, Workload};
+use sexton_runtime::Runtimes;
 use sexton_scan::{Scanner, audit};
 
 pub use prove::Proof;
@@ -32,9 +34,11 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
         pod,
     };
     let mut scanner = Scanner::new(roots(paths))?;
-    let found = audit::containers(&mut scanner, &[], |container, pids| {
+    let (workloads, silent) = ask_runtimes(&scanner.roots().host);
+    let mut found = audit::containers(&mut scanner, &workloads, |container, pids| {
         filter.admits(Some(container), pids)
     })?;
+    found.notes.extend(silent);
     if found.exit_signals.is_empty()
         && let Some(target) = &filter.target
     {
@@ -68,6 +72,17 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(
         !report.exit_signals.iter().all(all_end),
     )))
+}
+
+/// What the runtimes of the node tell of their containers, and which of them do not answer.
+fn ask_runtimes(host: &Path) -> (Vec<Workload>, Vec<String>) {
+    let mut runtimes = Runtimes::find(host, &[]);
+    runtimes.refresh();
+    let workloads = runtimes.workloads().cloned().collect();
+    let silent = runtimes.notes().map(|(name, error)| {
+        format!("{name} does not tell its stop signals, so files on the node have to: {error}")
+    });
+    (workloads, silent.collect())
 }
 
 /// Which containers a person wants to see.

@@ -19,7 +19,8 @@ pub(super) fn init() -> Cure {
          PID 1, ends on them.",
         "dockerfile",
         "COPY sexton-init /sexton-init\nENTRYPOINT [\"/sexton-init\", \"--\"]\n\
-         # Without a new image: docker run --init …; in a pod: spec.shareProcessNamespace: true\n",
+         # Docker, without a new image: docker run --init\n\
+         # In a pod: spec.shareProcessNamespace: true\n",
     )
 }
 
@@ -30,8 +31,8 @@ pub(super) fn stop_signal(number: u8) -> Cure {
         format!("It would end on {name}: make that the stop signal."),
         "dockerfile",
         format!(
-            "STOPSIGNAL {name}\n# Docker: docker run --stop-signal {name} …\n\
-             # In a pod (Kubernetes 1.33 and later): lifecycle: {{stopSignal: {name}}}\n"
+            "STOPSIGNAL {name}\n# Docker: docker run --stop-signal {name}\n\
+             # In a pod (1.33, with spec.os.name): lifecycle.stopSignal: {name}\n"
         ),
     )
 }
@@ -112,6 +113,25 @@ pub(super) fn blocked(number: u8) -> Cure {
             "sigset_t set;\nsigemptyset(&set);\nsigaddset(&set, {name});\n\
              int got;\nsigwait(&set, &got); /* blocked in all threads, taken here */\nshut_down();\n"
         ),
+    )
+}
+
+/// A process that is stopped.
+pub(super) fn continued(pid: u32) -> Cure {
+    cure(
+        "Find who stopped it (a debugger, SIGSTOP, a background process that reads the terminal); \
+         SIGCONT lets it go on, and take what waits.",
+        "sh",
+        format!("kill -CONT {pid}\n"),
+    )
+}
+
+/// A container that is frozen.
+pub(super) fn thawed() -> Cure {
+    cure(
+        "Thaw it: a stop can only kill what is frozen.",
+        "sh",
+        "docker unpause CONTAINER # podman unpause, ctr task resume, runc resume\n",
     )
 }
 

@@ -83,6 +83,7 @@ pub(super) fn of_container(facts: &Facts) -> Fate {
             "its cgroup is frozen: the signal waits until it is thawed",
         )
         .fact("Its cgroup is frozen (freezer.state, cgroup.events).")
+        .cures([cure::thawed()])
     } else {
         of(main, number, grace, 0)
     };
@@ -130,11 +131,13 @@ pub(super) fn of(process: &Process, number: u8, grace: Option<u64>, depth: usize
     let (name, pid) = (signal::name(number), process.id.pid);
     if process.state == State::Stopped {
         let summary = format!("{} is stopped and handles no signal", process.name);
-        return Fate::stays(Confidence::High, summary).fact(format!(
-            "{} is in state T: signals wait until SIGCONT (State of /proc/{}/status).",
-            process.called(),
-            pid
-        ));
+        return Fate::stays(Confidence::High, summary)
+            .fact(format!(
+                "{} is in state T: signals wait until SIGCONT (State of /proc/{}/status).",
+                process.called(),
+                pid
+            ))
+            .cures([cure::continued(pid)]);
     }
     if let Some(init) = Forwarder::of(process)
         && depth < DEEPEST
@@ -190,14 +193,14 @@ fn default(process: &Process, number: u8) -> Fate {
     match (signal::default(number), process.is_namespace_init()) {
         (Default::End, true) => Fate::stays(
             Confidence::High,
-            format!("{} is PID 1 and has no handler for {name}", process.name),
+            format!("{} is PID 1 without a handler", process.name),
         )
         .fact(fact)
         .fact(DROPPED)
         .cures(cure::no_handler(process, number)),
         (Default::End, false) => Fate::ends(
             Confidence::High,
-            format!("{} has no handler, so {name} ends it", process.name),
+            format!("{} is not PID 1, so it ends", process.name),
         )
         .fact(fact),
         (Default::Ignore, _) => Fate::stays(

@@ -23,7 +23,7 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let fate = match (process.program.language, number) {
         (Language::Go, _) => Fate::ends(
             Confidence::Medium,
-            format!("{program} is a Go program: {name} ends it, with or without signal.Notify"),
+            format!("{program} ends, as Go does in any case"),
         )
         .fact(
             "The Go runtime catches every signal; one that the program did not ask for ends it, \
@@ -31,19 +31,19 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
         ),
         (Language::Java, SIGQUIT) => Fate::stays(
             Confidence::High,
-            format!("{program} is a JVM, which prints its threads on SIGQUIT and goes on"),
+            format!("{program} prints its threads and goes on"),
         ),
         (Language::Java, SIGTERM | SIGINT | SIGHUP) => Fate::ends(
             Confidence::High,
-            format!("{program} is a JVM, which runs its shutdown hooks and exits"),
+            format!("{program} runs its hooks and exits"),
         )
         .fact(format!(
             "The JVM catches it and exits with status {}, as PID 1 too.",
             128 + u16::from(number)
         )),
-        (Language::Node, SIGTERM | SIGINT) if first => Fate::unknown(format!(
-            "node is PID 1 and catches {name} in any case: only a handler in the program ends it"
-        ))
+        (Language::Node, SIGTERM | SIGINT) if first => Fate::unknown(
+            "node: only a handler of its own ends it",
+        )
         .fact(
             "node's own handler raises the signal again with the default action, which the kernel \
              drops for PID 1: without process.on(…) the program goes on. Both look alike from \
@@ -52,20 +52,20 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
         .cures([cure::handler(Language::Node, number), cure::init()]),
         (Language::Node, SIGTERM | SIGINT) => Fate::ends(
             Confidence::Medium,
-            format!("{program} is a node program that is not PID 1: {name} ends it"),
+            format!("{program} is not PID 1, so it ends"),
         )
         .fact("node's own handler ends it; one of the program's most likely, too."),
         (Language::Python, SIGINT) => Fate::ends(
             Confidence::Medium,
-            format!("{program} is a Python program: SIGINT raises KeyboardInterrupt"),
+            format!("{program} ends by KeyboardInterrupt"),
         ),
         (Language::Ruby, SIGHUP | SIGINT | SIGQUIT | SIGTERM) => Fate::ends(
             Confidence::Medium,
-            format!("{program} is a Ruby program: {name} raises SignalException, which ends it"),
+            format!("{program} ends by SignalException"),
         ),
         (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) => Fate::ends(
             Confidence::Medium,
-            format!("{program} is a PHP program, whose runtime ends it on {name}"),
+            format!("{program} ends, as PHP does by itself"),
         ),
         (Language::Erlang, SIGTERM) => Fate::ends(
             Confidence::High,

@@ -30,7 +30,7 @@ pub(super) fn default(shell: &Process, number: u8) -> Fate {
             Confidence::High,
             match children.first() {
                 Some(child) => format!("{} ends; {} never hears of it", shell.name, child.name),
-                None => format!("{} has no trap, so {name} ends it", shell.name),
+                None => format!("{} has no trap, so it ends", shell.name),
             },
         )
         .fact(fact)
@@ -39,10 +39,7 @@ pub(super) fn default(shell: &Process, number: u8) -> Fate {
     let fate = match children.first() {
         Some(child) => Fate::stays(
             Confidence::High,
-            format!(
-                "{} is PID 1 and drops {name}; {} never hears of it",
-                shell.name, child.name
-            ),
+            format!("{} drops it; {} never hears of it", shell.name, child.name),
         )
         .fact(fact)
         .fact(DROPPED)
@@ -55,7 +52,7 @@ pub(super) fn default(shell: &Process, number: u8) -> Fate {
         )),
         None => Fate::stays(
             Confidence::High,
-            format!("{} is PID 1 and has no trap for {name}", shell.name),
+            format!("{} is PID 1 without a trap", shell.name),
         )
         .fact(fact)
         .fact(DROPPED),
@@ -66,20 +63,19 @@ pub(super) fn default(shell: &Process, number: u8) -> Fate {
 
 /// A trap, or for SIGINT the shell's own handler.
 pub(super) fn caught(shell: &Process, number: u8, grace: Option<u64>) -> Fate {
-    let name = signal::name(number);
     let fact = mask(shell, number, "catches", "SigCgt");
     let grace = grace.unwrap_or(USUAL_GRACE);
     let fate = match in_front(shell) {
         Front::Nobody => Fate::ends(
             Confidence::Medium,
-            format!("{} has a trap for {name}, and no command runs in front of it", shell.name),
+            format!("{} has a trap, and no command in front of it", shell.name),
         )
         .fact(fact)
         .fact("A trap runs at once while the shell is in `wait`. What it does is the script's affair."),
         Front::Command(child) if outlives(child, grace) == Some(true) => Fate::stays(
             Confidence::High,
             format!(
-                "{} traps {name}, but only when {} has ended",
+                "{} runs its trap only when {} has ended",
                 shell.name, child.name
             ),
         )
@@ -97,7 +93,7 @@ pub(super) fn caught(shell: &Process, number: u8, grace: Option<u64>) -> Fate {
         Front::Command(child) if outlives(child, grace) == Some(false) => Fate::ends(
             Confidence::Medium,
             format!(
-                "{} traps {name} as soon as its `{}` has ended",
+                "{} runs its trap as soon as `{}` has ended",
                 shell.name,
                 child.command()
             ),
@@ -105,7 +101,7 @@ pub(super) fn caught(shell: &Process, number: u8, grace: Option<u64>) -> Fate {
         .fact(fact)
         .fact("What the trap does is the script's affair."),
         Front::Command(child) => Fate::unknown(format!(
-            "{} traps {name} once {} has ended, which may be soon or not",
+            "{} runs its trap once {} has ended, soon or not",
             shell.name, child.name
         ))
         .fact(fact)
@@ -117,7 +113,7 @@ pub(super) fn caught(shell: &Process, number: u8, grace: Option<u64>) -> Fate {
         ))
         .cures(cure::trap_behind_command(child, number)),
         Front::Unclear(child) => Fate::unknown(format!(
-            "{} traps {name}; whether {} runs in front of it or behind cannot be told",
+            "{} has a trap; whether {} is in front of it cannot be told",
             shell.name, child.name
         ))
         .fact(fact)

@@ -9,7 +9,7 @@ mod process;
 mod stop;
 
 use sexton_core::audit::{ExitSignal, Facts, judge};
-use sexton_core::{Container, Workload};
+use sexton_core::{Container, Workload, text};
 
 use crate::facts::Notes;
 use crate::holder::{self, seen};
@@ -34,8 +34,9 @@ pub fn containers(
     let mut audit = Audit::default();
     let (groups, unmarked) = members::by_container(scanner)?;
     if unmarked != 0 {
+        let what = text::plural(unmarked as u64, "PID namespace", "PID namespaces");
         audit.notes.push(format!(
-            "{unmarked} PID namespaces that no runtime marked as containers are left out"
+            "{what} that no runtime marked as a container left out"
         ));
     }
     for mut group in groups {

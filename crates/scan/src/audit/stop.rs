@@ -83,7 +83,7 @@ fn told(workload: &Workload) -> Found {
     Found::from(
         workload.stop_signal.as_deref(),
         workload.grace_seconds,
-        "the runtime says so",
+        "the runtime tells it",
     )
 }
 
@@ -110,13 +110,9 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
     let seconds = of_pod
         .and_then(|seconds| seconds.parse().ok())
         .or(config.stop_timeout);
-    let mut found = Found::from(
-        config.stop_signal.as_deref(),
-        seconds,
-        &format!("StopSignal and StopTimeout of /{path}"),
-    );
+    let mut found = Found::from(config.stop_signal.as_deref(), seconds, &format!("/{path}"));
     if found.signal.is_none() {
-        let source = format!("Docker's default; /{path} names no other");
+        let source = format!("the default; /{path} names no other");
         found.signal = Some(StopSignal::new(signal::SIGTERM, source));
     }
     Some(found)
@@ -178,7 +174,7 @@ fn annotated(annotations: &HashMap<String, String>, path: &str) -> Found {
     Found::from(
         signal.map(String::as_str),
         seconds,
-        &format!("annotations of /{path}"),
+        &format!("an annotation in /{path}"),
     )
 }
 
@@ -195,7 +191,7 @@ fn default_signal(container: &Container, main: &Process) -> StopSignal {
         (Runtime::Lxc, false) => StopSignal::new(30, "LXC's default, lxc.signal.halt"),
         (Runtime::Containerd, _) => StopSignal::new(
             signal::SIGTERM,
-            "the default; containerd keeps an image's STOPSIGNAL in its database alone",
+            "the default; containerd was not asked, and no file tells an image's STOPSIGNAL",
         ),
         _ => StopSignal::new(
             signal::SIGTERM,

@@ -152,11 +152,10 @@ pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<
     }
     lines.gap()?;
     lines.hanging(6, "Why", style(*verdict), summary)?;
-    writeln!(
-        lines.out,
-        "      {}",
-        paint(DIM, leak::how_sure(*confidence))
-    )?;
+    if *verdict != Verdict::Unknown {
+        let sure = paint(DIM, leak::how_sure(*confidence));
+        writeln!(lines.out, "      {sure}")?;
+    }
     // The first fact is the stop signal, which stands above.
     for fact in facts.iter().skip(1) {
         lines.item("-", &text::short_ids(fact))?;
@@ -194,6 +193,9 @@ fn draw_cure<W: Write>(lines: &mut Lines<W>, number: usize, cure: &Cure) -> io::
         language: _,
         code,
     } = cure;
+    if number > 1 {
+        lines.gap()?;
+    }
     lines.item(&format!("{number}."), advice)?;
     let Some(code) = code else { return Ok(()) };
     lines.gap()?;
@@ -201,7 +203,7 @@ fn draw_cure<W: Write>(lines: &mut Lines<W>, number: usize, cure: &Cure) -> io::
         let line = format!("             {}", text::safe(&line.replace('\t', "    ")));
         writeln!(lines.out, "{}", line.trim_end())?;
     }
-    lines.gap()
+    Ok(())
 }
 
 fn notes<W: Write>(lines: &mut Lines<W>, report: &Report) -> io::Result<()> {

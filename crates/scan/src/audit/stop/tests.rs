@@ -140,7 +140,7 @@ fn containerd_does_not_tell_and_this_is_said() {
         r#"{"annotations":{"io.kubernetes.cri.container-name":"x"}}"#,
     );
     assert_eq!(said(&stop), ("SIGTERM", Some(10)));
-    assert!(stop.signal.source.contains("database"));
+    assert!(stop.signal.source.contains("not asked"));
     let mut in_pod = bare(Runtime::Containerd);
     in_pod.pod = Some(Pod {
         uid: None,
