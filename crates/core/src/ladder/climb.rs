@@ -127,7 +127,15 @@ impl Ladder<'_> {
     fn climb(&self, ceiling: Rung) -> Decision {
         let mut below = None;
         let mut obstacles = Vec::new();
+        // What was refused at the last moment has neither failed nor is it impossible.
+        let mut not_done = None;
         for rung in Rung::STEPS.into_iter().filter(|rung| *rung <= ceiling) {
+            if let Some((below, times, until)) = not_done
+                && rung.disrupts()
+            {
+                let reason = WaitBecause::BackOff { rung: below, times };
+                return Decision::Wait { until, reason };
+            }
             if let Err(cannot) = self.possible(rung) {
                 if cannot.passes() {
                     let again = self.now.saturating_add(LOOK_AGAIN);
@@ -138,12 +146,13 @@ impl Ladder<'_> {
                         reason: WaitBecause::Hindered { rung, cannot },
                     };
                 }
-                below = below.or_else(|| {
-                    Some(ActBecause::BelowCannot {
+                // That it is no case for autoreap is no reason for what comes next.
+                if rung != Rung::Autoreap || below.is_none() {
+                    below = Some(ActBecause::BelowCannot {
                         below: rung,
                         cannot: cannot.clone(),
-                    })
-                });
+                    });
+                }
                 obstacles.push((rung, cannot));
                 continue;
             }
@@ -168,11 +177,18 @@ impl Ladder<'_> {
                     return Decision::Act { rung, reason };
                 }
                 Standing::Failed {
-                    times, until, same, ..
+                    times,
+                    until,
+                    same,
+                    tried,
+                    since: _,
                 } => {
                     if until <= self.now && !same {
                         let reason = ActBecause::Again { times };
                         return Decision::Act { rung, reason };
+                    }
+                    if !tried && !same {
+                        not_done = not_done.or(Some((rung, times, until)));
                     }
                     below = Some(ActBecause::BelowFailed { below: rung, times });
                     obstacles.push((rung, Cannot::Failed { times }));

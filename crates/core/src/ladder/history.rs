@@ -211,6 +211,7 @@ impl History {
         let Some(last) = steps.first() else {
             return Standing::Untried;
         };
+        let tried = steps[..failures].iter().any(|step| step.was_taken());
         let same = steps
             .iter()
             .any(|step| step.was_taken() && step.fingerprint == evidence.fingerprint);
@@ -220,6 +221,7 @@ impl History {
                 times,
                 since: steps.get(failures - 1).map_or(last.at, |step| step.at),
                 until: last.at.saturating_add(back_off(times)),
+                tried,
                 same,
             },
         }
@@ -288,6 +290,8 @@ pub(super) enum Standing {
         since: Duration,
         /// Not to be tried again before.
         until: Duration,
+        /// At least once it was in fact taken, and not refused at the last moment.
+        tried: bool,
         /// It was taken on this very evidence.
         same: bool,
     },

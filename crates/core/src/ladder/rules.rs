@@ -31,7 +31,7 @@ fn rung() -> impl Strategy<Value = Rung> {
 }
 
 fn threshold() -> impl Strategy<Value = Threshold> {
-    (prop::option::of(1_u32..12), prop::option::of(1_u8..=100)).prop_map(|(min_zombies, share)| {
+    (prop::option::of(1_u32..5), prop::option::of(1_u8..=100)).prop_map(|(min_zombies, share)| {
         Threshold {
             min_zombies,
             limit_used_percent: share,
@@ -145,7 +145,7 @@ fn any_spec() -> impl Strategy<Value = PolicySpec> {
 
 fn refusal() -> impl Strategy<Value = Option<Refusal>> {
     prop::option::weighted(
-        0.3,
+        0.5,
         any::<bool>().prop_map(|passing| Refusal {
             why: "because".to_owned(),
             passing,
@@ -246,7 +246,7 @@ fn outcome() -> impl Strategy<Value = Option<Outcome>> {
     });
     prop_oneof![
         8 => measured.prop_map(Some),
-        1 => not_done.prop_map(Some),
+        2 => not_done.prop_map(Some),
         1 => Just(Some(Outcome::DryRun)),
         1 => Just(None),
     ]
@@ -487,6 +487,16 @@ proptest! {
                 let last = steps.last();
                 // The one rung that replaces a lower one which works, and does not last.
                 let lasts_not = rung == Rung::Autoreap && below == Rung::Reap;
+                // What was not done is no failure that something is ended for.
+                let failures = steps.iter().rev().take_while(|step| !helped(step));
+                let tried = failures.clone().any(|step| {
+                    !matches!(step.outcome, Some(Outcome::NotDone { .. }))
+                });
+                let same = steps.iter().any(|step| step.fingerprint == moment.evidence.fingerprint);
+                prop_assert!(
+                    tried || same || lasts_not || rung < Rung::Terminate,
+                    "{rung} while {below} was not done"
+                );
                 prop_assert!(
                     last.is_some_and(|step| !helped(step) || lasts_not),
                     "{rung} while {below} was {last:?}"

@@ -268,6 +268,67 @@ fn what_was_not_done_may_be_tried_on_the_same_evidence_after_a_while() {
 }
 
 #[test]
+fn nothing_is_ended_because_a_gentle_step_was_refused_at_the_last_moment() {
+    let spec = up_to(Rung::Evict);
+    let mut history = History::default();
+    let mut leak = evidence();
+    leak.limit_used_percent = Some(100);
+    let mut now = 1_000;
+    for fingerprint in 0..12 {
+        leak.fingerprint = Fingerprint(fingerprint);
+        let not_done = Outcome::NotDone {
+            why: "a debugger came".to_owned(),
+        };
+        assert_eq!(
+            act(&mut history, &leak, &spec, at(now), not_done),
+            Rung::Reap
+        );
+        let Decision::Wait { until, .. } = decide(&leak, &spec, &history, at(now)) else {
+            panic!("no back-off");
+        };
+        now = until.as_secs();
+    }
+    act(&mut history, &leak, &spec, at(now), left(40));
+    leak.fingerprint = Fingerprint(99);
+    let rung = act(&mut history, &leak, &spec, at(now + 1), left(40));
+    assert_eq!(
+        rung,
+        Rung::Terminate,
+        "one that was tried is enough, and it began long ago"
+    );
+}
+
+#[test]
+fn more_is_asked_for_before_something_is_ended() {
+    let mut spec = up_to(Rung::Terminate);
+    spec.disruption.threshold = crate::policy::Threshold {
+        min_zombies: Some(41),
+        limit_used_percent: Some(51),
+    };
+    let mut leak = evidence();
+    leak.reap_refusal = Some(Refusal {
+        why: "it is a 32-bit program".to_owned(),
+        passing: false,
+    });
+    let acts = |leak: &Evidence| {
+        let decision = decide(leak, &spec, &History::default(), at(1_000));
+        matches!(
+            decision,
+            Decision::Act {
+                rung: Rung::Terminate,
+                ..
+            }
+        )
+    };
+    assert!(!acts(&leak), "40 zombies, 50%");
+    leak.settled = 41;
+    assert!(acts(&leak));
+    leak.settled = 1;
+    leak.limit_used_percent = Some(51);
+    assert!(acts(&leak));
+}
+
+#[test]
 fn an_outcome_is_awaited_but_not_for_ever() {
     let spec = PolicySpec::default();
     let mut history = History::default();

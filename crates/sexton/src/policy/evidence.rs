@@ -62,6 +62,10 @@ pub fn refusal(refusal: &Reap) -> Refusal {
             | Reap::Seccomp { .. }
             | Reap::SeccompStrict
             | Reap::Yama { scope: 3 }
+            | Reap::HandlesSigchld
+            | Reap::BlocksSigchld
+            | Reap::IgnoresSigchld
+            | Reap::Waits
     );
     Refusal {
         why: refusal.to_string(),
