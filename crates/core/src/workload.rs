@@ -37,6 +37,10 @@ pub struct Workload {
     /// Seconds between that signal and SIGKILL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u64>,
+    /// It has a `preStop` hook. Only the kubelet runs it: who stops the container through its
+    /// runtime goes past it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pre_stop: bool,
     /// Whether it is started again after it ended.
     #[serde(default)]
     pub restart: RestartPolicy,

@@ -23,6 +23,7 @@ use crate::{DEADLINE, Error, PATIENCE, Pending, Runtime, Then, signal};
 /// What the kubelet notes on a container: `pkg/kubelet/kuberuntime/labels.go`.
 const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
 const RESTARTS: &str = "io.kubernetes.container.restartCount";
+const PRE_STOP: &str = "io.kubernetes.container.preStopHandler";
 /// And among the labels of a pod, beside the pod's own.
 const KUBELETS_LABELS: [&str; 3] = [
     "io.kubernetes.pod.name",
@@ -187,10 +188,8 @@ impl Cri {
         let response = response.map_err(|status| self.call().failed("ImageStatus", status))?;
         let response = response.into_inner();
         // An image may have been removed from under its containers.
-        let found = info::<ImageInfo>(&response.info).map(|info| {
-            let of_image = info.image_spec.config.stop_signal;
-            signal::named(&of_image).unwrap_or_else(|| "SIGTERM".to_owned())
-        });
+        let found = info::<ImageInfo>(&response.info)
+            .map(|info| info.stop_signal().unwrap_or_else(|| "SIGTERM".to_owned()));
         self.stop_signals.insert(image.to_owned(), found.clone());
         Ok(found)
     }
@@ -354,6 +353,7 @@ fn workload(
         pid: details.and_then(|details| details.pid),
         stop_signal: details.and_then(|details| details.stop_signal.clone()),
         grace_seconds: number(GRACE),
+        pre_stop: container.annotations.contains_key(PRE_STOP),
         restart: if always {
             RestartPolicy::Always
         } else {
@@ -384,18 +384,23 @@ struct ContainerInfo {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageInfo {
-    #[serde(default)]
-    image_spec: OciImage,
+    image_spec: Option<OciImage>,
 }
 
-#[derive(Default, Deserialize)]
+impl ImageInfo {
+    fn stop_signal(self) -> Option<String> {
+        signal::named(&self.image_spec?.config?.stop_signal?)
+    }
+}
+
+/// `config.md` of the OCI image specification.
+#[derive(Deserialize)]
 struct OciImage {
-    #[serde(default)]
-    config: OciImageConfig,
+    config: Option<OciImageConfig>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct OciImageConfig {
-    #[serde(default, rename = "StopSignal")]
-    stop_signal: String,
+    #[serde(rename = "StopSignal")]
+    stop_signal: Option<String>,
 }

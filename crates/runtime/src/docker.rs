@@ -88,6 +88,7 @@ impl Docker {
                 // Negative: it waits for ever.
                 Some(seconds) => u64::try_from(seconds).ok(),
             },
+            pre_stop: false,
             restarts: state.restart_count,
         }))
     }

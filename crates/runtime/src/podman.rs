@@ -72,6 +72,7 @@ impl Podman {
             stop_signal: stop_signal.and_then(|number| signal::named(number)),
             grace_seconds: None,
             restart: RestartPolicy::Unknown,
+            pre_stop: false,
             restarts: None,
         }))
     }

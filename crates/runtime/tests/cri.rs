@@ -49,7 +49,11 @@ fn a_pod_is_told_with_its_labels_graces_signals_and_pids() {
         .start();
     let usr1 = containerd.image_with_stop_signal("SIGUSR1");
     let main = pod.container("main").grace_seconds(7).start(&polite());
-    let side = pod.container("side").image(&usr1).start(&polite());
+    let side = pod
+        .container("side")
+        .image(&usr1)
+        .pre_stop("sleep 1")
+        .start(&polite());
     let mut cri = cri(&containerd);
 
     let workloads = cri.workloads().expect("containerd runs");
@@ -81,6 +85,7 @@ fn a_pod_is_told_with_its_labels_graces_signals_and_pids() {
     let told = named(&workloads, "side");
     assert_eq!(told.pid, Some(side.pid()));
     assert_eq!(told.grace_seconds, Some(30));
+    assert!(told.pre_stop && !named(&workloads, "main").pre_stop);
     assert_eq!(told.stop_signal.as_deref(), Some("SIGUSR1"));
     assert_eq!(told.image.as_deref(), Some(usr1.as_str()));
 

@@ -17,6 +17,7 @@ use crate::container::{SYSTEM_DIRS, is_real_dir};
 use crate::process::{PATIENCE, identity, wait_until};
 
 const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
+const PRE_STOP: &str = "io.kubernetes.container.preStopHandler";
 const RESTARTS: &str = "io.kubernetes.container.restartCount";
 
 fn image_spec(name: &str) -> ImageSpec {
@@ -63,6 +64,15 @@ impl ContainerBuilder {
         self.config
             .annotations
             .insert(GRACE.to_owned(), seconds.to_string());
+        self
+    }
+
+    /// Has a `preStop` hook, as far as the runtime is told: the kubelet would run it.
+    #[must_use]
+    pub fn pre_stop(mut self, command: &str) -> Self {
+        let hook = serde_json::json!({"exec": {"command": ["/bin/sh", "-c", command]}});
+        let annotations = &mut self.config.annotations;
+        annotations.insert(PRE_STOP.to_owned(), hook.to_string());
         self
     }
 
