@@ -39,6 +39,8 @@ struct Source {
     /// What tells it from the others: its socket, or its name.
     key: PathBuf,
     runtime: Box<dyn Runtime>,
+    /// Somebody said that it is there.
+    given: bool,
     workloads: HashMap<String, Workload>,
     error: Option<Error>,
     /// It is not asked before then.
@@ -66,7 +68,8 @@ impl Runtimes {
         runtimes
     }
 
-    /// Gives each this long for an answer.
+    /// Gives each this long for an answer, instead of [`DEADLINE`]. To be said first: it forgets
+    /// what they told.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -162,6 +165,7 @@ impl Runtimes {
         self.sources.push(Source {
             key,
             runtime,
+            given: self.given,
             workloads: HashMap::new(),
             error: None,
             rests: None,
@@ -180,6 +184,8 @@ impl Source {
                 self.workloads = workloads.into_iter().map(by_id).collect();
                 (self.error, self.rests) = (None, None);
             }
+            // Docker's packages of containerd come so. Nobody said that there is a CRI.
+            Err(Error::NoCri { .. }) if !self.given => self.error = None,
             Err(error) => {
                 // To find that one is away costs nothing; to wait for one that hangs does.
                 self.rests = matches!(error, Error::TimedOut { .. }).then(|| {

@@ -1,12 +1,13 @@
 //! The CRI, against Debian's containerd and pods made as the kubelet makes them.
 
 use std::io::Write;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sexton_core::{RestartPolicy, Workload};
-use sexton_lab::{Containerd, Program, require, wait_until};
+use sexton_lab::{Containerd, Program, Running, require, wait_until};
 use sexton_runtime::{Cri, Error, Runtime, Runtimes, Then};
 
 /// A shell that says what reaches it, and ends on no signal.
@@ -329,4 +330,42 @@ fn sockets_are_found_below_the_hosts_root_when_they_come() {
         runtimes.notes().next(),
         Some((_, Error::Away { .. }))
     ));
+}
+
+/// As Docker's packages of containerd come.
+#[test]
+fn a_containerd_without_the_cri_is_no_trouble_unless_it_was_asked_for() {
+    let Some(containerd) = require(Containerd::start()) else {
+        return;
+    };
+    let host = tempfile::tempdir().expect("a temporary directory");
+    let dir = host.path().join("run/containerd");
+    std::fs::create_dir_all(&dir).expect("it is writable");
+    let (socket, dir) = (dir.join("containerd.sock"), dir.display());
+    let config = format!(
+        r#"version = 2
+root = "{dir}/root"
+state = "{dir}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+address = "{dir}/containerd.sock"
+[ttrpc]
+address = "{dir}/containerd.sock.ttrpc"
+"#
+    );
+    let file = host.path().join("config.toml");
+    std::fs::write(&file, config).expect("it is writable");
+    let mut command = containerd.command("containerd");
+    command.arg("--config").arg(&file);
+    let _plain = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    wait_until("it listens", || UnixStream::connect(&socket).ok());
+
+    let mut found = Runtimes::find(host.path(), &[]).deadline(PATIENT);
+    found.refresh();
+    assert_eq!(found.names().collect::<Vec<_>>(), ["containerd"]);
+    assert_eq!(found.notes().count(), 0);
+    let mut given = Runtimes::find(host.path(), &[socket]).deadline(PATIENT);
+    given.refresh();
+    let note = given.notes().next();
+    assert!(matches!(note, Some((_, Error::NoCri { .. }))), "{note:?}");
 }
