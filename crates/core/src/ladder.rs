@@ -8,6 +8,7 @@ mod climb;
 mod evidence;
 mod history;
 mod pace;
+mod possible;
 mod reason;
 
 use std::fmt;

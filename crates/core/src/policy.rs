@@ -8,6 +8,7 @@ mod choose;
 mod rate;
 mod selector;
 mod span;
+mod specificity;
 mod validate;
 mod window;
 
@@ -18,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use choose::{Subject, Tie, Verdict, choose, verdicts};
 pub use rate::{MOST_COUNTED, Rate, RateLimits};
-pub use selector::{Glob, Miss, Operator, PodSelector, Requirement, Selector, Specificity};
+pub use selector::{Glob, Operator, PodSelector, Requirement, Selector};
 pub use span::{BadSpan, Span};
+pub use specificity::{Miss, Specificity};
 pub use validate::{Clash, Problem, validate, validate_all};
 pub use window::{BadTime, Day, TimeOfDay, UtcOffset, Window, next_open};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::history::Standing;
+use super::possible::possible;
 use super::{
     ActBecause, Cannot, Decision, Evidence, History, NothingBecause, Now, Opted, Rung, WaitBecause,
 };
-use crate::RestartPolicy;
-use crate::policy::{Autoreap, PolicySpec, next_open};
+use crate::policy::{PolicySpec, next_open};
 
 /// When to judge again where nothing says when it will be different.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -224,43 +224,8 @@ impl Ladder<'_> {
         }
     }
 
-    /// Whether `rung` can be taken at all.
     fn possible(&self, rung: Rung) -> Result<(), Cannot> {
-        let Self { evidence, spec, .. } = self;
-        let refused = |refusal: &Option<super::Refusal>| match refusal {
-            Some(refusal) => Err(Cannot::Refused(refusal.clone())),
-            None => Ok(()),
-        };
-        if rung.disrupts() {
-            if evidence.is_host_process() {
-                return Err(Cannot::HostProcess);
-            }
-            if evidence.opted == Opted::Unreadable {
-                return Err(Cannot::OptOutUnreadable);
-            }
-        }
-        match rung {
-            Rung::Observe => Ok(()),
-            Rung::Nudge if !evidence.nudge_may_help => Err(Cannot::NoHandler),
-            Rung::Nudge => Ok(()),
-            Rung::Reap => refused(&evidence.reap_refusal),
-            Rung::Autoreap => match spec.autoreap {
-                Autoreap::Never => Err(Cannot::AutoreapOff),
-                Autoreap::KeepAlive if !evidence.keep_alive => Err(Cannot::MayWait),
-                _ if evidence.autoreaps => Err(Cannot::AutoreapsAlready),
-                _ => refused(&evidence.reap_refusal),
-            },
-            Rung::Terminate if evidence.container_init => Err(Cannot::ContainerInit),
-            Rung::Terminate if !evidence.adopter_reaps => Err(Cannot::NobodyReaps),
-            Rung::Terminate => Ok(()),
-            Rung::Restart if evidence.restart != RestartPolicy::Always => {
-                Err(Cannot::NotBroughtBack {
-                    restart: evidence.restart,
-                })
-            }
-            Rung::Restart => Ok(()),
-            Rung::Evict => refused(&evidence.evict_refusal),
-        }
+        possible(rung, self.evidence, self.spec)
     }
 
     /// What holds `rung` back for now.

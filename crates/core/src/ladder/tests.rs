@@ -329,6 +329,26 @@ fn more_is_asked_for_before_something_is_ended() {
 }
 
 #[test]
+fn while_a_higher_rung_has_to_wait_a_lower_one_is_tried_again() {
+    let mut spec = up_to(Rung::Terminate);
+    spec.disruption.escalate_after = crate::policy::Span::from_secs(600);
+    let mut history = History::default();
+    let mut leak = evidence();
+    act(&mut history, &leak, &spec, at(1_000), left(40));
+    leak.fingerprint = Fingerprint(2);
+    let Decision::Wait { until, reason } = decide(&leak, &spec, &history, at(1_001)) else {
+        panic!("it does not wait");
+    };
+    let rung = Rung::Terminate;
+    assert_eq!(reason, WaitBecause::Escalation { rung });
+    assert_eq!(until.as_secs(), 1_015, "the back-off of the reap");
+    assert_eq!(
+        act(&mut history, &leak, &spec, at(1_015), left(40)),
+        Rung::Reap
+    );
+}
+
+#[test]
 fn an_outcome_is_awaited_but_not_for_ever() {
     let spec = PolicySpec::default();
     let mut history = History::default();
