@@ -108,7 +108,7 @@ fn in_a_pid_namespace_that_is_full() {
     );
     let mut command = Command::new("nsenter");
     command
-        .args(["--target", &holder.pid.to_string(), "--pid", "--mount"])
+        .args(["-t", &holder.pid.to_string(), "-p", "-m"])
         .arg(example("at_limit"))
         .arg("1");
     let ready = Ready::start(&mut command);

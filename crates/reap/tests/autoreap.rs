@@ -90,7 +90,7 @@ fn what_only_keeps_a_container_alive_leaves_no_zombies_any_more() {
     for argv in [
         Program::system(["sleep", "infinity"]),
         Program::system(["tail", "-f", "/dev/null"]),
-        Program::system(["sh", "-c", "exec 0<>/tmp/fifo; exec sleep 100000"]),
+        Program::system(["sh", "-c", "mkfifo /tmp/in; exec cat <>/tmp/in"]),
     ] {
         let container = Container::builder(&runtime).start(&argv);
         let pid = container.pid();
@@ -150,20 +150,17 @@ fn what_a_program_set_up_is_never_replaced() {
         return;
     };
     let loops = "while :; do sleep 1; done";
-    let mut cases = vec![
-        (
-            Program::system(["bash", "-c", loops]),
-            Refusal::HandlesSigchld,
-        ),
-        (
-            Program::system(["dash", "-c", loops]),
-            Refusal::HandlesSigchld,
-        ),
-        (
-            Program::system(["bash", "-c", "trap '' CHLD; exec sleep 1000"]),
-            Refusal::IgnoresSigchld,
-        ),
-    ];
+    let mut cases = vec![];
+    for shell in ["bash", "dash"] {
+        if require(program(shell)).is_some() {
+            let shell = Program::system([shell, "-c", loops]);
+            cases.push((shell, Refusal::HandlesSigchld));
+        }
+    }
+    if require(program("bash")).is_some() {
+        let ignoring = ["bash", "-c", "trap '' CHLD; exec sleep 1000"];
+        cases.push((Program::system(ignoring), Refusal::IgnoresSigchld));
+    }
     // By sigwait, with empty handlers, by a signalfd.
     for (init, refusal) in [
         ("tini", Refusal::BlocksSigchld),

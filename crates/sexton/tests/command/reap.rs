@@ -1,7 +1,8 @@
 //! `sexton reap`: what it takes, and that the program goes on.
 
 use sexton_lab::{
-    Container, Layout, Leak, Program, Runtime, live_children_of, require, wait_until, zombies_of,
+    Container, Layout, Leak, Program, Runtime, Skip, live_children_of, program::find, require,
+    wait_until, zombies_of,
 };
 
 use crate::sexton::{leak_of, sexton, validates};
@@ -228,6 +229,9 @@ fn a_keep_alive_is_kept_from_having_zombies_again() {
 #[test]
 fn a_handler_is_not_replaced_by_autoreap() {
     let Some(runtime) = runtime() else { return };
+    if require(find("bash").ok_or_else(|| Skip("no bash".to_owned()))).is_none() {
+        return;
+    }
     let shell = Program::system(["bash", "-c", "while :; do sleep 1; done"]);
     let container = Container::builder(&runtime).start(&shell);
     let pid = container.pid().to_string();
