@@ -284,7 +284,11 @@ impl Scanner {
         Ok(ticks as u64)
     }
 
-    fn node(&self) -> Result<Node, Error> {
+    /// The machine.
+    ///
+    /// # Errors
+    /// The kernel's files cannot be read.
+    pub fn node(&self) -> Result<Node, Error> {
         let uname = rustix::system::uname();
         let boot_id = self.proc.read("sys/kernel/random/boot_id")?;
         Ok(Node {

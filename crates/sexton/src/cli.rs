@@ -66,6 +66,7 @@ pub enum Command {
     Explain(Explain),
     Reap(Reap),
     Audit(Audit),
+    Agent(crate::agent::Given),
     Demo(Demo),
     Policy(Policy),
     Schema(Schema),

@@ -24,6 +24,15 @@ pub enum Error {
     /// What is wrong with them has been told, with file and line.
     #[error("the policies cannot be followed as they are")]
     Policies,
+    /// The agent's settings cannot be read.
+    #[error("{}: {cause}", path.display())]
+    Config { path: PathBuf, cause: String },
+    /// The agent cannot serve its page there.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        address: std::net::SocketAddr,
+        cause: io::Error,
+    },
     /// A file cannot be written.
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)] // a binary has no outside
 
+mod agent;
 mod audit;
 mod cli;
 mod demo;
@@ -55,6 +56,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Explain(args) => explain::run(args, roots),
         Command::Reap(args) => reap::run(args, roots),
         Command::Audit(args) => audit::run(args, roots),
+        Command::Agent(given) => agent::run(given, roots),
         Command::Demo(args) => demo::run(&args),
         Command::Policy(args) => policy::run(args, roots),
         Command::Schema(args) => schema::run(&args),

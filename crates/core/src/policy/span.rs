@@ -22,6 +22,12 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// As a [`Duration`].
     #[must_use]
     pub const fn get(self) -> Duration {

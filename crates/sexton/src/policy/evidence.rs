@@ -9,7 +9,7 @@ use sexton_scan::{Scanner, limits};
 
 use crate::error::Error;
 
-/// The evidence on `leak` as `spec` counts it. Reads only.
+/// The evidence on `leak` as `spec` counts it, and whom a reap would take. Reads only.
 ///
 /// # Errors
 /// Something that is there cannot be read. A holder that has ended is evidence of no zombies.
@@ -18,27 +18,29 @@ pub fn gather(
     leak: &Leak,
     workload: Option<&Workload>,
     spec: &PolicySpec,
-) -> Result<Evidence, Error> {
+) -> Result<(Evidence, Option<sexton_reap::Plan>), Error> {
     let mut evidence = Evidence::of(leak, workload);
     let options = sexton_reap::Options {
         settle: spec.settle.get(),
         // Which processes of the host are covered is the policy's to say, and it has been asked.
         allow_host: !spec.selector.host_processes.is_empty(),
+        // A rung of its own.
+        nudge: false,
         ..sexton_reap::Options::default()
     };
     let Some(plan) = sexton_reap::plan(scanner, leak.holder.id, &options)? else {
         evidence.zombies = 0;
-        return Ok(evidence);
+        return Ok((evidence, None));
     };
     evidence.settled = u64::try_from(plan.take.len()).unwrap_or(u64::MAX);
     evidence.reap_refusal = plan.refusal.as_ref().map(refusal);
     let bounds = limits::of_process(scanner, leak.holder.id.pid)?.unwrap_or_default();
     evidence.limit_used_percent = first_of(&bounds).and_then(used_percent);
     if spec.max_rung >= Rung::Terminate && !evidence.is_host_process() {
-        let plan = terminate::plan(scanner, leak.holder.id, &terminate::Options::default())?;
-        evidence.adopter_reaps = plan.is_some_and(|plan| plan.refusal.is_none());
+        let end = terminate::plan(scanner, leak.holder.id, &terminate::Options::default())?;
+        evidence.adopter_reaps = end.is_some_and(|end| end.refusal.is_none());
     }
-    Ok(evidence)
+    Ok((evidence, Some(plan)))
 }
 
 /// How much of a limit is used, in percent; rounded down, so that 100 is the limit itself.
@@ -49,7 +51,7 @@ pub fn used_percent(limit: &Limit) -> Option<u8> {
 }
 
 /// What a refused reap means for the ladder: whether something may be ended for it.
-pub fn refusal(refusal: &Reap) -> Refusal {
+fn refusal(refusal: &Reap) -> Refusal {
     // Whatever else it is passes, or is Sexton's own lack of permission, or is not known here:
     // nothing is ended for such a reason.
     let for_good = matches!(

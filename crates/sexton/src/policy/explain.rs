@@ -212,7 +212,7 @@ fn judge(
         decision: None,
     };
     if let Some(policy) = holds {
-        let found: Evidence = evidence::gather(scanner, leak, workload, &policy.spec)?;
+        let (found, _): (Evidence, _) = evidence::gather(scanner, leak, workload, &policy.spec)?;
         entry.settled = Some(found.settled);
         entry.limit_used_percent = found.limit_used_percent;
         let decision = decide(&found, &policy.spec, &History::default(), now);

@@ -1,0 +1,307 @@
+//! Taking one step: intent on the disk, the deed, what came of it.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use sexton_core::ladder::{Evidence, Rung};
+use sexton_core::{Leak, ProcessId, Workload};
+use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
+use sexton_scan::Scanner;
+
+use super::ender::Ender;
+use super::names::Names;
+use super::ongoing::{Kind, Ongoing};
+use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
+use super::wake::Wake;
+use sexton_core::text;
+
+/// Seconds between SIGTERM and SIGKILL where nothing says otherwise, as in Kubernetes.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a step needs of the world.
+pub struct Hands<'a> {
+    /// The node.
+    pub scanner: &'a mut Scanner,
+    /// Whether to stop in the middle.
+    pub wake: &'a Wake,
+    /// The runtimes.
+    pub names: &'a Names,
+    /// Who ends holders.
+    pub ender: &'a Ender,
+}
+
+/// A step that was begun.
+pub enum Taken {
+    /// It is over.
+    Done(Result),
+    /// It takes its time.
+    Begun(Kind),
+}
+
+/// What came of a step, without its place in the log.
+pub struct Result {
+    /// In a word.
+    pub verdict: Verdict,
+    /// In a sentence.
+    pub detail: String,
+    /// The zombies that it was about.
+    pub zombies: Option<BeforeAndAfter>,
+    /// The container in the place of one that was restarted.
+    pub new_container: Option<String>,
+    /// Statuses that were taken.
+    pub statuses: Vec<sexton_reap::Status>,
+}
+
+impl Result {
+    /// It was not done.
+    pub fn refused(why: impl ToString) -> Self {
+        Self::plain(Verdict::Refused, why)
+    }
+
+    /// It was tried and did not work.
+    pub fn failed(why: impl ToString) -> Self {
+        Self::plain(Verdict::Failed, why)
+    }
+
+    /// It would have been done.
+    pub fn dry(settled: u64) -> Self {
+        Self {
+            // As if it had worked: a dry run must not climb the ladder over its own idleness.
+            zombies: Some(BeforeAndAfter {
+                before: settled,
+                left: 0,
+            }),
+            ..Self::plain(
+                Verdict::DryRun,
+                format!(
+                    "would be done for {}",
+                    text::plural(settled, "zombie", "zombies")
+                ),
+            )
+        }
+    }
+
+    /// It goes on, and nobody will see its end.
+    pub fn interrupted(why: impl ToString) -> Self {
+        Self::plain(Verdict::Interrupted, why)
+    }
+
+    fn plain(verdict: Verdict, detail: impl ToString) -> Self {
+        Self {
+            verdict,
+            detail: detail.to_string(),
+            zombies: None,
+            new_container: None,
+            statuses: vec![],
+        }
+    }
+
+    /// It was done, and this is what a look afterwards shows.
+    pub fn measured(before: u64, left: u64, detail: String) -> Self {
+        Self {
+            verdict: if left == 0 {
+                Verdict::Succeeded
+            } else {
+                Verdict::Failed
+            },
+            zombies: Some(BeforeAndAfter { before, left }),
+            ..Self::plain(Verdict::Succeeded, detail)
+        }
+    }
+
+    /// For the log.
+    pub fn outcome(self, intent: &Intent, now: Stamp) -> Outcome {
+        let Self {
+            verdict,
+            detail,
+            zombies,
+            new_container,
+            statuses,
+        } = self;
+        Outcome {
+            id: intent.id.clone(),
+            time: now.time,
+            uptime_millis: now.uptime_millis,
+            verdict,
+            detail,
+            zombies,
+            new_container,
+            statuses,
+        }
+    }
+}
+
+impl Hands<'_> {
+    /// Takes the step. Everything that acts checks its target again.
+    pub fn take(
+        &mut self,
+        rung: Rung,
+        leak: &Leak,
+        plan: &Plan,
+        workload: Option<&Workload>,
+    ) -> Taken {
+        match rung {
+            Rung::Observe => Taken::Done(Result::refused("observing is no step")),
+            Rung::Nudge => self.nudge(plan),
+            Rung::Reap => self.reap(plan),
+            Rung::Autoreap => self.autoreap(leak, plan),
+            Rung::Terminate => self.terminate(leak),
+            Rung::Restart => self.restart(leak, workload),
+            Rung::Evict => Taken::Done(Result::refused("pods are evicted in a cluster only")),
+        }
+    }
+
+    fn nudge(&mut self, plan: &Plan) -> Taken {
+        let before = plan.take.len() as u64;
+        let only_a_nudge = Plan {
+            nudge: Nudge::to(&plan.holder),
+            take: vec![],
+            ..plan.clone()
+        };
+        let done = sexton_reap::execute(self.scanner.proc(), &only_a_nudge, |_| {
+            ControlFlow::Continue(())
+        });
+        match done {
+            Ok(_) => {}
+            Err(sexton_reap::Error::Refused(refusal)) => {
+                return Taken::Done(Result::refused(refusal));
+            }
+            Err(error) => return Taken::Done(Result::failed(error)),
+        }
+        Taken::Done(match self.still_there(plan.holder.id, plan) {
+            Ok(left) => Result::measured(before, left, taken_of(before, left)),
+            Err(why) => Result::failed(why),
+        })
+    }
+
+    fn reap(&mut self, plan: &Plan) -> Taken {
+        let wake = self.wake;
+        let done = sexton_reap::execute(self.scanner.proc(), plan, |_| {
+            if wake.is_stopping() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        let outcome = match done {
+            Ok(outcome) => outcome,
+            Err(sexton_reap::Error::Refused(refusal)) => {
+                return Taken::Done(Result::refused(refusal));
+            }
+            Err(error) => return Taken::Done(Result::failed(error)),
+        };
+        let before = plan.take.len() as u64;
+        let left = match self.still_there(plan.holder.id, plan) {
+            Ok(left) => left,
+            Err(why) => return Taken::Done(Result::failed(why)),
+        };
+        let mut detail = taken_of(before, left);
+        if outcome.end != End::Complete {
+            detail += &format!("; {}", outcome.end);
+        }
+        detail += &format!(
+            "; {}, the longest {:.1} ms",
+            text::plural(outcome.visits, "visit", "visits"),
+            outcome.longest_borrowing_micros as f64 / 1_000.0
+        );
+        Taken::Done(Result {
+            statuses: outcome.statuses,
+            ..Result::measured(before, left, detail)
+        })
+    }
+
+    /// How many of those that were planned for are still zombies of this holder.
+    fn still_there(&mut self, holder: ProcessId, plan: &Plan) -> std::result::Result<u64, String> {
+        let planned: HashSet<ProcessId> = plan.take.iter().map(|zombie| zombie.id).collect();
+        let left = self
+            .scanner
+            .zombies_of(holder)
+            .map_err(|error| error.to_string())?
+            .iter()
+            .filter(|zombie| planned.contains(&zombie.id))
+            .count();
+        Ok(left as u64)
+    }
+
+    fn autoreap(&mut self, leak: &Leak, plan: &Plan) -> Taken {
+        let options = autoreap::Options {
+            allow_host: leak.container.is_none(),
+            ..autoreap::Options::default()
+        };
+        let planned = match autoreap::plan(self.scanner, leak.holder.id, &options) {
+            Ok(Some(planned)) => planned,
+            Ok(None) => return Taken::Done(Result::refused("it has ended")),
+            Err(error) => return Taken::Done(Result::failed(error)),
+        };
+        let wake = self.wake;
+        let done = autoreap::execute(self.scanner.proc(), &planned, || {
+            if wake.is_stopping() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        match done {
+            Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Result::failed(outcome.end)),
+            Ok(_) => Taken::Begun(Kind::Autoreap {
+                before: plan
+                    .take
+                    .iter()
+                    .map(|zombie| zombie.id)
+                    .chain(leak.sample.iter().map(|zombie| zombie.id))
+                    .collect(),
+            }),
+            Err(sexton_reap::Error::Refused(refusal)) => Taken::Done(Result::refused(refusal)),
+            Err(error) => Taken::Done(Result::failed(error)),
+        }
+    }
+
+    fn terminate(&mut self, leak: &Leak) -> Taken {
+        let planned =
+            match terminate::plan(self.scanner, leak.holder.id, &terminate::Options::default()) {
+                Ok(Some(planned)) => planned,
+                Ok(None) => return Taken::Done(Result::refused("it has ended")),
+                Err(error) => return Taken::Done(Result::failed(error)),
+            };
+        if let Some(refusal) = &planned.refusal {
+            return Taken::Done(Result::refused(refusal));
+        }
+        if !self.ender.end(planned, GRACE) {
+            return Taken::Done(Result::failed("the thread that does it is gone"));
+        }
+        Taken::Begun(Kind::Terminate)
+    }
+
+    fn restart(&mut self, leak: &Leak, workload: Option<&Workload>) -> Taken {
+        let (Some(container), Some(workload)) = (&leak.container, workload) else {
+            return Taken::Done(Result::refused("its runtime is not known"));
+        };
+        let grace = workload.grace_seconds.map_or(GRACE, Duration::from_secs);
+        if !self.names.end(&container.id, grace) {
+            return Taken::Done(Result::refused("no runtime is there to stop it"));
+        }
+        Taken::Begun(Kind::Restart {
+            id: container.id.clone(),
+            ended: false,
+            zombies: leak.zombies,
+        })
+    }
+}
+
+fn taken_of(before: u64, left: u64) -> String {
+    format!(
+        "{} of {} taken",
+        text::count(before - left.min(before)),
+        text::plural(before, "zombie", "zombies")
+    )
+}
+
+/// How long after a step on `evidence` its outcome may be waited for.
+pub fn begun(intent: Intent, kind: Kind, evidence: &Evidence) -> Ongoing {
+    Ongoing {
+        place: evidence.place.clone(),
+        intent,
+        kind,
+    }
+}

@@ -1,0 +1,120 @@
+//! What to do about one leak: evidence from the node, the policy that covers it, the ladder.
+
+use std::time::Duration;
+
+use sexton_core::ladder::{self, Decision, Evidence, History, Now};
+use sexton_core::limit::first_of;
+use sexton_core::policy::{Policy, Subject, Tie, choose};
+use sexton_core::{Leak, Limit, RestartPolicy, Workload};
+use sexton_reap::Plan;
+use sexton_scan::Scanner;
+
+use super::settings::Enabled;
+use crate::error::Error;
+use crate::policy::evidence::{gather, used_percent};
+
+/// Whom a judgement is about, and what is known of it.
+pub struct Case<'a> {
+    /// The leak, as this look shows it.
+    pub leak: &'a Leak,
+    /// What the runtime says of its container.
+    pub workload: Option<&'a Workload>,
+    /// The limits that bind the holder.
+    pub limits: &'a [Limit],
+}
+
+/// What is to be done, by which policy, on what evidence.
+pub struct Judgement<'a> {
+    /// The policy that covers the leak.
+    pub policy: &'a Policy,
+    /// On what.
+    pub evidence: Evidence,
+    /// What.
+    pub decision: Decision,
+    /// Whom a reap would take; there only where the decision hung on it.
+    pub plan: Option<Plan>,
+}
+
+/// Judges one leak. `None`: no policy covers it.
+///
+/// # Errors
+/// Two policies cover it alike, or what is there cannot be read.
+pub fn judge<'a>(
+    scanner: &mut Scanner,
+    case: &Case<'_>,
+    policies: &'a [Policy],
+    enabled: &[Enabled],
+    history: &History,
+    now: Now,
+) -> Result<Option<Judgement<'a>>, Trouble> {
+    let Case {
+        leak,
+        workload,
+        limits,
+    } = case;
+    let subject = Subject {
+        leak,
+        workload: *workload,
+    };
+    let Some(policy) = choose(policies, &subject)? else {
+        return Ok(None);
+    };
+    let mut evidence = Evidence::of(leak, *workload);
+    evidence.limit_used_percent = first_of(limits).and_then(used_percent);
+    restrain(&mut evidence, enabled);
+    // At first as if everything were possible: most looks end here, without a zombie read.
+    evidence.settled = leak.zombies;
+    evidence.adopter_reaps = true;
+    let decision = ladder::decide(&evidence, &policy.spec, history, now);
+    if !matches!(decision, Decision::Act { .. }) {
+        return Ok(Some(Judgement {
+            policy,
+            evidence,
+            decision,
+            plan: None,
+        }));
+    }
+    let (mut evidence, plan) = gather(scanner, leak, *workload, &policy.spec)?;
+    restrain(&mut evidence, enabled);
+    let decision = ladder::decide(&evidence, &policy.spec, history, now);
+    Ok(Some(Judgement {
+        policy,
+        evidence,
+        decision,
+        plan,
+    }))
+}
+
+/// What is not switched on for this node is not possible.
+fn restrain(evidence: &mut Evidence, enabled: &[Enabled]) {
+    if !enabled.contains(&Enabled::Restart) {
+        evidence.restart = RestartPolicy::Unknown;
+    }
+}
+
+/// Why there is no judgement.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Two policies are equally specific.
+    #[error(transparent)]
+    Tie(#[from] Tie),
+    /// Something could not be read.
+    #[error(transparent)]
+    Error(#[from] Error),
+}
+
+/// The time by both clocks.
+pub fn now() -> Now {
+    Now {
+        uptime: super::clock::uptime(),
+        unix: i64::try_from(super::clock::unix_seconds()).unwrap_or(i64::MAX),
+    }
+}
+
+/// How long until the leak ought to be looked at again.
+pub fn until(decision: &Decision, now: Duration) -> Option<Duration> {
+    match decision {
+        Decision::Wait { until, .. } => Some(until.saturating_sub(now)),
+        Decision::Act { .. } | Decision::Nothing { .. } => None,
+    }
+}

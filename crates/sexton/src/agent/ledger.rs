@@ -1,0 +1,306 @@
+//! What the agent remembers between two looks.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use sexton_core::forecast::{self, Forecast};
+use sexton_core::ladder::{self, History, Now, Pace, Rung, Step};
+use sexton_core::limit::first_of;
+use sexton_core::policy::Mode;
+use sexton_core::{Leak, Limit, ProcessId, Report};
+use sexton_page::{self as page, AgentState, PolicyState, Timeline};
+
+use super::clock;
+use super::judge::{self, Judgement, Trouble};
+use super::numbers::Numbers;
+use super::ongoing::Ongoing;
+use super::policies::Policies;
+use super::record::{Intent, Outcome, Past, Verdict};
+use super::settings::Settings;
+use super::state::Snapshot;
+
+/// Actions and problems that the page shows.
+const SHOWN: usize = 50;
+
+/// What the agent remembers.
+pub struct Ledger {
+    steps: History,
+    watched: HashMap<ProcessId, Watched>,
+    /// Steps that take their time.
+    pub ongoing: Vec<Ongoing>,
+    /// Actions are switched off on this node, and by what.
+    pub paused: Option<String>,
+    timeline: Timeline,
+    actions: VecDeque<page::Action>,
+    problems: VecDeque<page::Problem>,
+    numbers: Numbers,
+    /// Said already, so that it is not said at each look.
+    said: HashSet<String>,
+    read_only: Option<String>,
+}
+
+/// A leak as the looks so far have shown it.
+#[derive(Default)]
+struct Watched {
+    counts: forecast::History,
+    limits: Vec<Limit>,
+    /// Taken away by ourselves: added to what stands, so that the rate is the leak's own.
+    taken: u64,
+    rate_per_second: f64,
+}
+
+impl Ledger {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self {
+            steps: History::default(),
+            watched: HashMap::new(),
+            ongoing: vec![],
+            paused: None,
+            timeline: Timeline::new(),
+            actions: VecDeque::with_capacity(SHOWN + 1),
+            problems: VecDeque::with_capacity(SHOWN + 1),
+            numbers: Numbers::default(),
+            said: HashSet::new(),
+            read_only: None,
+        }
+    }
+
+    /// Takes over what an earlier agent of this boot did, so that rates and back-off hold.
+    pub fn remember(&mut self, past: Past) {
+        let Past {
+            actions,
+            interrupted: _,
+            unreadable: _,
+        } = past;
+        for action in actions {
+            self.steps.push(action.step());
+            if let Some(outcome) = &action.outcome {
+                self.show(&action.intent, Some(outcome));
+            }
+        }
+    }
+
+    /// What was done, for the ladder.
+    pub fn history(&self) -> &History {
+        &self.steps
+    }
+
+    /// A step begins.
+    pub fn begin(&mut self, step: Step, intent: &Intent) {
+        self.steps.push(step);
+        self.show(intent, None);
+    }
+
+    /// What came of it.
+    pub fn conclude(&mut self, intent: &Intent, outcome: Outcome) {
+        self.steps.measured(intent.holder, outcome.measured());
+        if let (Some(zombies), Some(watched), false) = (
+            outcome.zombies,
+            self.watched.get_mut(&intent.holder),
+            outcome.verdict == Verdict::DryRun,
+        ) && matches!(intent.rung, Rung::Nudge | Rung::Reap)
+        {
+            watched.taken += zombies.before.saturating_sub(zombies.left);
+        }
+        self.numbers.acted(intent, &outcome);
+        self.show(intent, Some(&outcome));
+    }
+
+    fn show(&mut self, intent: &Intent, outcome: Option<&Outcome>) {
+        let shown = page::Action {
+            at: clock::unix_seconds(),
+            rung: intent.rung.to_string(),
+            whom: format!("{} (pid {})", intent.name, intent.holder.pid),
+            place: sexton_core::text::leak::place(intent.container.as_ref()),
+            policy: Some(intent.policy.clone()),
+            enforced: intent.mode == Mode::Enforce,
+            outcome: match outcome.map(|outcome| (outcome.verdict, outcome.zombies)) {
+                None => page::Outcome::Running,
+                Some((Verdict::Succeeded, _)) => page::Outcome::Done,
+                Some((Verdict::Failed, Some(z))) if z.left < z.before => page::Outcome::Partly,
+                Some((Verdict::Failed | Verdict::Interrupted, _)) => page::Outcome::Failed,
+                Some((Verdict::Refused, _)) => page::Outcome::Refused,
+                Some((Verdict::DryRun, _)) => page::Outcome::Planned,
+            },
+            detail: outcome.map_or_else(|| intent.reason.clone(), |outcome| outcome.detail.clone()),
+        };
+        // Its outcome takes the place of its beginning.
+        let running = self.actions.iter_mut().find(|action| {
+            action.outcome == page::Outcome::Running
+                && action.whom == shown.whom
+                && action.rung == shown.rung
+        });
+        match running {
+            Some(action) => *action = shown,
+            None => self.actions.push_front(shown),
+        }
+        self.actions.truncate(SHOWN);
+    }
+
+    /// A look was made.
+    pub fn looked(&mut self, report: &Report, took: Duration) {
+        self.numbers.looked(report, took);
+        self.timeline
+            .push(page::Sample::of(report, clock::unix_seconds()));
+    }
+
+    /// Forgets the holders that hold nothing any more.
+    pub fn keep_only(&mut self, leaks: &[Leak]) {
+        // A holder whose zombies were all taken a moment ago is about to leak again.
+        let there: HashSet<ProcessId> = leaks.iter().map(|leak| leak.holder.id).collect();
+        self.watched
+            .retain(|holder, watched| watched.taken > 0 || there.contains(holder));
+        if self.watched.len() > 4 * ladder_capacity(leaks.len()) {
+            self.watched.retain(|holder, _| there.contains(holder));
+        }
+    }
+
+    /// Counts a leak, and says when a limit is reached.
+    pub fn forecast(&mut self, leak: &Leak, limits: Vec<Limit>, at: Duration) -> Forecast {
+        let watched = self.watched.entry(leak.holder.id).or_default();
+        watched.counts.push(at, leak.zombies + watched.taken);
+        let forecast = watched.counts.forecast(&limits, &leak.ages.started);
+        watched.rate_per_second = forecast.rate_per_second;
+        watched.limits = limits;
+        forecast
+    }
+
+    /// The limits that bind a holder; empty where they were not asked for.
+    pub fn limits(&self, holder: ProcessId) -> &[Limit] {
+        self.watched
+            .get(&holder)
+            .map_or(&[], |watched| &watched.limits)
+    }
+
+    /// How long until this leak wants to be looked at again.
+    pub fn next_look(&self, leak: &Leak, judgement: &Judgement<'_>, now: Now) -> Duration {
+        let watched = self.watched.get(&leak.holder.id);
+        let pace = Pace {
+            rate_per_second: watched.map_or(0.0, |watched| watched.rate_per_second),
+            headroom: watched
+                .and_then(|watched| first_of(&watched.limits))
+                .and_then(Limit::headroom),
+        };
+        let threshold = &judgement.policy.spec.threshold;
+        let pace = ladder::next_look(&self.steps, leak.holder.id, pace, threshold, now);
+        match judge::until(&judgement.decision, now.uptime) {
+            Some(until) => pace.min(until).max(ladder::SHORTEST),
+            None => pace,
+        }
+    }
+
+    /// A leak could not be judged.
+    pub fn trouble(&mut self, leak: &Leak, trouble: &Trouble) {
+        let what = format!(
+            "{} (pid {}): {trouble}",
+            leak.holder.name, leak.holder.id.pid
+        );
+        self.say_problem("policy", what);
+    }
+
+    /// Something went wrong.
+    pub fn problem(&mut self, kind: &'static str, error: &impl ToString) {
+        self.say_problem(kind, error.to_string());
+    }
+
+    fn say_problem(&mut self, kind: &'static str, what: String) {
+        self.numbers.failed(kind);
+        if self.problems.front().is_none_or(|last| last.what != what) {
+            self.problems.push_front(page::Problem {
+                at: clock::unix_seconds(),
+                what: what.clone(),
+            });
+            self.problems.truncate(SHOWN);
+        }
+        if self.said.len() > 1_000 {
+            self.said.clear();
+        }
+        if self.said.insert(what.clone()) {
+            tracing::warn!("{what}");
+        }
+    }
+
+    /// Says once that nothing is done, and once that it is again.
+    pub fn say_read_only(&mut self, why: Option<&str>) {
+        if self.read_only.as_deref() != why {
+            match why {
+                Some(why) => tracing::warn!("only looking: {why}"),
+                None => tracing::info!("acting on this node, as the policies say"),
+            }
+            self.read_only = why.map(str::to_owned);
+        }
+    }
+
+    /// How the agent does, for the page.
+    pub fn state(
+        &self,
+        settings: &Settings,
+        policies: &Policies,
+        read_only: Option<&String>,
+        notes: Vec<String>,
+    ) -> AgentState {
+        let now = clock::unix_seconds();
+        let mode_of = |mode| match mode {
+            Mode::DryRun => page::Mode::DryRun,
+            Mode::Enforce => page::Mode::Enforce,
+        };
+        let shown = policies.loaded().iter().map(|loaded| PolicyState {
+            name: loaded.policy.name().to_owned(),
+            source: loaded.file.display().to_string(),
+            mode: mode_of(loaded.policy.spec.mode),
+            refused: None,
+        });
+        let refused = policies.problems().iter().map(|problem| PolicyState {
+            name: problem.file.display().to_string(),
+            source: problem.file.display().to_string(),
+            mode: page::Mode::Observe,
+            refused: Some(problem.to_string()),
+        });
+        let mut problems: Vec<page::Problem> = self.problems.iter().cloned().collect();
+        problems.extend(
+            notes
+                .into_iter()
+                .map(|what| page::Problem { at: now, what }),
+        );
+        AgentState {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: policies
+                .in_force()
+                .iter()
+                .map(|policy| mode_of(policy.spec.mode))
+                .max_by_key(|mode| *mode == page::Mode::Enforce)
+                .unwrap_or_default(),
+            scanned: now,
+            interval_seconds: settings.interval.as_secs(),
+            policies: shown.chain(refused).collect(),
+            paused: self.paused.clone(),
+            read_only: read_only.cloned(),
+            problems,
+        }
+    }
+
+    /// All that is shown.
+    pub fn snapshot(&self, report: Report, agent: AgentState) -> Snapshot {
+        let limits: BTreeMap<ProcessId, Vec<Limit>> = report
+            .leaks
+            .iter()
+            .filter_map(|leak| {
+                let watched = self.watched.get(&leak.holder.id)?;
+                Some((leak.holder.id, watched.limits.clone()))
+            })
+            .collect();
+        Snapshot {
+            report: Some(report),
+            limits,
+            agent,
+            history: self.timeline.samples().to_vec(),
+            actions: self.actions.iter().cloned().collect(),
+            numbers: self.numbers.clone(),
+        }
+    }
+}
+
+fn ladder_capacity(leaks: usize) -> usize {
+    leaks.max(256)
+}

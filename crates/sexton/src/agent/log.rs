@@ -1,0 +1,29 @@
+//! The agent's own log, on standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Level;
+
+use super::settings::LogFormat;
+
+/// Starts it. `SEXTON_LOG` may be `error`, `warn`, `info` (the default), `debug` or `trace`.
+pub fn start(format: LogFormat) {
+    let level = std::env::var("SEXTON_LOG")
+        .ok()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(Level::INFO);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_target(false);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        // The journal stamps each line by itself.
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            builder.with_ansi(false).without_time().init();
+        }
+        LogFormat::Text => builder
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .init(),
+    }
+}

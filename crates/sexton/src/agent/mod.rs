@@ -1,0 +1,514 @@
+//! `sexton agent`: keeps a node free of zombies by policies, and tells about it.
+//!
+//! One thread looks, judges and acts ([`Agent::look`]); it starts no process and no thread, so
+//! it goes on at the very limit. Four others were started before: one serves the page
+//! ([`serve`]), one asks the runtimes for names ([`names`]), one finds causes ([`causes`]), one ends
+//! holders ([`ender`]). What they wait for never holds up the first.
+
+mod act;
+mod causes;
+mod clock;
+mod ender;
+mod fault;
+mod judge;
+mod ledger;
+mod lock;
+mod log;
+mod metrics;
+mod names;
+mod numbers;
+mod ongoing;
+mod policies;
+pub mod record;
+mod serve;
+mod settings;
+mod state;
+mod wake;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sexton_core::ladder::{self, Decision, Step};
+use sexton_core::{Leak, Report};
+use sexton_scan::Scanner;
+
+pub use settings::Given;
+
+use crate::cli;
+use crate::error::Error;
+use act::Hands;
+use causes::Causes;
+use ender::Ender;
+use judge::{Case, Judgement, judge};
+use ledger::Ledger;
+use lock::Lock;
+use names::{Known, Names};
+use ongoing::{Ongoing, Sight};
+use policies::Policies;
+use record::{Intent, Log, Outcome, Verdict};
+use settings::{Listen, Settings};
+use state::Shared;
+use wake::{Wake, Woken};
+
+/// Leaks whose limits and forecasts are worked out at each look; more are never seen on a page.
+const IN_DETAIL: usize = 64;
+/// Without a look for so long, `/healthz` says that the agent hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(given: Given, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let settings = Settings::from(given)?;
+    log::start(settings.log_format);
+    // Before any thread, so that all of them have the signals blocked.
+    let wake = Wake::new()?;
+    let mut agent = Agent::start(settings, paths, wake)?;
+    agent.keep_watch()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Agent {
+    settings: Settings,
+    scanner: Scanner,
+    wake: Wake,
+    lock: Lock,
+    /// `None` where it could not be opened: nothing is done then.
+    log: Option<Log>,
+    policies: Policies,
+    names: Names,
+    causes: Causes,
+    ender: Ender,
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    boot: String,
+    /// Why nothing is done, as far as it is not a policy's wish.
+    read_only: Option<String>,
+}
+
+impl Agent {
+    fn start(settings: Settings, paths: cli::Roots, wake: Wake) -> Result<Self, Error> {
+        let host = paths.path_rootfs.clone();
+        let roots = crate::roots(paths);
+        let scanner = Scanner::new(roots.clone())?;
+        let shared = Arc::new(Shared::new(PATIENCE.max(settings.interval * 3)));
+        if let Listen::At(address) = settings.listen {
+            let bound = serve::start(address, shared.clone())?;
+            tracing::info!(address = %bound, "serving the page, /metrics and /report");
+        }
+        let names = Names::start(host, settings.runtimes.clone(), wake.bell()?)?;
+        let causes = Causes::start(roots.clone(), wake.bell()?)?;
+        let ender = Ender::start(roots, wake.bell()?)?;
+        let directory = &settings.state_dir;
+        make_directory(directory)?;
+        let lock = Lock::open(&directory.join("agent.lock")).map_err(|cause| Error::File {
+            path: directory.join("agent.lock"),
+            cause,
+        })?;
+        let policies = Policies::open(&settings.policies);
+        let boot = scanner.node()?.boot_id;
+        let agent = Self {
+            ledger: Ledger::new(),
+            settings,
+            scanner,
+            wake,
+            lock,
+            log: None,
+            policies,
+            names,
+            causes,
+            ender,
+            shared,
+            boot,
+            read_only: None,
+        };
+        agent.say_policies();
+        keep_memory();
+        Ok(agent)
+    }
+
+    /// Looks again and again until told to stop.
+    fn keep_watch(&mut self) -> Result<(), Error> {
+        let mut ready = false;
+        loop {
+            let pause = self.look()?;
+            let _ = sd_notify::notify(if ready {
+                &[sd_notify::NotifyState::Watchdog]
+            } else {
+                &[
+                    sd_notify::NotifyState::Ready,
+                    sd_notify::NotifyState::Watchdog,
+                ]
+            });
+            ready = true;
+            match self.wake.wait(pause)? {
+                Woken::Time => {}
+                // What came may settle a step, or make a policy fit: worth a look, but not at
+                // once for each of many.
+                Woken::News => std::thread::sleep(Duration::from_millis(50)),
+                Woken::Reload => {
+                    self.policies.reload();
+                    self.say_policies();
+                }
+                Woken::Stop => break,
+            }
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.leave_ongoing();
+        tracing::info!("told to stop");
+        Ok(())
+    }
+
+    /// One look: scan, names, judge, act, tell. Returns how long to wait for the next.
+    fn look(&mut self) -> Result<Duration, Error> {
+        let began = Instant::now();
+        if self.policies.refresh() {
+            self.say_policies();
+        }
+        let may_act = self.may_act();
+        let mut report = match self.scanner.scan(&sexton_scan::Options::default()) {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::error!(%error, "the look failed");
+                self.ledger.problem("scan", &error);
+                return Ok(self.settings.interval);
+            }
+        };
+        let known = self.names.known();
+        if name(&mut report, &known) {
+            self.names.ask();
+        }
+        let uptime = clock::uptime();
+        self.causes.fill(&mut report.leaks, uptime);
+        self.forecast(&mut report, uptime)?;
+        self.ledger.looked(&report, began.elapsed());
+        self.settle_ongoing(&report, &known);
+        let mut pause = self.settings.interval;
+        if may_act || self.read_only.is_some() {
+            pause = pause.min(self.work_down(&report, &known, may_act));
+        }
+        self.publish(report);
+        Ok(pause)
+    }
+
+    /// Whether anything may be done, by what is not a policy's matter.
+    fn may_act(&mut self) -> bool {
+        self.read_only = None;
+        match self.lock.try_take() {
+            Ok(true) => {}
+            Ok(false) => {
+                self.read_only = Some("another agent acts on this node".to_owned());
+            }
+            Err(error) => {
+                self.read_only = Some(format!("the state directory does not lock: {error}"));
+            }
+        }
+        if self.read_only.is_none()
+            && self.log.is_none()
+            && let Err(error) = self.open_log()
+        {
+            self.ledger.problem("record", &error);
+            self.read_only = Some(error.to_string());
+        }
+        self.ledger.say_read_only(self.read_only.as_deref());
+        self.read_only.is_none()
+    }
+
+    /// The log belongs to the one agent that acts, so it is opened under the lock.
+    fn open_log(&mut self) -> Result<(), record::Error> {
+        let path = &self.settings.audit_log;
+        if let Some(parent) = path.parent() {
+            // What is wrong with it is said by the file.
+            let _ = make_directory(parent);
+        }
+        let (log, past) = Log::open(path, &self.boot, &clock::now())?;
+        if past.interrupted > 0 {
+            tracing::warn!(
+                actions = past.interrupted,
+                "an earlier agent ended in the middle of actions"
+            );
+        }
+        self.ledger.remember(past);
+        self.log = Some(log);
+        Ok(())
+    }
+
+    /// Limits and forecasts of the largest leaks.
+    fn forecast(&mut self, report: &mut Report, uptime: Duration) -> Result<(), Error> {
+        self.ledger.keep_only(&report.leaks);
+        for leak in report.leaks.iter_mut().take(IN_DETAIL) {
+            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)?
+                .unwrap_or_default();
+            leak.forecast = Some(self.ledger.forecast(leak, limits, uptime));
+        }
+        Ok(())
+    }
+
+    /// Judges each leak, worst first, and takes the steps. Returns how soon one of them wants to
+    /// be looked at again.
+    fn work_down(&mut self, report: &Report, known: &Known, may_act: bool) -> Duration {
+        let mut soonest = ladder::LONGEST;
+        let pause_file = self.settings.state_dir.join("pause").exists();
+        self.ledger.paused = pause_file.then(|| {
+            format!(
+                "{} is there",
+                self.settings.state_dir.join("pause").display()
+            )
+        });
+        for leak in &report.leaks {
+            if self.wake.is_stopping() {
+                break;
+            }
+            let limits = self.ledger.limits(leak.holder.id);
+            let workload = leak.container.as_ref().and_then(|c| known.get(&c.id));
+            let case = Case {
+                leak,
+                workload,
+                limits,
+            };
+            let now = judge::now();
+            let policies = self.policies.in_force();
+            let judgement = match judge(
+                &mut self.scanner,
+                &case,
+                policies,
+                &self.settings.enabled,
+                self.ledger.history(),
+                now,
+            ) {
+                Ok(Some(judgement)) => judgement,
+                Ok(None) => continue,
+                Err(trouble) => {
+                    self.ledger.trouble(leak, &trouble);
+                    continue;
+                }
+            };
+            let wait = self.ledger.next_look(leak, &judgement, now);
+            soonest = soonest.min(wait);
+            tracing::debug!(
+                holder = leak.holder.id.pid,
+                policy = judgement.policy.name(),
+                decision = ?judgement.decision,
+                "judged"
+            );
+            if let Decision::Act { rung, ref reason } = judgement.decision
+                && may_act
+                && !pause_file
+            {
+                let reason = reason.to_string();
+                let (policy, mode) = (
+                    judgement.policy.name().to_owned(),
+                    judgement.policy.spec.mode,
+                );
+                let intent = Intent {
+                    id: String::new(),
+                    time: String::new(),
+                    uptime_millis: 0,
+                    boot: self.boot.clone(),
+                    node: report.node.name.clone(),
+                    policy,
+                    mode,
+                    rung,
+                    reason,
+                    holder: leak.holder.id,
+                    name: leak.holder.name.clone(),
+                    command_line: leak.holder.command_line.clone(),
+                    container: leak.container.clone(),
+                    zombies: leak.zombies,
+                    place: judgement.evidence.place.clone(),
+                    fingerprint: judgement.evidence.fingerprint,
+                };
+                let Judgement { evidence, plan, .. } = judgement;
+                let dry = mode == sexton_core::policy::Mode::DryRun;
+                self.step(intent, leak, workload, &evidence, plan, dry);
+                // The outcome decides what comes next.
+                soonest = soonest.min(ladder::SHORTEST);
+            }
+        }
+        soonest
+    }
+
+    /// Intent, deed, outcome.
+    fn step(
+        &mut self,
+        mut intent: Intent,
+        leak: &Leak,
+        workload: Option<&sexton_core::Workload>,
+        evidence: &ladder::Evidence,
+        plan: Option<sexton_reap::Plan>,
+        dry: bool,
+    ) {
+        let Some(log) = &mut self.log else { return };
+        let now = clock::now();
+        intent.id = log.next_id(&now);
+        intent.time = now.time;
+        intent.uptime_millis = now.uptime_millis;
+        if let Err(error) = log.intend(&intent) {
+            tracing::error!(%error, "nothing is done that cannot be recorded");
+            self.ledger.problem("record", &error);
+            self.read_only = Some(error.to_string());
+            return;
+        }
+        fault::point("after-intent");
+        let at = Duration::from_millis(intent.uptime_millis);
+        self.ledger
+            .begin(Step::new(intent.rung, evidence, at), &intent);
+        if dry {
+            let result = act::Result::dry(evidence.settled);
+            self.conclude(&intent, result);
+            return;
+        }
+        let Some(plan) = plan else { return };
+        let mut hands = Hands {
+            scanner: &mut self.scanner,
+            wake: &self.wake,
+            names: &self.names,
+            ender: &self.ender,
+        };
+        match hands.take(intent.rung, leak, &plan, workload) {
+            act::Taken::Done(result) => {
+                fault::point("after-action");
+                self.conclude(&intent, result);
+            }
+            act::Taken::Begun(kind) => {
+                fault::point("after-begin");
+                self.ledger.ongoing.push(act::begun(intent, kind, evidence));
+            }
+        }
+    }
+
+    fn conclude(&mut self, intent: &Intent, result: act::Result) {
+        let outcome = result.outcome(intent, clock::now());
+        say(intent, &outcome);
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.conclude(&outcome)
+        {
+            tracing::error!(%error, "an outcome could not be recorded");
+            self.ledger.problem("record", &error);
+            // The next intent finds out whether the log can be used again.
+            self.log = None;
+        }
+        fault::point("after-outcome");
+        self.ledger.conclude(intent, outcome);
+    }
+
+    /// Looks at the steps that take their time.
+    fn settle_ongoing(&mut self, report: &Report, known: &Known) {
+        let ended: Vec<_> = std::iter::from_fn(|| self.names.ended()).collect();
+        let terminated: Vec<_> = std::iter::from_fn(|| self.ender.ended()).collect();
+        let sight = Sight {
+            leaks: &report.leaks,
+            known,
+            uptime: clock::uptime(),
+            ended: &ended,
+            terminated: &terminated,
+        };
+        let mut still: Vec<Ongoing> = vec![];
+        for mut ongoing in std::mem::take(&mut self.ledger.ongoing) {
+            match ongoing.poll(&mut self.scanner, &sight) {
+                Some(result) => self.conclude(&ongoing.intent, result),
+                None => still.push(ongoing),
+            }
+        }
+        self.ledger.ongoing = still;
+    }
+
+    /// What goes on when the agent is told to stop is left as it is, and said so.
+    fn leave_ongoing(&mut self) {
+        self.ender.stop();
+        for ongoing in std::mem::take(&mut self.ledger.ongoing) {
+            self.conclude(
+                &ongoing.intent,
+                act::Result::interrupted("the agent was told to stop before it was over"),
+            );
+        }
+    }
+
+    fn publish(&mut self, report: Report) {
+        let agent = self.ledger.state(
+            &self.settings,
+            &self.policies,
+            self.read_only.as_ref(),
+            self.names.notes(),
+        );
+        self.shared.publish(self.ledger.snapshot(report, agent));
+    }
+
+    fn say_policies(&self) {
+        for problem in self.policies.problems() {
+            tracing::error!(%problem, "policies are not as they should be; those before stay in force");
+        }
+        for loaded in self.policies.loaded() {
+            tracing::info!(
+                policy = loaded.policy.name(),
+                mode = ?loaded.policy.spec.mode,
+                max_rung = %loaded.policy.spec.max_rung,
+                file = %loaded.file.display(),
+                "following"
+            );
+        }
+        if self.policies.in_force().is_empty() {
+            tracing::info!("no policy: looking only");
+        }
+    }
+}
+
+/// Puts the names that the runtimes know into the report. True where one is missing.
+fn name(report: &mut Report, known: &Known) -> bool {
+    let mut missing = false;
+    for container in report
+        .leaks
+        .iter_mut()
+        .filter_map(|leak| leak.container.as_mut())
+    {
+        match known.get(&container.id) {
+            Some(workload) => {
+                if workload.name.is_some() {
+                    container.name.clone_from(&workload.name);
+                }
+                if workload.pod.is_some() {
+                    container.pod.clone_from(&workload.pod);
+                }
+            }
+            None => missing = true,
+        }
+    }
+    missing
+}
+
+fn say(intent: &Intent, outcome: &Outcome) {
+    let place = sexton_core::text::leak::place(intent.container.as_ref());
+    let (rung, pid, name) = (intent.rung, intent.holder.pid, &intent.name);
+    let (policy, detail) = (&intent.policy, &outcome.detail);
+    match outcome.verdict {
+        Verdict::DryRun => {
+            tracing::info!(%rung, pid, name, place, policy, "dry run: {detail}");
+        }
+        Verdict::Succeeded => tracing::info!(%rung, pid, name, place, policy, "{detail}"),
+        Verdict::Failed | Verdict::Refused | Verdict::Interrupted => {
+            tracing::warn!(%rung, pid, name, place, policy, verdict = outcome.verdict.word(), "{detail}");
+        }
+    }
+}
+
+fn make_directory(path: &std::path::Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .map_err(|cause| Error::File {
+            path: path.to_owned(),
+            cause,
+        })
+}
+
+/// What has been touched stays in memory, and what will be comes to stay: the pages of the
+/// program itself must not have to be read back in when the node is out of memory. Without the
+/// right to do so (`CAP_IPC_LOCK`) it goes without.
+fn keep_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    if let Err(error) = mlockall(flags) {
+        tracing::debug!(%error, "memory is not locked");
+    }
+}

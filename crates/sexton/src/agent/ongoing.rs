@@ -1,0 +1,150 @@
+//! Steps that take their time: looked at again and again, never waited for.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sexton_core::{Leak, ProcessId, Workload};
+use sexton_scan::Scanner;
+
+use super::act::Result;
+use super::ender;
+use super::names::{self, Known};
+use super::record::Intent;
+
+/// How long the runtime and whoever restarts the container may take after its end. The kubelet's
+/// back-off goes up to five minutes; what is later than this counts as not brought back.
+const BACK_WITHIN: Duration = Duration::from_secs(270);
+/// How long no new zombie may come after an autoreap before it is taken to work. Those that were
+/// there before wait for this time, so it is short; if it did not work the leak comes back, and
+/// that is seen.
+const AUTOREAP_WITHIN: Duration = Duration::from_secs(5);
+
+/// A step whose outcome is still to come.
+pub struct Ongoing {
+    /// What was written before it.
+    pub intent: Intent,
+    /// The container's place, which outlives its id.
+    pub place: Option<String>,
+    /// What it waits for.
+    pub kind: Kind,
+}
+
+/// What a step waits for.
+pub enum Kind {
+    /// Children of the holder that end from now on have to vanish.
+    Autoreap {
+        /// Its zombies when it was done.
+        before: HashSet<ProcessId>,
+    },
+    /// The holder has to end, and its zombies with it.
+    Terminate,
+    /// The container has to end, and another to run in its place.
+    Restart {
+        /// The old one.
+        id: String,
+        /// It has ended.
+        ended: bool,
+        /// What it held.
+        zombies: u64,
+    },
+}
+
+/// What a look shows that an ongoing step may wait for.
+pub struct Sight<'a> {
+    /// This look's leaks.
+    pub leaks: &'a [Leak],
+    /// What runs now.
+    pub known: &'a Known,
+    /// Since boot.
+    pub uptime: Duration,
+    /// Containers of which the runtime has spoken since the last look.
+    pub ended: &'a [names::Ended],
+    /// Holders that the thread for it has dealt with since the last look.
+    pub terminated: &'a [ender::Ended],
+}
+
+impl Ongoing {
+    /// Looks at it once; `None` while it goes on.
+    pub fn poll(&mut self, scanner: &mut Scanner, sight: &Sight<'_>) -> Option<Result> {
+        let since = sight
+            .uptime
+            .saturating_sub(Duration::from_millis(self.intent.uptime_millis));
+        match &mut self.kind {
+            Kind::Autoreap { before } => {
+                let Ok(now) = scanner.zombies_of(self.intent.holder) else {
+                    return None;
+                };
+                let new = now.iter().filter(|z| !before.contains(&z.id)).count() as u64;
+                if new > 0 {
+                    let detail = format!("{new} children ended since and are there all the same");
+                    return Some(Result::measured(new, new, detail));
+                }
+                (since >= AUTOREAP_WITHIN).then(|| {
+                    let detail = "no child that ended since is left".to_owned();
+                    Result::measured(self.intent.zombies, 0, detail)
+                })
+            }
+            Kind::Terminate => {
+                let holder = self.intent.holder;
+                let told = sight.terminated.iter().find(|told| told.holder == holder)?;
+                Some(match &told.result {
+                    Ok(outcome) => {
+                        let left = outcome.zombies.saturating_sub(outcome.gone);
+                        Result::measured(outcome.zombies, left, outcome.end.to_string())
+                    }
+                    Err(sexton_reap::Error::Refused(refusal)) => Result::refused(refusal),
+                    Err(error) => Result::failed(error),
+                })
+            }
+            Kind::Restart { id, ended, zombies } => {
+                if let Some(told) = sight.ended.iter().find(|told| told.id == *id) {
+                    match &told.result {
+                        Ok(()) => *ended = true,
+                        Err(why) => return Some(Result::failed(why)),
+                    }
+                }
+                let place = self.place.as_deref();
+                let successor = ended
+                    .then(|| {
+                        sight.known.values().find(|workload| {
+                            workload.id != *id && place == Some(&place_of(workload))
+                        })
+                    })
+                    .flatten();
+                if let Some(workload) = successor {
+                    let left = sight
+                        .leaks
+                        .iter()
+                        .filter(|leak| leak.container.as_ref().is_some_and(|c| c.id == *id))
+                        .map(|leak| leak.zombies)
+                        .sum();
+                    let detail = format!(
+                        "restarted as {}",
+                        sexton_core::text::short_ids(&workload.id)
+                    );
+                    return Some(Result {
+                        new_container: Some(workload.id.clone()),
+                        ..Result::measured(*zombies, left, detail)
+                    });
+                }
+                (since >= BACK_WITHIN).then(|| {
+                    Result::failed(if *ended {
+                        "it has ended, and nothing runs in its place"
+                    } else {
+                        "it has not ended"
+                    })
+                })
+            }
+        }
+    }
+}
+
+fn place_of(workload: &Workload) -> String {
+    match (
+        workload.pod.as_ref().and_then(|pod| pod.uid.as_deref()),
+        workload.name.as_deref(),
+    ) {
+        (Some(uid), Some(name)) => format!("{uid}/{name}"),
+        _ => workload.id.clone(),
+    }
+}

@@ -1,0 +1,286 @@
+//! How an agent is told what to do: flags, or a file with the same names; a flag wins.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Keep this node free of zombies, by the policies given, and tell about it
+#[derive(Args, Debug, Default)]
+#[command(after_help = "\
+Without a policy that says `mode: enforce` nothing is ever done to any process: what would be
+is written to the audit log, marked dryRun. See `sexton policy --help`.
+
+Signals: SIGTERM and SIGINT end it within a second; SIGHUP reads the policies again, which
+happens by itself when their files change.
+
+Exit status: 0 told to stop, 2 error.
+
+Examples:
+  sexton agent                                     look, serve the page, touch nothing
+  sexton agent --policy /etc/sexton/policies
+  sexton agent --policy p.yaml --interval 2s --listen 127.0.0.1:9713
+  sexton agent --config /etc/sexton/agent.yaml     the same from a file
+  curl -s http://127.0.0.1:9713/metrics            then http://127.0.0.1:9713/ in a browser")]
+pub struct Given {
+    /// YAML file with these settings, by their long names in camelCase; a flag wins
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Policies: files, or directories of *.yaml [default: /etc/sexton/policies, where it is]
+    #[arg(long, value_name = "PATH")]
+    pub policy: Vec<PathBuf>,
+    /// Time between two looks while nothing leaks; what leaks is looked at between 1 s and 5 min
+    /// [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// Where the page, /metrics, /report and /healthz are served; `none` for nowhere
+    /// [default: 127.0.0.1:9713]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<Listen>,
+    /// What was done, as JSON lines [default: /var/log/sexton/audit.jsonl]
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// Lock of the one agent that acts; a file `pause` in it stops all actions
+    /// [default: /run/sexton]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Socket of a container runtime (CRI); `none` for no names [default: all that are found]
+    #[arg(long, value_name = "SOCKET")]
+    pub runtime: Vec<String>,
+    /// Rungs beyond terminate that policies may use: the runtime's socket is as good as root
+    #[arg(long, value_name = "RUNG")]
+    pub enable: Vec<Enabled>,
+    /// How the log on standard error is written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// A rung that is off unless it is switched on for the node.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Enabled {
+    /// Stop a container through its runtime
+    Restart,
+}
+
+/// How log lines look.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// For people, and for the journal
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Where to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    None,
+    /// There.
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        // `:9713`, as Go programs take it, is every address; that ought to be said in full.
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| "not ADDRESS:PORT, like 127.0.0.1:9713 or [::1]:9713".to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The file.
+#[derive(Deserialize, Debug, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Filed {
+    policy: Vec<PathBuf>,
+    #[serde(deserialize_with = "filed_duration")]
+    interval: Option<Duration>,
+    listen: Option<Listen>,
+    audit_log: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+    runtime: Vec<String>,
+    enable: Vec<Enabled>,
+    log_format: Option<LogFormat>,
+}
+
+/// All settled.
+#[derive(Debug)]
+pub struct Settings {
+    /// Files and directories.
+    pub policies: Vec<PathBuf>,
+    /// Between two looks at rest.
+    pub interval: Duration,
+    /// Where to serve.
+    pub listen: Listen,
+    /// The audit log.
+    pub audit_log: PathBuf,
+    /// Lock and pause switch.
+    pub state_dir: PathBuf,
+    /// Sockets; `None`: find them.
+    pub runtimes: Option<Vec<PathBuf>>,
+    /// Rungs that were switched on.
+    pub enabled: Vec<Enabled>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+const POLICIES: &str = "/etc/sexton/policies";
+const AUDIT_LOG: &str = "/var/log/sexton/audit.jsonl";
+const STATE: &str = "/run/sexton";
+
+impl Settings {
+    /// Flags first, the file next, then the defaults.
+    ///
+    /// # Errors
+    /// The file cannot be read, or says what it must not.
+    pub fn from(given: Given) -> Result<Self, Error> {
+        let filed = match &given.config {
+            Some(path) => read(path)?,
+            None => Filed::default(),
+        };
+        let either = |flags: Vec<_>, file| if flags.is_empty() { file } else { flags };
+        let mut policies = either(given.policy, filed.policy);
+        if policies.is_empty() && Path::new(POLICIES).is_dir() {
+            policies.push(POLICIES.into());
+        }
+        let runtime = if given.runtime.is_empty() {
+            filed.runtime
+        } else {
+            given.runtime
+        };
+        Ok(Self {
+            policies,
+            interval: given
+                .interval
+                .or(filed.interval)
+                .unwrap_or(Duration::from_secs(10)),
+            listen: given
+                .listen
+                .or(filed.listen)
+                .unwrap_or(Listen::At(SocketAddr::from(([127, 0, 0, 1], 9713)))),
+            audit_log: given
+                .audit_log
+                .or(filed.audit_log)
+                .unwrap_or_else(|| AUDIT_LOG.into()),
+            state_dir: given
+                .state_dir
+                .or(filed.state_dir)
+                .unwrap_or_else(|| STATE.into()),
+            runtimes: match runtime.as_slice() {
+                [] => None,
+                [none] if none == "none" => Some(vec![]),
+                sockets => Some(sockets.iter().map(PathBuf::from).collect()),
+            },
+            enabled: if given.enable.is_empty() {
+                filed.enable
+            } else {
+                given.enable
+            },
+            log_format: given.log_format.or(filed.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Filed, Error> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::File {
+        path: path.to_owned(),
+        cause,
+    })?;
+    serde_saphyr::from_str(&text).map_err(|cause| Error::Config {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    })
+}
+
+/// `500ms`, `10s`, `5m`; at least 100 ms, for whoever looks more often only heats the node.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(text.len()),
+    );
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "not a time like 10s, 500ms or 1m".to_owned())?;
+    let seconds = match unit {
+        "ms" => number / 1_000.0,
+        "" | "s" => number,
+        "m" => number * 60.0,
+        _ => return Err(format!("unknown unit '{unit}': ms, s or m")),
+    };
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| (Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(time))
+        .ok_or_else(|| "between 100ms and 60m".to_owned())
+}
+
+fn filed_duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        for bad in ["", "s", "10h", "0", "-1s", "50ms", "2000m", "1e9"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.yaml");
+        std::fs::write(&file, "interval: 3s\nlisten: none\nruntime: [none]\n").unwrap();
+        let settings = Settings::from(Given {
+            config: Some(file.clone()),
+            interval: Some(Duration::from_secs(7)),
+            ..Given::default()
+        })
+        .unwrap();
+        assert_eq!(settings.interval, Duration::from_secs(7));
+        assert_eq!(settings.listen, Listen::None);
+        assert_eq!(settings.runtimes, Some(vec![]));
+        assert_eq!(settings.audit_log, Path::new(AUDIT_LOG));
+
+        std::fs::write(&file, "interval: 3s\nlisen: none\n").unwrap();
+        let error = Settings::from(Given {
+            config: Some(file),
+            ..Given::default()
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("agent.yaml") && error.contains("lisen"),
+            "{error}"
+        );
+    }
+}

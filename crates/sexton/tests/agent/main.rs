@@ -1,0 +1,9 @@
+//! The agent on this machine: real containers that leak, policies in files, faults.
+
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod faults;
+mod limits;
+mod policies;
+mod serving;
