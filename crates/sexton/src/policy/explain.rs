@@ -284,11 +284,16 @@ fn draw_entry<W: Write>(lines: &mut Lines<W>, entry: &Entry) -> io::Result<()> {
     match (next.action, next.rung) {
         (Action::Act, Some(rung)) => {
             let mark = if dry {
-                " (dry run: only said, not done)"
+                " (a dry run: only said, not done)"
             } else {
                 ""
             };
-            lines.hanging(12, "  now", GOOD, &format!("{rung}{mark}: {}", next.reason))
+            lines.hanging(
+                12,
+                "  now",
+                GOOD,
+                &format!("{rung}{mark}, since {}", next.reason),
+            )
         }
         (Action::Wait, _) => {
             let seconds = next.wait_seconds.unwrap_or(0);

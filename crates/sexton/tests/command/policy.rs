@@ -141,6 +141,18 @@ fn wrong_policies_explain_nothing() {
 }
 
 #[test]
+fn each_of_its_commands_has_a_manual_page() {
+    let dir = tempfile::Builder::new().prefix("sexton-test-").tempdir();
+    let dir = dir.expect("a temporary directory");
+    sexton(["man", &dir.path().to_string_lossy()]).expect(0);
+    for command in ["check", "explain", "schema"] {
+        let page = dir.path().join(format!("sexton-policy-{command}.1"));
+        let page = fs::read_to_string(&page).unwrap_or_else(|e| panic!("{command}: {e}"));
+        assert!(page.contains("Examples"), "{command}");
+    }
+}
+
+#[test]
 fn the_schema_is_that_of_schema_policy() {
     assert_eq!(
         sexton(["policy", "schema"]).expect(0).stdout,
@@ -206,7 +218,7 @@ fn the_narrowest_policy_holds_and_says_what_it_would_do() {
         "leaks (enforce, up to reap)",
         "all covers it too and asks for nothing in particular, which is less",
         "elsewhere does not cover it",
-        "reap: nudge cannot be done",
+        "reap, since nudge cannot be done",
     ] {
         assert!(answer.stdout.contains(said), "{said}: {}", answer.stdout);
     }
