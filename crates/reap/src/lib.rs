@@ -1,7 +1,7 @@
-//! The hands: nudge and reap.
+//! The hands: nudge, reap, [`autoreap`], [`terminate`].
 //!
-//! [`plan`] decides and only reads; [`execute`] acts. Between the two stands whoever asked, so
-//! that nothing is done that was not shown first.
+//! Of each a `plan` decides and only reads; an `execute` acts, and can be called off. Between the
+//! two stands whoever asked, so that nothing is done that was not shown first.
 //!
 //! Only a parent can wait for its child. So Sexton borrows a sleeping thread of the parent for
 //! less than a millisecond and lets it call `wait4` for those zombies, by name. One atomic

@@ -12,8 +12,8 @@ use std::{fs, ops::ControlFlow, process::Command, thread, time::Duration};
 
 use actors::{Actor, example};
 use sexton_lab::{
-    Container, Leak, Program, Runtime, Skip, identity, program::find, require, wait_until,
-    zombies_of,
+    Container, Leak, Program, Runtime, Skip, identity, live_children_of, program::find, require,
+    wait_until, zombies_of,
 };
 use sexton_reap::{
     End, Error, Refusal, Trace,
@@ -125,6 +125,31 @@ fn what_only_keeps_a_container_alive_leaves_no_zombies_any_more() {
         assert_eq!(zombies_of(pid).len(), 1);
         assert_eq!(container.identity(), before);
     }
+}
+
+/// Zombies that come to it from another, dead long before, are waited for as well.
+#[test]
+fn what_it_adopts_leaves_no_zombies_either() {
+    let Some(runtime) = require(Runtime::any()) else {
+        return;
+    };
+    let leak = Leak::new().count(3).then_sleep().program();
+    let script = format!("({} &); exec sleep 1000", leak.argv.join(" "));
+    let container = Container::builder(&runtime).start(&Program {
+        argv: ["sh", "-c", &script].map(str::to_owned).to_vec(),
+        binds: leak.binds,
+    });
+    let pid = container.pid();
+    let leaker = wait_until("the leak is an orphan", || {
+        let mut children = live_children_of(pid).into_iter();
+        children.find(|&child| zombies_of(child).len() == 3)
+    });
+    wait_until("sleep is there", || plan(pid).keep_alive.then_some(()));
+    set(pid, &Options::default());
+    // SAFETY: a process of our own container.
+    unsafe { libc::kill(leaker.cast_signed(), libc::SIGKILL) };
+    wait_until("it is gone", || identity(leaker).is_none().then_some(()));
+    assert_eq!(zombies_of(pid), [0_u32; 0]);
 }
 
 /// It leaks on and on, and never waits: from one moment to the next nothing stays.
