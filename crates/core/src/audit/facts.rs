@@ -118,6 +118,11 @@ impl Process {
         self.inner_pid == 1
     }
 
+    /// Its executable, calls and open files may not be read: it is another user's.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.executable.is_none()
+    }
+
     /// In short.
     #[must_use]
     pub fn brief(&self) -> MainProcess {

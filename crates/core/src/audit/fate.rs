@@ -4,7 +4,7 @@ use super::facts::{Facts, Process, Reception};
 use super::init::{Forwarder, To};
 use super::{MainProcess, Verdict, cure, handler, shell};
 use crate::cause::{Cure, Language, is_shell};
-use crate::signal::{self, Default};
+use crate::signal::{self, Default, is_in};
 use crate::{Confidence, State};
 
 /// Inits below inits are followed no deeper.
@@ -53,6 +53,12 @@ impl Fate {
     #[must_use]
     pub(super) fn fact(mut self, fact: impl Into<String>) -> Self {
         self.facts.push(fact.into());
+        self
+    }
+
+    #[must_use]
+    pub(super) fn facts(mut self, facts: impl IntoIterator<Item = String>) -> Self {
+        self.facts.extend(facts);
         self
     }
 
@@ -153,8 +159,13 @@ pub(super) fn of(process: &Process, number: u8, grace: Option<u64>, depth: usize
                 .fact(mask(process, number, "ignores", "SigIgn"))
                 .cures(cure::ignored(process, number))
         }
+        Reception::Blocked if process.is_hidden() => Fate::unknown(format!(
+            "{} blocks {name}; whether it waits for it is hidden",
+            process.name
+        )),
+        // Medium: it may unblock it, or wait for it, at another moment.
         Reception::Blocked => Fate::stays(
-            Confidence::High,
+            Confidence::Medium,
             format!("{} blocks {name} in every thread", process.name),
         )
         .fact(format!(
@@ -162,6 +173,10 @@ pub(super) fn of(process: &Process, number: u8, grace: Option<u64>, depth: usize
              /proc/{pid}/task/*/status).",
             process.called()
         ))
+        .facts(
+            is_in(process.signals.pending, number)
+                .then(|| format!("One has come already and waits (ShdPnd of /proc/{pid}/status).")),
+        )
         .cures([cure::blocked(number)]),
         Reception::Awaited => Fate::ends(
             Confidence::Medium,
@@ -192,7 +207,12 @@ fn default(process: &Process, number: u8) -> Fate {
     let fact = mask(process, number, "has no handler for", "SigCgt, SigIgn");
     match (signal::default(number), process.is_namespace_init()) {
         (Default::End, true) => Fate::stays(
-            Confidence::High,
+            // A signal that a thread waits for looks the same in the masks.
+            if process.is_hidden() {
+                Confidence::Medium
+            } else {
+                Confidence::High
+            },
             format!("{} is PID 1 without a handler", process.name),
         )
         .fact(fact)

@@ -2,7 +2,7 @@
 //! never asked for. Measured, see `docs/exit-signals.md`.
 
 use super::cure;
-use super::facts::Process;
+use super::facts::{Process, base_name};
 use super::fate::{Fate, mask};
 use crate::Confidence;
 use crate::cause::{Cure, Language};
@@ -107,11 +107,33 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
     fate
 }
 
+/// Programs that keep a container's processes in a kernel of their own: gVisor, and the virtual
+/// machines of Kata Containers.
+const SANDBOXES: [&str; 4] = ["runsc", "qemu-system", "cloud-hypervisor", "firecracker"];
+
+/// busybox that was called as init.
+fn is_init(process: &Process) -> bool {
+    let words = process.command_line.iter().take(2);
+    words
+        .map(|word| base_name(word))
+        .any(|word| matches!(word, "init" | "linuxrc"))
+}
+
 /// Programs that give a signal a meaning that its mask does not show.
 pub(super) fn of_known(process: &Process, number: u8) -> Option<Fate> {
     let program = process.program_name();
     let name = signal::name(number);
+    if SANDBOXES.iter().any(|sandbox| program.starts_with(sandbox)) {
+        return Some(Fate::unknown(format!(
+            "{program} runs the container: its processes cannot be seen from here"
+        )));
+    }
     let fate = match (program, number) {
+        ("busybox", 10 | 12 | SIGTERM) if is_init(process) => Fate::ends(
+            Confidence::Medium,
+            format!("busybox init ends all and itself on {name}, in some seconds"),
+        )
+        .fact("busybox init takes SIGUSR1, SIGUSR2 and SIGTERM as halt, poweroff and reboot."),
         // systemd(1), "Signals". From 34 on: SIGRTMIN+n.
         ("systemd", 37..=40 | 47..=50) => {
             Fate::ends(Confidence::High, format!("systemd shuts down on {name}")).fact(

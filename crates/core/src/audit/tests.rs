@@ -122,6 +122,15 @@ fn masks_are_read_in_the_order_of_the_kernel() {
 }
 
 #[test]
+fn what_is_hidden_is_not_judged_as_surely() {
+    let mut hidden = process(7, &["app"]);
+    hidden.executable = None;
+    assert_eq!(judged(hidden.clone(), 15).confidence, Confidence::Medium);
+    hidden.signals.blocked = vec![TERM];
+    assert_eq!(verdict(hidden), Verdict::Unknown);
+}
+
+#[test]
 fn one_open_thread_of_many_is_told() {
     let mut app = process(7, &["app"]);
     app.signals.caught = TERM;
@@ -330,6 +339,26 @@ fn systemd_takes_other_signals() {
     let code = found.cures[0].code.as_deref().unwrap_or_default();
     assert!(code.contains("SIGRTMIN+3"), "{code}");
     assert_eq!(judged(systemd, 37).verdict, Verdict::Ends);
+}
+
+#[test]
+fn what_runs_in_a_sandbox_is_not_judged_by_the_sandbox() {
+    for sandbox in ["runsc-sandbox", "qemu-system-x86_64"] {
+        assert_eq!(verdict(process(7, &[sandbox])), Verdict::Unknown);
+    }
+}
+
+#[test]
+fn busybox_is_an_init_only_when_called_as_one() {
+    let called = |words: &[&str]| {
+        let mut busybox = process(7, words);
+        busybox.executable = Some("/bin/busybox".to_owned());
+        busybox.signals.blocked = vec![TERM];
+        verdict(busybox)
+    };
+    assert_eq!(called(&["/bin/busybox", "init"]), Verdict::Ends);
+    assert_eq!(called(&["/sbin/init"]), Verdict::Ends);
+    assert_eq!(called(&["httpd", "-f"]), Verdict::Killed);
 }
 
 #[test]

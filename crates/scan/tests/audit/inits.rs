@@ -36,6 +36,15 @@ fn inits_of_others() {
 }
 
 #[test]
+fn busybox_init() {
+    compare([program("/bin/busybox").map(|busybox| {
+        Case::new("busybox init", &[busybox, "init"])
+            .runs("busybox")
+            .says("busybox init")
+    })]);
+}
+
+#[test]
 fn sexton_init_under_each_name() {
     let file = init_binary();
     let dir = tempfile::tempdir().unwrap();

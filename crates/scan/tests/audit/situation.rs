@@ -185,8 +185,11 @@ fn is_ready(case: &Case, container: &Container) -> bool {
             let running = below(container.pid())
                 .into_iter()
                 .filter(|pid| {
+                    // In the midst of an exec it has the name and no arguments yet.
                     fs::read_to_string(format!("/proc/{pid}/comm"))
                         .is_ok_and(|comm| comm.trim_end() == name)
+                        && fs::read(format!("/proc/{pid}/cmdline"))
+                            .is_ok_and(|line| !line.is_empty())
                 })
                 .count();
             running >= count

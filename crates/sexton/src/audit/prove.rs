@@ -219,10 +219,11 @@ fn denied(what: &str, pid: u32, error: Errno) -> Error {
 
 /// A pidfd is readable once its process has ended.
 fn ends_within(process: &OwnedFd, wait: Duration) -> Result<bool, Error> {
-    let until = Instant::now() + wait;
+    // Beyond all clocks: for ever.
+    let until = Instant::now().checked_add(wait);
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).ok();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
             Ok(0) => return Ok(false),
