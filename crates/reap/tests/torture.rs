@@ -135,12 +135,18 @@ fn autoreap_may_be_killed_at_each_of_its_system_calls() {
             let Some(mut actor) = start(&[kind, "zombies=2", "forgive=yes"]) else {
                 continue;
             };
-            let mut at = 0;
-            while let Run::Killed = run_and_kill_at(actor.pid, what, at) {
+            let (mut at, mut tries) = (0, 0);
+            loop {
+                match run_and_kill_at(actor.pid, what, at) {
+                    Run::Killed => at += 1,
+                    Run::Ended if at > 40 => break,
+                    // On a machine that is busy enough no moment is fresh enough for a thread
+                    // with a timeout; then nothing is done.
+                    Run::Ended | Run::NothingToDo => tries += 1,
+                }
                 assert!(actor.is_well(), "{kind} {what}: killed at stop {at}");
-                at += 1;
+                assert!(tries < 10, "{kind} {what}: it made only {at} stops");
             }
-            assert!(at > 40, "{kind} {what}: it made only {at} stops");
             ends_well(actor, kind);
         }
     }
@@ -223,13 +229,20 @@ fn ends_well(actor: Actor, kind: &str) {
 
 /// Runs it to its end; on a machine under load a thread may be away for long.
 fn set(pid: u32, what: &str) -> serde_json::Value {
-    let output = Command::new(example("reaper"))
-        .args([&pid.to_string(), what])
-        .output()
-        .expect("the reaper starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).expect("the reaper prints an outcome")
+    for _ in 0..10 {
+        let output = Command::new(example("reaper"))
+            .args([&pid.to_string(), what])
+            .output()
+            .expect("the reaper starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let outcome: serde_json::Value =
+            serde_json::from_slice(&output.stdout).expect("the reaper prints an outcome");
+        if outcome["end"]["how"] != "noThread" {
+            return outcome;
+        }
+    }
+    panic!("no thread of {pid} could be borrowed");
 }
 
 /// The long version: `SEXTON_TORTURE_ROUNDS` (2,500) rounds over all kinds and all weathers.
