@@ -60,7 +60,7 @@ pub(crate) fn leak(leak: &Leak, limits: &[Limit]) -> Markup {
                 }
                 p.cause {
                     @match cause {
-                        Some(cause) => { (cause.title) " " (confidence(cause.confidence)) }
+                        Some(cause) => { (with_code(&cause.title)) " " (confidence(cause.confidence)) }
                         None => { span.muted { "Not looked into yet." } }
                     }
                 }
@@ -74,7 +74,7 @@ pub(crate) fn leak(leak: &Leak, limits: &[Limit]) -> Markup {
                         section {
                             h4 { "Also possible" }
                             ul { @for other in &leak.causes[1..] {
-                                li { (other.title) " " (confidence(other.confidence)) }
+                                li { (with_code(&other.title)) " " (confidence(other.confidence)) }
                             } }
                         }
                     }

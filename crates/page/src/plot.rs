@@ -55,32 +55,30 @@ impl Plot<'_> {
                 svg.canvas role="img" aria-label=(self.description) {
                     title { (self.title) }
                     desc { (self.description) }
-                    svg.area {
-                        @for row in &rows {
-                            line.grid x1="0" x2="100%" y1=(pct(y(*row))) y2=(pct(y(*row))) {}
-                            text.y x="-8" y=(pct(y(*row))) dy="0.32em" { (short(*row)) }
-                        }
-                        @for at in moments(from, to) {
-                            line.tick x1=(pct(x(at))) x2=(pct(x(at))) y1="100%" y2="100%" {}
-                            text.x x=(pct(x(at))) y="100%" dy="1.6em" { (clock(from, to, at)) }
-                        }
-                        svg viewBox=(format!("0 0 {BOX} {BOX}")) preserveAspectRatio="none"
-                            width="100%" height="100%" {
-                            @for line in self.lines.iter().rev() {
-                                (line.draw(from, to, top))
-                            }
-                        }
-                        @for (at, what) in &self.marks {
-                            g.action {
-                                title { (what) }
-                                line x1=(pct(x(*at))) x2=(pct(x(*at))) y1="0" y2="100%" {}
-                                circle cx=(pct(x(*at))) cy="0" r="3.5" {}
-                            }
-                        }
+                    @for row in &rows {
+                        line.grid x1="0" x2="100%" y1=(pct(y(*row))) y2=(pct(y(*row))) {}
+                        text.y x="-8" y=(pct(y(*row))) dy="0.32em" { (short(*row)) }
+                    }
+                    @for at in moments(from, to) {
+                        line.tick x1=(pct(x(at))) x2=(pct(x(at))) y1="100%" y2="100%" {}
+                        text.x x=(pct(x(at))) y="100%" dy="1.6em" { (clock(from, to, at)) }
+                    }
+                    svg viewBox=(format!("0 0 {BOX} {BOX}")) preserveAspectRatio="none"
+                        width="100%" height="100%" {
                         @for line in self.lines.iter().rev() {
-                            @if let Some((at, n)) = line.points.last() {
-                                circle.(line.class) cx=(pct(x(*at))) cy=(pct(y(*n))) r="3.5" {}
-                            }
+                            (line.draw(from, to, top))
+                        }
+                    }
+                    @for (at, what) in &self.marks {
+                        g.action {
+                            title { (what) }
+                            line x1=(pct(x(*at))) x2=(pct(x(*at))) y1="0" y2="100%" {}
+                            circle cx=(pct(x(*at))) cy="0" r="3.5" {}
+                        }
+                    }
+                    @for line in self.lines.iter().rev() {
+                        @if let Some((at, n)) = line.points.last() {
+                            circle.(line.class) cx=(pct(x(*at))) cy=(pct(y(*n))) r="3.5" {}
                         }
                     }
                 }
