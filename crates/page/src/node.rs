@@ -16,6 +16,7 @@ use crate::view::{AgentState, View};
 
 mod actions;
 mod agent;
+mod exits;
 mod history;
 
 /// One HTML document that shows a node.
@@ -44,6 +45,7 @@ pub fn node(view: &View<'_>) -> String {
             (list(view, &leaks))
             (history::section(view))
             (actions::section(view))
+            (exits::section(view))
             (agent::section(view))
         }
         footer.inner {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sexton_core::audit::{ExitSignal, Grace, MainProcess, StopSignal, Verdict};
 use sexton_core::cause::{
     Answer, Blocked, Call, Facts, FirstProcess, Language, Origins, Program, Session, Sigchld,
     diagnose, kind_of_first,
@@ -148,6 +149,7 @@ pub(crate) fn busy() -> Situation {
         cgroups: 143,
         processes_read: 1_824,
     };
+    situation.report.exit_signals = exit_signals(&situation.report);
     situation.history = history(&situation.report);
     situation.agent = AgentState {
         mode: Mode::Enforce,
@@ -191,6 +193,12 @@ pub(crate) fn hostile() -> Situation {
             cause.facts.push(bytes.clone());
             cause.cure.code = Some(bytes.clone());
         }
+    }
+    for found in &mut situation.report.exit_signals {
+        found.container.name = Some(bytes.clone());
+        found.main.command_line = vec![bytes.clone()];
+        found.summary.clone_from(&bytes);
+        found.facts.push(bytes.clone());
     }
     situation.report.node.name.clone_from(&bytes);
     situation.report.notes.push(bytes.clone());
@@ -637,6 +645,56 @@ fn history(report: &Report) -> Vec<Sample> {
                 headroom: Some(7_080 + report.zombies - zombies.min(report.zombies)),
                 leaks: leaks.into_iter().take(Sample::LEAKS).collect(),
             }
+        })
+        .collect()
+}
+
+/// Of each container with a leak: a shell and a Python script as PID 1 do not end on SIGTERM.
+fn exit_signals(report: &Report) -> Vec<ExitSignal> {
+    report
+        .leaks
+        .iter()
+        .filter_map(|leak| {
+            let container = leak.container.clone()?;
+            let holder = &leak.holder;
+            let verdict = match holder.id.pid {
+                48_213 | 60_025 => Verdict::Killed,
+                55_512 => Verdict::Unknown,
+                _ => Verdict::Ends,
+            };
+            Some(ExitSignal {
+                container,
+                main: MainProcess {
+                    id: holder.id,
+                    inner_pid: holder.inner_pid(),
+                    name: holder.name.clone(),
+                    command_line: holder.command_line.clone(),
+                },
+                stop_signal: StopSignal::new(15, "made up"),
+                grace: Some(Grace {
+                    seconds: if holder.id.pid == 48_213 { 60 } else { 30 },
+                    source: "made up".to_owned(),
+                }),
+                shared_pid_namespace: false,
+                verdict,
+                confidence: sexton_core::Confidence::High,
+                summary: format!(
+                    "{} is PID 1 and has no handler for SIGTERM: the kernel drops it.",
+                    holder.name
+                ),
+                facts: vec![format!(
+                    "SigCgt of /proc/{}/status has no SIGTERM.",
+                    holder.id.pid
+                )],
+                unheard: vec![],
+                cures: leak
+                    .causes
+                    .first()
+                    .map(|cause| cause.cure.clone())
+                    .into_iter()
+                    .collect(),
+                notes: vec![],
+            })
         })
         .collect()
 }
