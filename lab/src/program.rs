@@ -78,6 +78,65 @@ impl Program {
         })
     }
 
+    /// A 32-bit program that leaks ten children, says `leaked` and sleeps: it cannot be made to
+    /// wait.
+    ///
+    /// # Errors
+    /// [`Skip`] where the C compiler is not there or does not build it.
+    pub fn leak_of_32_bits() -> Result<Self, Skip> {
+        let dir = target_dir().join("sexton-test-c");
+        let program = dir.join("leak32");
+        let said = |error: std::io::Error| Skip(format!("cc -m32: {error}"));
+        std::fs::create_dir_all(&dir).map_err(said)?;
+        let _lock = File::create(dir.join("lock"))
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(said)?;
+        let output = Command::new("cc")
+            .args("-m32 -nostdlib -static -ffreestanding -fno-pie -no-pie".split(' '))
+            .args(["-fno-stack-protector", "-O1", "-o"])
+            .args([&program, &source("leak32.c")])
+            .output()
+            .map_err(said)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Skip::because(format!("cc -m32: {said}"));
+        }
+        Ok(Self {
+            binds: vec![dir],
+            argv: vec![text(&program)],
+        })
+    }
+
+    /// The story's crawler: Python, Selenium, real headless Chromium, drivers that are given up.
+    /// It prints `page N` for each page that it has read.
+    ///
+    /// # Errors
+    /// [`Skip`] where one of them is not installed.
+    pub fn crawler(tasks: u32) -> Result<Self, Skip> {
+        for (file, package) in [
+            ("/usr/bin/python3", "python3"),
+            ("/usr/bin/chromium", "chromium"),
+            ("/usr/bin/chromedriver", "chromium-driver"),
+            (
+                "/usr/lib/python3/dist-packages/selenium",
+                "python3-selenium",
+            ),
+        ] {
+            if !Path::new(file).exists() {
+                return Skip::because(format!("{file} is not there (package {package})"));
+            }
+        }
+        let script = source("crawler.py");
+        Ok(Self {
+            binds: vec![parent(&script)],
+            argv: vec![
+                "/usr/bin/python3".to_owned(),
+                text(&script),
+                tasks.to_string(),
+            ],
+        })
+    }
+
     /// A command that runs it outside any container.
     #[must_use]
     pub fn command(&self) -> Command {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use sexton_core::ladder::{Evidence, Rung};
+use sexton_core::policy::{Autoreap, PolicySpec};
 use sexton_core::{Leak, ProcessId, Workload};
 use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
 use sexton_scan::Scanner;
@@ -140,13 +141,14 @@ impl Hands<'_> {
         leak: &Leak,
         plan: &Plan,
         workload: Option<&Workload>,
+        spec: &PolicySpec,
     ) -> Taken {
         match rung {
             Rung::Observe => Taken::Done(Result::refused("observing is no step")),
             Rung::Nudge => self.nudge(plan),
             Rung::Reap => self.reap(plan),
-            Rung::Autoreap => self.autoreap(leak, plan),
-            Rung::Terminate => self.terminate(leak),
+            Rung::Autoreap => self.autoreap(leak, plan, spec),
+            Rung::Terminate => self.terminate(leak, spec),
             Rung::Restart => self.restart(leak, workload),
             Rung::Evict => Taken::Done(Result::refused("pods are evicted in a cluster only")),
         }
@@ -224,9 +226,11 @@ impl Hands<'_> {
         Ok(left as u64)
     }
 
-    fn autoreap(&mut self, leak: &Leak, plan: &Plan) -> Taken {
+    fn autoreap(&mut self, leak: &Leak, plan: &Plan, spec: &PolicySpec) -> Taken {
         let options = autoreap::Options {
             allow_host: leak.container.is_none(),
+            // A reap has made it wait, so that it has waited says nothing any more.
+            though_it_waits: spec.autoreap == Autoreap::Any,
             ..autoreap::Options::default()
         };
         let planned = match autoreap::plan(self.scanner, leak.holder.id, &options) {
@@ -257,7 +261,7 @@ impl Hands<'_> {
         }
     }
 
-    fn terminate(&mut self, leak: &Leak) -> Taken {
+    fn terminate(&mut self, leak: &Leak, spec: &PolicySpec) -> Taken {
         let planned =
             match terminate::plan(self.scanner, leak.holder.id, &terminate::Options::default()) {
                 Ok(Some(planned)) => planned,
@@ -267,7 +271,7 @@ impl Hands<'_> {
         if let Some(refusal) = &planned.refusal {
             return Taken::Done(Result::refused(refusal));
         }
-        if !self.ender.end(planned, GRACE) {
+        if !self.ender.end(planned, spec.disruption.grace_period.get()) {
             return Taken::Done(Result::failed("the thread that does it is gone"));
         }
         Taken::Begun(Kind::Terminate)

@@ -103,14 +103,6 @@ pub enum Trouble {
     Error(#[from] Error),
 }
 
-/// The time by both clocks.
-pub fn now() -> Now {
-    Now {
-        uptime: super::clock::uptime(),
-        unix: i64::try_from(super::clock::unix_seconds()).unwrap_or(i64::MAX),
-    }
-}
-
 /// How long until the leak ought to be looked at again.
 pub fn until(decision: &Decision, now: Duration) -> Option<Duration> {
     match decision {

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sexton_core::ladder::{self, Decision, Step};
+use sexton_core::policy::{Mode, PolicySpec};
 use sexton_core::{Leak, Report};
 use sexton_scan::Scanner;
 
@@ -265,7 +266,7 @@ impl Agent {
                 workload,
                 limits,
             };
-            let now = judge::now();
+            let now = crate::policy::now();
             let policies = self.policies.in_force();
             let judgement = match judge(
                 &mut self.scanner,
@@ -317,9 +318,14 @@ impl Agent {
                     place: judgement.evidence.place.clone(),
                     fingerprint: judgement.evidence.fingerprint,
                 };
-                let Judgement { evidence, plan, .. } = judgement;
-                let dry = mode == sexton_core::policy::Mode::DryRun;
-                self.step(intent, leak, workload, &evidence, plan, dry);
+                let Judgement {
+                    policy,
+                    evidence,
+                    plan,
+                    ..
+                } = judgement;
+                let spec = policy.spec.clone();
+                self.step(intent, leak, workload, &evidence, plan, &spec);
                 // The outcome decides what comes next.
                 soonest = soonest.min(ladder::SHORTEST);
             }
@@ -335,7 +341,7 @@ impl Agent {
         workload: Option<&sexton_core::Workload>,
         evidence: &ladder::Evidence,
         plan: Option<sexton_reap::Plan>,
-        dry: bool,
+        spec: &PolicySpec,
     ) {
         let Some(log) = &mut self.log else { return };
         let now = clock::now();
@@ -352,7 +358,7 @@ impl Agent {
         let at = Duration::from_millis(intent.uptime_millis);
         self.ledger
             .begin(Step::new(intent.rung, evidence, at), &intent);
-        if dry {
+        if spec.mode == Mode::DryRun {
             let result = act::Result::dry(evidence.settled);
             self.conclude(&intent, result);
             return;
@@ -364,7 +370,7 @@ impl Agent {
             names: &self.names,
             ender: &self.ender,
         };
-        match hands.take(intent.rung, leak, &plan, workload) {
+        match hands.take(intent.rung, leak, &plan, workload, spec) {
             act::Taken::Done(result) => {
                 fault::point("after-action");
                 self.conclude(&intent, result);

@@ -69,9 +69,16 @@ impl Place {
     }
 
     pub(crate) fn arguments(&self, command: &mut Command) {
+        self.arguments_with(command, "127.0.0.1:0", Path::new("none"));
+    }
+
+    /// The same with another address, and with the socket of a runtime.
+    pub(crate) fn arguments_with(&self, command: &mut Command, listen: &str, runtime: &Path) {
         command
-            .args(["agent", "--interval", "300ms", "--listen", "127.0.0.1:0"])
-            .args(["--log-format", "json", "--runtime", "none", "--policy"])
+            .args(["agent", "--interval", "300ms", "--log-format", "json"])
+            .args(["--listen", listen, "--runtime"])
+            .arg(runtime)
+            .arg("--policy")
             .arg(self.policies())
             .arg("--audit-log")
             .arg(self.audit_log())

@@ -142,19 +142,7 @@ fn a_runtime_that_hangs_costs_nothing_but_names() {
     // It accepts, and never says a word.
     let _deaf = UnixListener::bind(&socket).unwrap();
     let mut command = Command::new(SEXTON);
-    place.arguments(&mut command);
-    let arguments: Vec<_> = command
-        .get_args()
-        .map(|argument| {
-            if argument == "none" {
-                socket.clone().into_os_string()
-            } else {
-                argument.to_owned()
-            }
-        })
-        .collect();
-    let mut command = Command::new(SEXTON);
-    command.args(arguments);
+    place.arguments_with(&mut command, "127.0.0.1:0", &socket);
     let agent = Agent::start(command);
     wait_until("the zombies are gone", || {
         zombies_of(container.pid()).is_empty().then_some(())
@@ -169,20 +157,8 @@ fn a_port_that_is_taken_is_said_and_ends_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let place = Place::new();
-    let mut command = place.command();
-    // The last of two flags would be an error, so all are written anew.
-    let arguments: Vec<_> = command
-        .get_args()
-        .map(|argument| {
-            if argument == "127.0.0.1:0" {
-                address.clone().into()
-            } else {
-                argument.to_owned()
-            }
-        })
-        .collect();
-    command = Command::new(SEXTON);
-    command.args(arguments);
+    let mut command = Command::new(SEXTON);
+    place.arguments_with(&mut command, &address, std::path::Path::new("none"));
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);

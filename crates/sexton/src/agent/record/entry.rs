@@ -139,7 +139,8 @@ impl Outcome {
                 left: 1,
                 new_container: None,
             },
-            Verdict::Succeeded | Verdict::Failed | Verdict::DryRun => {
+            Verdict::DryRun => ladder::Outcome::DryRun,
+            Verdict::Succeeded | Verdict::Failed => {
                 let zombies = self
                     .zombies
                     .unwrap_or(BeforeAndAfter { before: 1, left: 1 });
