@@ -1,4 +1,4 @@
-//! A thread that finds out why leaks stay.
+//! A thread that finds out why leaks stay, and which containers will not end on their signal.
 //!
 //! It reads executables, which may lie on a network file system that hangs; the thread that
 //! looks and acts must never wait for that, so it only picks up what is known by now.
@@ -8,21 +8,37 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::thread;
 use std::time::Duration;
 
-use sexton_core::{Cause, Leak, ProcessId};
-use sexton_scan::{Roots, Scanner, facts};
+use sexton_core::audit::ExitSignal;
+use sexton_core::{Cause, Leak, ProcessId, Report, Workload};
+use sexton_scan::{Roots, Scanner, audit, facts};
 
 use super::wake::Bell;
 
 /// Causes are asked for again after this time: a program may have been made to wait meanwhile.
 const GOOD_FOR: Duration = Duration::from_secs(300);
+/// The audit looks at every container, so it is made rarely: what it tells changes with a
+/// deployment, not with the minute.
+const AUDIT_EVERY: Duration = Duration::from_secs(900);
 /// Leaks that may wait for their turn.
 const QUEUE: usize = 64;
 
 /// What is known of the causes of the leaks.
 pub struct Causes {
-    ask: SyncSender<Leak>,
-    answers: Receiver<(ProcessId, Vec<Cause>)>,
+    ask: SyncSender<Question>,
+    answers: Receiver<Answer>,
     known: HashMap<ProcessId, Known>,
+    exit_signals: Vec<ExitSignal>,
+    audited: Option<Duration>,
+}
+
+enum Question {
+    Why(Box<Leak>),
+    WhoEnds(Vec<Workload>),
+}
+
+enum Answer {
+    Why(ProcessId, Vec<Cause>),
+    WhoEnds(Vec<ExitSignal>),
 }
 
 struct Known {
@@ -42,64 +58,98 @@ impl Causes {
         thread::Builder::new()
             .name("causes".to_owned())
             .stack_size(1 << 20)
-            .spawn(move || diagnose(scanner, &questions, &answer, &bell))?;
+            .spawn(move || work(scanner, &questions, &answer, &bell))?;
         Ok(Self {
             ask,
             answers,
             known: HashMap::new(),
+            exit_signals: vec![],
+            audited: None,
         })
     }
 
-    /// Puts what is known into the leaks, and asks for what is not.
-    pub fn fill(&mut self, leaks: &mut [Leak], now: Duration) {
-        while let Ok((holder, causes)) = self.answers.try_recv() {
-            if let Some(known) = self.known.get_mut(&holder) {
-                known.causes = causes;
-            }
-        }
+    /// Puts what is known into the report, and asks for what is not.
+    pub fn fill<'a>(
+        &mut self,
+        report: &mut Report,
+        workloads: impl Iterator<Item = &'a Workload>,
+        now: Duration,
+    ) {
+        self.hear();
+        let leaks = &mut report.leaks;
         self.known
             .retain(|holder, _| leaks.iter().any(|leak| leak.holder.id == *holder));
         for leak in leaks {
             let holder = leak.holder.id;
-            match self.known.get(&holder) {
-                Some(known) if now.saturating_sub(known.asked) < GOOD_FOR => {}
-                _ => match self.ask.try_send(leak.clone()) {
-                    Ok(()) => {
-                        let known = self.known.entry(holder).or_insert(Known {
-                            causes: vec![],
-                            asked: now,
-                        });
-                        known.asked = now;
-                    }
-                    // The next look asks again.
-                    Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-                },
+            let known = self.known.get(&holder);
+            if known.is_none_or(|known| now.saturating_sub(known.asked) >= GOOD_FOR)
+                && self.ask(Question::Why(Box::new(leak.clone())))
+            {
+                let known = self.known.entry(holder).or_insert_with(|| Known {
+                    causes: vec![],
+                    asked: now,
+                });
+                known.asked = now;
             }
             if let Some(known) = self.known.get(&holder) {
                 leak.causes.clone_from(&known.causes);
             }
         }
+        if self
+            .audited
+            .is_none_or(|audited| now.saturating_sub(audited) >= AUDIT_EVERY)
+            && self.ask(Question::WhoEnds(workloads.cloned().collect()))
+        {
+            self.audited = Some(now);
+        }
+        report.exit_signals.clone_from(&self.exit_signals);
+    }
+
+    fn hear(&mut self) {
+        while let Ok(answer) = self.answers.try_recv() {
+            match answer {
+                Answer::Why(holder, causes) => {
+                    if let Some(known) = self.known.get_mut(&holder) {
+                        known.causes = causes;
+                    }
+                }
+                Answer::WhoEnds(exit_signals) => self.exit_signals = exit_signals,
+            }
+        }
+    }
+
+    /// False where the thread has no time now: the next look asks again.
+    fn ask(&self, question: Question) -> bool {
+        match self.ask.try_send(question) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
     }
 }
 
-fn diagnose(
+fn work(
     mut scanner: Scanner,
-    questions: &Receiver<Leak>,
-    answer: &Sender<(ProcessId, Vec<Cause>)>,
+    questions: &Receiver<Question>,
+    answers: &Sender<Answer>,
     bell: &Bell,
 ) {
-    while let Ok(leak) = questions.recv() {
-        match facts::gather(&mut scanner, &leak) {
-            Ok(facts) => {
-                let causes = sexton_core::cause::diagnose(&facts);
-                if answer.send((leak.holder.id, causes)).is_err() {
+    while let Ok(question) = questions.recv() {
+        let answer = match question {
+            Question::Why(leak) => facts::gather(&mut scanner, &leak)
+                .map(|facts| Answer::Why(leak.holder.id, sexton_core::cause::diagnose(&facts))),
+            Question::WhoEnds(workloads) => {
+                audit::containers(&mut scanner, &workloads, |_, _| true)
+                    .map(|found| Answer::WhoEnds(found.exit_signals))
+            }
+        };
+        match answer {
+            Ok(answer) => {
+                if answers.send(answer).is_err() {
                     return;
                 }
                 bell.ring();
             }
-            Err(error) => {
-                tracing::warn!(holder = leak.holder.id.pid, %error, "no cause found");
-            }
+            Err(error) => tracing::warn!(%error, "nothing was found out"),
         }
     }
 }

@@ -179,7 +179,7 @@ impl Agent {
             self.names.ask();
         }
         let uptime = clock::uptime();
-        self.causes.fill(&mut report.leaks, uptime);
+        self.causes.fill(&mut report, known.values(), uptime);
         self.forecast(&mut report, uptime)?;
         self.ledger.looked(&report, began.elapsed());
         self.settle_ongoing(&report, &known);
