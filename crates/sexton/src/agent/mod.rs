@@ -180,7 +180,7 @@ impl Agent {
         }
         let uptime = clock::uptime();
         self.causes.fill(&mut report, known.values(), uptime);
-        self.forecast(&mut report, uptime)?;
+        self.forecast(&mut report, uptime);
         self.ledger.looked(&report, began.elapsed());
         self.settle_ongoing(&report, &known);
         let mut pause = self.settings.interval;
@@ -234,14 +234,14 @@ impl Agent {
     }
 
     /// Limits and forecasts of the largest leaks.
-    fn forecast(&mut self, report: &mut Report, uptime: Duration) -> Result<(), Error> {
+    fn forecast(&mut self, report: &mut Report, uptime: Duration) {
         self.ledger.keep_only(&report.leaks);
         for leak in report.leaks.iter_mut().take(IN_DETAIL) {
-            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)?
-                .unwrap_or_default();
+            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)
+                .inspect_err(|error| self.ledger.problem("limits", error));
+            let limits = limits.ok().flatten().unwrap_or_default();
             leak.forecast = Some(self.ledger.forecast(leak, limits, uptime));
         }
-        Ok(())
     }
 
     /// Judges each leak, worst first, and takes the steps. Returns how soon one of them wants to
@@ -509,10 +509,18 @@ fn make_directory(path: &std::path::Path) -> Result<(), Error> {
 }
 
 /// What has been touched stays in memory, and what will be comes to stay: the pages of the
-/// program itself must not have to be read back in when the node is out of memory. Without the
-/// right to do so (`CAP_IPC_LOCK`) it goes without.
+/// program itself must not have to be read back in when the node is out of memory.
+///
+/// Only where nothing bounds it (`CAP_IPC_LOCK`, or no `RLIMIT_MEMLOCK`): at the bound every
+/// later allocation would fail (`mlockall(2)`).
 fn keep_memory() {
     use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, getrlimit};
+    use rustix::thread::{CapabilitySet, capabilities};
+    let may = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if !may && getrlimit(Resource::Memlock).current.is_some() {
+        return;
+    }
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     if let Err(error) = mlockall(flags) {
         tracing::debug!(%error, "memory is not locked");
