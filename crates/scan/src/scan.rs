@@ -60,7 +60,11 @@ impl Scanner {
         } = self.find(options)?;
         if !fresh.is_empty() {
             std::thread::sleep(options.second_look);
-            self.drop_gone(&mut groups, fresh)?;
+            // Those of a small group are all inspected below, which is the second look.
+            let every = |group: &Group| options.full || group.zombies.len() <= INSPECTED;
+            if !groups.iter().all(every) {
+                self.drop_gone(&mut groups, fresh)?;
+            }
         }
         groups = self.part_traced(groups, options)?;
         let mut leaks = Vec::with_capacity(groups.len());

@@ -178,6 +178,19 @@ impl Diagnosis {
         self
     }
 
+    /// A fact of the first cause holds one of these.
+    #[track_caller]
+    pub(crate) fn says_one_of(&self, words: &[&str]) -> &Self {
+        let facts = &self.causes[0].facts;
+        assert!(
+            facts
+                .iter()
+                .any(|fact| words.iter().any(|w| fact.contains(w))),
+            "none of {words:?} is in {facts:#?}"
+        );
+        self
+    }
+
     /// This cause is not given at all.
     #[track_caller]
     pub(crate) fn is_not(&self, id: &str) -> &Self {
