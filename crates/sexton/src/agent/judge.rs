@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sexton_core::ladder::{self, Decision, Evidence, History, Now};
+use sexton_core::ladder::{self, Decision, Evidence, History, Now, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Policy, Subject, Tie, choose};
 use sexton_core::{Leak, Limit, RestartPolicy, Workload};
@@ -21,6 +21,8 @@ pub struct Case<'a> {
     pub workload: Option<&'a Workload>,
     /// The limits that bind the holder.
     pub limits: &'a [Limit],
+    /// It was dealt with a moment ago, and may be left to itself for a while.
+    pub rests: bool,
 }
 
 /// What is to be done, by which policy, on what evidence.
@@ -35,7 +37,8 @@ pub struct Judgement<'a> {
     pub plan: Option<Plan>,
 }
 
-/// Judges one leak. `None`: no policy covers it.
+/// Judges one leak. `None`: no policy covers it, or it has come back sooner than it is worth
+/// dealing with in the same gentle way.
 ///
 /// # Errors
 /// Two policies cover it alike, or what is there cannot be read.
@@ -51,6 +54,7 @@ pub fn judge<'a>(
         leak,
         workload,
         limits,
+        rests,
     } = case;
     let subject = Subject {
         leak,
@@ -66,6 +70,12 @@ pub fn judge<'a>(
     evidence.settled = leak.zombies;
     evidence.adopter_reaps = true;
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
+    if *rests
+        && let Decision::Act { rung, .. } = decision
+        && rung <= Rung::Reap
+    {
+        return Ok(None);
+    }
     if !matches!(decision, Decision::Act { .. }) {
         return Ok(Some(Judgement {
             policy,

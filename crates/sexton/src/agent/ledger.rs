@@ -6,7 +6,7 @@ use std::time::Duration;
 use sexton_core::forecast::{self, Forecast};
 use sexton_core::ladder::{self, History, Now, Pace, Rung, Step};
 use sexton_core::limit::first_of;
-use sexton_core::policy::Mode;
+use sexton_core::policy::{Mode, Threshold};
 use sexton_core::{Leak, Limit, ProcessId, Report};
 use sexton_page::{self as page, AgentState, PolicyState, Timeline};
 
@@ -47,6 +47,8 @@ struct Watched {
     /// Taken away by ourselves: added to what stands, so that the rate is the leak's own.
     taken: u64,
     rate_per_second: f64,
+    /// When it was last dealt with to the full, since boot.
+    dealt_with: Option<Duration>,
 }
 
 impl Ledger {
@@ -102,6 +104,11 @@ impl Ledger {
         ) && matches!(intent.rung, Rung::Nudge | Rung::Reap)
         {
             watched.taken += zombies.before.saturating_sub(zombies.left);
+        }
+        let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
+        if let Some(watched) = self.watched.get_mut(&intent.holder) {
+            let well = gentle && matches!(outcome.verdict, Verdict::Succeeded | Verdict::DryRun);
+            watched.dealt_with = well.then(|| Duration::from_millis(intent.uptime_millis));
         }
         self.numbers.acted(intent, &outcome);
         self.show(intent, Some(&outcome));
@@ -173,15 +180,29 @@ impl Ledger {
             .map_or(&[], |watched| &watched.limits)
     }
 
-    /// How long until this leak wants to be looked at again.
-    pub fn next_look(&self, leak: &Leak, judgement: &Judgement<'_>, now: Now) -> Duration {
-        let watched = self.watched.get(&leak.holder.id);
-        let pace = Pace {
+    /// For how long a leak that was just dealt with may be left alone: it comes back, and is
+    /// dealt with at its own rate, which is the less work the less often.
+    pub fn rests(&self, leak: &Leak, now: Now) -> Option<Duration> {
+        let watched = self.watched.get(&leak.holder.id)?;
+        let pace = self.pace(leak.holder.id);
+        let wait = ladder::next_look(&self.steps, leak.holder.id, pace, &Threshold::ONE, now);
+        let left = (watched.dealt_with? + wait).saturating_sub(now.uptime);
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn pace(&self, holder: ProcessId) -> Pace {
+        let watched = self.watched.get(&holder);
+        Pace {
             rate_per_second: watched.map_or(0.0, |watched| watched.rate_per_second),
             headroom: watched
                 .and_then(|watched| first_of(&watched.limits))
                 .and_then(Limit::headroom),
-        };
+        }
+    }
+
+    /// How long until this leak wants to be looked at again.
+    pub fn next_look(&self, leak: &Leak, judgement: &Judgement<'_>, now: Now) -> Duration {
+        let pace = self.pace(leak.holder.id);
         let threshold = &judgement.policy.spec.threshold;
         let pace = ladder::next_look(&self.steps, leak.holder.id, pace, threshold, now);
         match judge::until(&judgement.decision, now.uptime) {

@@ -259,14 +259,17 @@ impl Agent {
             if self.wake.is_stopping() {
                 break;
             }
+            let now = crate::policy::now();
+            let rest = self.ledger.rests(leak, now);
+            soonest = soonest.min(rest.unwrap_or(ladder::LONGEST).max(ladder::SHORTEST));
             let limits = self.ledger.limits(leak.holder.id);
             let workload = leak.container.as_ref().and_then(|c| known.get(&c.id));
             let case = Case {
                 leak,
                 workload,
                 limits,
+                rests: rest.is_some(),
             };
-            let now = crate::policy::now();
             let policies = self.policies.in_force();
             let judgement = match judge(
                 &mut self.scanner,
@@ -327,7 +330,10 @@ impl Agent {
                 let spec = policy.spec.clone();
                 self.step(intent, leak, workload, &evidence, plan, &spec);
                 // The outcome decides what comes next.
-                soonest = soonest.min(ladder::SHORTEST);
+                soonest = soonest.min(match self.ledger.rests(leak, now) {
+                    Some(rest) => rest.max(ladder::SHORTEST),
+                    None => ladder::SHORTEST,
+                });
             }
         }
         soonest

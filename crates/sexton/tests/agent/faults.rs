@@ -25,7 +25,9 @@ fn killed_at_any_point_of_a_step_it_loses_no_record_and_does_nothing_twice() {
     ] {
         let Some(container) = leaking(12) else { return };
         let place = Place::new();
-        place.covers("take", &container, ENFORCE);
+        // All twelve at once, when the last of them has been dead for long enough.
+        let spec = format!("{ENFORCE}  threshold: {{minZombies: 12}}\n");
+        place.covers("take", &container, &spec);
         let mut command = place.command();
         command.env("SEXTON_FAULT", point);
         let status = Agent::start(command).ends();

@@ -40,7 +40,11 @@ fn without_a_policy_it_only_looks() {
 fn a_dry_run_records_and_touches_nothing() {
     let Some(container) = leaking(5) else { return };
     let place = Place::new();
-    place.covers("dry", &container, "  settle: 100ms\n");
+    place.covers(
+        "dry",
+        &container,
+        "  settle: 100ms\n  threshold: {minZombies: 5}\n",
+    );
     let agent = place.agent();
     let outcome = wait_until("a dry run", || place.outcomes("dryRun").pop());
     assert!(
@@ -63,7 +67,8 @@ fn enforced_it_reaps_and_the_program_goes_on() {
         return;
     };
     let place = Place::new();
-    place.covers("take", &container, ENFORCE);
+    let spec = format!("{ENFORCE}  threshold: {{minZombies: 40}}\n");
+    place.covers("take", &container, &spec);
     let identity = container.identity();
     let agent = place.agent();
     wait_until("the zombies are gone", || {
@@ -100,7 +105,8 @@ fn a_leak_is_handled_at_its_own_rate() {
         return;
     };
     let program = Leak::new().interval_ms(20).program();
-    let container = Container::builder(&runtime).start(&program);
+    // The less room there is the sooner it is looked at again: with this, each second.
+    let container = Container::builder(&runtime).pids_limit(300).start(&program);
     let place = Place::new();
     place.covers("rate", &container, ENFORCE);
     let _agent = place.agent();

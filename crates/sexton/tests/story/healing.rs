@@ -34,6 +34,7 @@ fn a_go_program_that_never_waits_goes_on_and_is_healed() {
         .namespace("story")
         .label("app", "crawler")
         .start();
+    pod.set_pids_max(500);
     let container = pod.container("crawler").start(&program);
     let identity = container.identity();
     let place = Place::new();
@@ -78,6 +79,7 @@ fn a_crawler_with_real_browsers_goes_on_crawling() {
     };
     let bystanders = Bystanders::of(&containerd);
     let pod = containerd.pod("selenium-0").namespace("story").start();
+    pod.set_pids_max(1_500);
     let container = pod.container("crawler").start(&program);
     let identity = container.identity();
     let pages = || {
@@ -186,6 +188,7 @@ fn in_a_shared_pid_namespace_the_holder_is_reaped_and_pause_is_left_alone() {
         .namespace("story")
         .share_process_namespace()
         .start();
+    pod.set_pids_max(400);
     let container = pod.container("crawler").start(&program);
     let identity = container.identity();
     let place = Place::new();
