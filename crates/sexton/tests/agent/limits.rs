@@ -1,6 +1,13 @@
 //! At the very limit, where nobody can fork, the agent goes on.
 
-use sexton_lab::{Cgroup, Container, Leak, Runtime, require, wait_until, zombies_of};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use sexton_lab::{
+    Cgroup, Container, Leak, Running, Runtime, live_children_of, require, require_root, wait_until,
+    zombies_of,
+};
 
 use crate::agent::{Agent, Place, SEXTON};
 use crate::policies::leaking;
@@ -49,4 +56,65 @@ fn a_container_at_its_limit_can_fork_again() {
     let _agent = place.agent();
     container.wait_for_line(said, |line| line.ends_with("ok"));
     assert!(!place.records().is_empty());
+}
+
+#[test]
+fn with_every_pid_of_its_namespace_taken_it_looks_and_acts() {
+    if require(require_root()).is_none() {
+        return;
+    }
+    if !has_pid_max_of_namespaces() {
+        println!("SKIP: pid_max is the whole machine's before Linux 6.14");
+        return;
+    }
+    let place = Place::new();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .args(["sh", "-c"])
+        // The least that the kernel takes.
+        .arg(r#"echo 400 > /proc/sys/kernel/pid_max; exec "$0" "$@""#)
+        .arg(SEXTON);
+    place.arguments(&mut command);
+    let agent = Agent::start(command);
+    agent.looks(1);
+    let inside = live_children_of(agent.pid())[0];
+    let program = Leak::new().interval_ms(1).program();
+    let mut leak = Running::start(
+        Command::new("nsenter")
+            .args(["-t", &inside.to_string(), "-p", "-m", "--"])
+            .args(&program.argv)
+            .stdout(Stdio::piped()),
+    );
+    let mut lines = BufReader::new(leak.child().stdout.take().unwrap()).lines();
+    let mut refused = 0;
+    while refused < 5 {
+        let line = lines.next().unwrap().unwrap();
+        refused = if line.ends_with("EAGAIN") {
+            refused + 1
+        } else {
+            0
+        };
+    }
+    let full = Instant::now();
+    // Seen from inside it is in no container, but next to the agent.
+    place.policy(
+        "take",
+        "apiVersion: sexton.dev/v1alpha1\nkind: ReapPolicy\nmetadata: {name: take}\nspec:\n  \
+         selector: {hostProcesses: [sexton-test-leak]}\n  mode: enforce\n  settle: 100ms\n",
+    );
+    while !lines.next().unwrap().unwrap().ends_with("ok") {}
+    println!(
+        "it can fork again {:.0?} after the policy came",
+        full.elapsed()
+    );
+    assert_eq!(agent.get("/").0, 200);
+    drop(agent);
+}
+
+fn has_pid_max_of_namespaces() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    (number(), number()) >= (Some(6), Some(14))
 }

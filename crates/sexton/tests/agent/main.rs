@@ -6,4 +6,5 @@ mod agent;
 mod faults;
 mod limits;
 mod policies;
+mod rules;
 mod serving;
