@@ -75,6 +75,11 @@ struct Agent {
     lock: Lock,
     /// `None` where it could not be opened: nothing is done then.
     log: Option<Log>,
+    /// Two agents with other state directories must not share one log: each would close what the
+    /// other has open.
+    log_lock: Option<Lock>,
+    /// Outcomes that could not be written yet; nothing new is done before they are.
+    unwritten: Vec<Outcome>,
     policies: Policies,
     names: Names,
     causes: Causes,
@@ -114,6 +119,8 @@ impl Agent {
             wake,
             lock,
             log: None,
+            log_lock: None,
+            unwritten: vec![],
             policies,
             names,
             causes,
@@ -210,8 +217,24 @@ impl Agent {
             self.ledger.problem("record", &error);
             self.read_only = Some(error.to_string());
         }
+        if self.read_only.is_none()
+            && let Err(error) = self.write_outcomes()
+        {
+            self.read_only = Some(error.to_string());
+        }
         self.ledger.say_read_only(self.read_only.as_deref());
         self.read_only.is_none()
+    }
+
+    /// Writes the outcomes that are not written yet.
+    fn write_outcomes(&mut self) -> Result<(), record::Error> {
+        if let Some(log) = &mut self.log {
+            while let Some(outcome) = self.unwritten.first() {
+                log.conclude(outcome)?;
+                self.unwritten.remove(0);
+            }
+        }
+        Ok(())
     }
 
     /// The log belongs to the one agent that acts, so it is opened under the lock.
@@ -220,6 +243,21 @@ impl Agent {
         if let Some(parent) = path.parent() {
             // What is wrong with it is said by the file.
             let _ = make_directory(parent);
+        }
+        let failed = |cause| record::Error::Io {
+            path: path.clone(),
+            cause,
+        };
+        let lock = match &mut self.log_lock {
+            Some(lock) => lock,
+            none => {
+                let mut name = path.clone().into_os_string();
+                name.push(".lock");
+                none.insert(Lock::open(name.as_ref()).map_err(failed)?)
+            }
+        };
+        if !lock.try_take().map_err(failed)? {
+            return Err(record::Error::Shared(path.clone()));
         }
         let (log, past) = Log::open(path, &self.boot, &clock::now())?;
         if past.interrupted > 0 {
@@ -349,7 +387,11 @@ impl Agent {
         plan: Option<sexton_reap::Plan>,
         spec: &PolicySpec,
     ) {
-        let Some(log) = &mut self.log else { return };
+        let dry = spec.mode == Mode::DryRun;
+        // Without a plan the holder has ended since the look.
+        let (Some(log), true) = (&mut self.log, dry || plan.is_some()) else {
+            return;
+        };
         let now = clock::now();
         intent.id = log.next_id(&now);
         intent.time = now.time;
@@ -364,7 +406,7 @@ impl Agent {
         let at = Duration::from_millis(intent.uptime_millis);
         self.ledger
             .begin(Step::new(intent.rung, evidence, at), &intent);
-        if spec.mode == Mode::DryRun {
+        if dry {
             let result = act::Result::dry(evidence.settled);
             self.conclude(&intent, result);
             return;
@@ -391,13 +433,10 @@ impl Agent {
     fn conclude(&mut self, intent: &Intent, result: act::Result) {
         let outcome = result.outcome(intent, clock::now());
         say(intent, &outcome);
-        if let Some(log) = &mut self.log
-            && let Err(error) = log.conclude(&outcome)
-        {
-            tracing::error!(%error, "an outcome could not be recorded");
+        self.unwritten.push(outcome.clone());
+        if let Err(error) = self.write_outcomes() {
+            tracing::error!(%error, "an outcome could not be recorded yet");
             self.ledger.problem("record", &error);
-            // The next intent finds out whether the log can be used again.
-            self.log = None;
         }
         fault::point("after-outcome");
         self.ledger.conclude(intent, outcome);

@@ -189,3 +189,32 @@ fn a_process_that_vanishes_in_the_middle_is_no_error() {
     );
     assert_eq!(status, 405, "{body}");
 }
+
+#[test]
+fn two_agents_never_write_one_log() {
+    let Some(container) = leaking(5) else {
+        return;
+    };
+    let (one, other) = (Place::new(), Place::new());
+    let first = one.agent();
+    first.looks(1);
+    other.covers("take", &container, ENFORCE);
+    // Another lock, and the first one's log.
+    let mut command = Command::new(SEXTON);
+    command
+        .args(["agent", "--interval", "300ms", "--log-format", "json"])
+        .args(["--listen", "127.0.0.1:0", "--runtime", "none", "--policy"])
+        .arg(other.policies())
+        .arg("--state-dir")
+        .arg(other.path().join("run"))
+        .arg("--audit-log")
+        .arg(one.audit_log());
+    let second = Agent::start(command);
+    second.says("another agent writes this log");
+    second.looks(2);
+    assert_eq!(zombies_of(container.pid()).len(), 5);
+    first.end(Signal::TERM);
+    wait_until("the second takes over", || {
+        zombies_of(container.pid()).is_empty().then_some(())
+    });
+}

@@ -21,6 +21,9 @@ pub enum Error {
     /// The disk is full.
     #[error("{}: no room for the record of an action, so none is taken", .0.display())]
     Full(PathBuf),
+    /// Another agent, with another state directory, writes the same one.
+    #[error("{}: another agent writes this log", .0.display())]
+    Shared(PathBuf),
     /// Another error.
     #[error("{}: {cause}", path.display())]
     Io { path: PathBuf, cause: io::Error },
