@@ -1,34 +1,19 @@
 //! Names of signals, as users write them and as the CRI does.
 
+use sexton_core::signal;
+
 use crate::client::Signal;
 
-/// Linux's numbers from 1 on; those of x86, Arm, POWER and S/390, see `signal(7)`.
-const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
 /// `15`, `term`, `SIGTERM`, `RTMIN+3`, as `STOPSIGNAL` of an image may be written, become
-/// `SIGTERM`, `SIGRTMIN+3`. `None` for an empty one.
+/// `SIGTERM`, `SIGRTMIN+3`; what is no signal stays as it is. `None` for an empty one.
 pub(crate) fn named(text: &str) -> Option<String> {
     let text = text.trim().to_ascii_uppercase();
     if text.is_empty() {
         return None;
     }
-    if let Ok(number) = text.parse::<usize>() {
-        // The C library keeps 32 and 33 for itself; SIGRTMIN is 34.
-        return Some(match number {
-            1..=31 => format!("SIG{}", NAMES[number - 1]),
-            34 => "SIGRTMIN".to_owned(),
-            35..=64 => format!("SIGRTMIN+{}", number - 34),
-            _ => text,
-        });
-    }
-    Some(if text.starts_with("SIG") {
-        text
-    } else {
-        format!("SIG{text}")
+    Some(match signal::number(&text) {
+        Some(number) => signal::name(number),
+        None => text,
     })
 }
 

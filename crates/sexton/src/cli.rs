@@ -485,8 +485,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let value: f64 = plain
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(value).map_err(|_| "out of range".to_owned())
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|span| *span <= A_YEAR)
+        .ok_or_else(|| "out of range".to_owned())
 }
+
+/// Longer than anybody waits, and short enough to be added to any moment.
+const A_YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -518,5 +524,6 @@ mod tests {
         assert!(seconds("-1").is_err());
         assert!(seconds("soon").is_err());
         assert!(seconds("1e300").is_err());
+        assert!(seconds("1e18").is_err());
     }
 }
