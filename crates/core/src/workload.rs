@@ -49,6 +49,25 @@ pub struct Workload {
     pub restarts: Option<u32>,
 }
 
+/// What stays the same when a container is restarted under a new id: its pod and its name in it.
+/// Where that is not known, its id.
+#[must_use]
+pub fn place(pod_uid: Option<&str>, name: Option<&str>, id: &str) -> String {
+    match (pod_uid, name) {
+        (Some(uid), Some(name)) => format!("{uid}/{name}"),
+        _ => id.to_owned(),
+    }
+}
+
+impl Workload {
+    /// Its [`place`].
+    #[must_use]
+    pub fn place(&self) -> String {
+        let uid = self.pod.as_ref().and_then(|pod| pod.uid.as_deref());
+        place(uid, self.name.as_deref(), &self.id)
+    }
+}
+
 /// Whether a container that ended is started again. Named as in `spec.restartPolicy` of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RestartPolicy {

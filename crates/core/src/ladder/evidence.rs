@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::cause::{First, kind_of_first};
 use crate::policy::ANNOTATION;
+use crate::workload;
 use crate::{Leak, ProcessId, RestartPolicy, SigchldAction, Workload};
 
 /// What is known of a leak at the moment of the decision.
@@ -136,12 +137,7 @@ fn place(leak: &Leak, workload: Option<&Workload>) -> String {
     let name = workload
         .and_then(|workload| workload.name.as_deref())
         .or_else(|| container?.name.as_deref());
-    match (uid, name) {
-        (Some(uid), Some(name)) => format!("{uid}/{name}"),
-        _ => container
-            .map(|container| container.id.clone())
-            .unwrap_or_default(),
-    }
+    workload::place(uid, name, container.map_or("", |container| &container.id))
 }
 
 fn opted(leak: &Leak, workload: Option<&Workload>) -> Opted {

@@ -179,13 +179,7 @@ impl Hands<'_> {
 
     fn reap(&mut self, plan: &Plan) -> Taken {
         let wake = self.wake;
-        let done = sexton_reap::execute(self.scanner.proc(), plan, |_| {
-            if wake.is_stopping() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
+        let done = sexton_reap::execute(self.scanner.proc(), plan, |_| wake.go_on());
         let outcome = match done {
             Ok(outcome) => outcome,
             Err(sexton_reap::Error::Refused(refusal)) => {
@@ -237,13 +231,7 @@ impl Hands<'_> {
             Err(error) => return Taken::Done(Result::failed(error)),
         };
         let wake = self.wake;
-        let done = autoreap::execute(self.scanner.proc(), &planned, || {
-            if wake.is_stopping() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
+        let done = autoreap::execute(self.scanner.proc(), &planned, || wake.go_on());
         match done {
             Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Result::failed(outcome.end)),
             Ok(_) => Taken::Begun(Kind::Autoreap {

@@ -1,10 +1,9 @@
 //! Two clocks: one for people, which may jump, and one for the ladder, which never does.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 use super::record::Stamp;
+use crate::policy;
 
 /// Now.
 pub fn now() -> Stamp {
@@ -16,16 +15,10 @@ pub fn now() -> Stamp {
 
 /// Since boot, sleep included (`CLOCK_BOOTTIME`): the same for an agent that was started again.
 pub fn uptime() -> Duration {
-    let now = clock_gettime(ClockId::Boottime);
-    Duration::new(
-        u64::try_from(now.tv_sec).unwrap_or(0),
-        u32::try_from(now.tv_nsec).unwrap_or(0),
-    )
+    policy::now().uptime
 }
 
-/// Seconds since 1970, for a policy's windows.
+/// Seconds since 1970, for people.
 pub fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    u64::try_from(policy::now().unix).unwrap_or(0)
 }

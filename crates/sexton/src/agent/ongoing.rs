@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sexton_core::{Leak, ProcessId, Workload};
+use sexton_core::{Leak, ProcessId};
 use sexton_scan::Scanner;
 
 use super::act::Result;
@@ -107,7 +107,7 @@ impl Ongoing {
                 let successor = ended
                     .then(|| {
                         sight.known.values().find(|workload| {
-                            workload.id != *id && place == Some(&place_of(workload))
+                            workload.id != *id && place == Some(workload.place().as_str())
                         })
                     })
                     .flatten();
@@ -136,15 +136,5 @@ impl Ongoing {
                 })
             }
         }
-    }
-}
-
-fn place_of(workload: &Workload) -> String {
-    match (
-        workload.pod.as_ref().and_then(|pod| pod.uid.as_deref()),
-        workload.name.as_deref(),
-    ) {
-        (Some(uid), Some(name)) => format!("{uid}/{name}"),
-        _ => workload.id.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! Between two looks: a signal, or the time is up.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -91,6 +92,17 @@ impl Wake {
         // Pending signals show in the descriptor without being taken by poll.
         let mut polled = [PollFd::new(&self.signals, PollFlags::IN)];
         matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1))
+    }
+}
+
+impl Wake {
+    /// The same as an answer to work that asks whether to go on.
+    pub fn go_on(&self) -> ControlFlow<()> {
+        if self.is_stopping() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
