@@ -34,6 +34,8 @@ pub struct File {
     path: PathBuf,
     file: fs::File,
     largest: u64,
+    /// The last write may have left a part of a line.
+    torn: bool,
 }
 
 impl File {
@@ -46,6 +48,7 @@ impl File {
             file: open(path).map_err(|cause| error(path, cause))?,
             path: path.to_owned(),
             largest: LARGEST,
+            torn: false,
         };
         Ok(opened)
     }
@@ -54,6 +57,11 @@ impl File {
     pub(super) fn with_largest(mut self, largest: u64) -> Self {
         self.largest = largest;
         self
+    }
+
+    #[cfg(test)]
+    pub(super) fn tear(&mut self) {
+        self.torn = true;
     }
 
     /// All lines of the file before this one and of this one. A last line without its end was
@@ -91,10 +99,16 @@ impl File {
     pub fn append(&mut self, line: &impl serde::Serialize, sync: bool) -> Result<(), Error> {
         let mut bytes = serde_json::to_vec(line).map_err(|cause| self.error(cause.into()))?;
         bytes.push(b'\n');
+        if self.torn {
+            // What a full disk cut off must not swallow the line that is written anew.
+            bytes.insert(0, b'\n');
+        }
         // One write a line: a reader never sees half of one, short of a crash.
+        self.torn = true;
         self.file
             .write_all(&bytes)
             .map_err(|cause| self.error(cause))?;
+        self.torn = false;
         if sync {
             fdatasync(self.file.as_fd()).map_err(|cause| self.error(cause.into()))?;
         }

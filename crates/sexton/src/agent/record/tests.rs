@@ -107,6 +107,25 @@ fn a_torn_line_spoils_no_other() {
 }
 
 #[test]
+fn a_line_that_a_full_disk_cut_off_does_not_swallow_the_next() {
+    let (_dir, path) = place();
+    let (mut log, _) = Log::open(&path, "boot", &at(1)).unwrap();
+    let first = intent(&mut log, &at(2), "boot");
+    log.intend(&first).unwrap();
+    // As a write that came to an end of the disk leaves it.
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text += "{\"entry\":\"outc";
+    std::fs::write(&path, &text).unwrap();
+    log.file.tear();
+    log.conclude(&outcome(&first)).unwrap();
+    let (_, past) = Log::open(&path, "boot", &at(3)).unwrap();
+    assert_eq!(
+        (past.unreadable, past.interrupted, past.actions.len()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
 fn it_is_put_aside_when_it_is_large_and_read_across_the_seam() {
     let (dir, path) = place();
     let file = File::open(&path).unwrap().with_largest(2_000);
