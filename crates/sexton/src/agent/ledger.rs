@@ -47,8 +47,8 @@ struct Watched {
     /// Taken away by ourselves: added to what stands, so that the rate is the leak's own.
     taken: u64,
     rate_per_second: f64,
-    /// When it was last dealt with to the full, since boot.
-    dealt_with: Option<Duration>,
+    /// When it was last dealt with, since boot, and how many zombies it had made by then.
+    dealt_with: Option<(Duration, u64)>,
 }
 
 impl Ledger {
@@ -97,6 +97,12 @@ impl Ledger {
     /// What came of it.
     pub fn conclude(&mut self, intent: &Intent, outcome: Outcome) {
         self.steps.measured(intent.holder, outcome.measured());
+        let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
+        if let Some(watched) = self.watched.get_mut(&intent.holder) {
+            let well = gentle && matches!(outcome.verdict, Verdict::Succeeded | Verdict::DryRun);
+            let at = Duration::from_millis(intent.uptime_millis);
+            watched.dealt_with = well.then_some((at, intent.zombies + watched.taken));
+        }
         if let (Some(zombies), Some(watched), false) = (
             outcome.zombies,
             self.watched.get_mut(&intent.holder),
@@ -104,11 +110,6 @@ impl Ledger {
         ) && matches!(intent.rung, Rung::Nudge | Rung::Reap)
         {
             watched.taken += zombies.before.saturating_sub(zombies.left);
-        }
-        let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
-        if let Some(watched) = self.watched.get_mut(&intent.holder) {
-            let well = gentle && matches!(outcome.verdict, Verdict::Succeeded | Verdict::DryRun);
-            watched.dealt_with = well.then(|| Duration::from_millis(intent.uptime_millis));
         }
         self.numbers.acted(intent, &outcome);
         self.show(intent, Some(&outcome));
@@ -186,7 +187,12 @@ impl Ledger {
         let watched = self.watched.get(&leak.holder.id)?;
         let pace = self.pace(leak.holder.id);
         let wait = ladder::next_look(&self.steps, leak.holder.id, pace, &Threshold::ONE, now);
-        let left = (watched.dealt_with? + wait).saturating_sub(now.uptime);
+        let (at, made) = watched.dealt_with?;
+        // What was too young then and has not grown since is no leak that goes on.
+        if leak.zombies + watched.taken <= made {
+            return None;
+        }
+        let left = (at + wait).saturating_sub(now.uptime);
         (!left.is_zero()).then_some(left)
     }
 
