@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use sexton_core::ladder::{Evidence, Rung};
+use sexton_core::ladder::Rung;
 use sexton_core::policy::{Autoreap, PolicySpec};
 use sexton_core::{Leak, ProcessId, Workload};
 use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
@@ -12,7 +12,7 @@ use sexton_scan::Scanner;
 
 use super::ender::Ender;
 use super::names::Names;
-use super::ongoing::{Kind, Ongoing};
+use super::ongoing::Kind;
 use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
 use super::wake::Wake;
 use sexton_core::text;
@@ -63,6 +63,14 @@ impl Result {
     /// It was tried and did not work.
     pub fn failed(why: impl ToString) -> Self {
         Self::plain(Verdict::Failed, why)
+    }
+
+    /// The hands gave it up.
+    pub fn gave_up(error: &sexton_reap::Error) -> Self {
+        match error {
+            sexton_reap::Error::Refused(refusal) => Self::refused(refusal),
+            error => Self::failed(error),
+        }
     }
 
     /// It would have been done.
@@ -164,12 +172,8 @@ impl Hands<'_> {
         let done = sexton_reap::execute(self.scanner.proc(), &only_a_nudge, |_| {
             ControlFlow::Continue(())
         });
-        match done {
-            Ok(_) => {}
-            Err(sexton_reap::Error::Refused(refusal)) => {
-                return Taken::Done(Result::refused(refusal));
-            }
-            Err(error) => return Taken::Done(Result::failed(error)),
+        if let Err(error) = done {
+            return Taken::Done(Result::gave_up(&error));
         }
         Taken::Done(match self.still_there(plan.holder.id, plan) {
             Ok(left) => Result::measured(before, left, taken_of(before, left)),
@@ -182,10 +186,7 @@ impl Hands<'_> {
         let done = sexton_reap::execute(self.scanner.proc(), plan, |_| wake.go_on());
         let outcome = match done {
             Ok(outcome) => outcome,
-            Err(sexton_reap::Error::Refused(refusal)) => {
-                return Taken::Done(Result::refused(refusal));
-            }
-            Err(error) => return Taken::Done(Result::failed(error)),
+            Err(error) => return Taken::Done(Result::gave_up(&error)),
         };
         let before = plan.take.len() as u64;
         // Each was seen gone by its descriptor: no need to read them all again.
@@ -242,8 +243,7 @@ impl Hands<'_> {
                     .chain(leak.sample.iter().map(|zombie| zombie.id))
                     .collect(),
             }),
-            Err(sexton_reap::Error::Refused(refusal)) => Taken::Done(Result::refused(refusal)),
-            Err(error) => Taken::Done(Result::failed(error)),
+            Err(error) => Taken::Done(Result::gave_up(&error)),
         }
     }
 
@@ -285,13 +285,4 @@ fn taken_of(before: u64, left: u64) -> String {
         text::count(before - left.min(before)),
         text::plural(before, "zombie", "zombies")
     )
-}
-
-/// How long after a step on `evidence` its outcome may be waited for.
-pub fn begun(intent: Intent, kind: Kind, evidence: &Evidence) -> Ongoing {
-    Ongoing {
-        place: evidence.place.clone(),
-        intent,
-        kind,
-    }
 }

@@ -97,19 +97,18 @@ impl Ledger {
     /// What came of it.
     pub fn conclude(&mut self, intent: &Intent, outcome: Outcome) {
         self.steps.measured(intent.holder, outcome.measured());
-        let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
         if let Some(watched) = self.watched.get_mut(&intent.holder) {
-            let well = gentle && matches!(outcome.verdict, Verdict::Succeeded | Verdict::DryRun);
+            let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
+            let dry = outcome.verdict == Verdict::DryRun;
+            let well = gentle && (dry || outcome.verdict == Verdict::Succeeded);
             let at = Duration::from_millis(intent.uptime_millis);
             watched.dealt_with = well.then_some((at, intent.zombies + watched.taken));
-        }
-        if let (Some(zombies), Some(watched), false) = (
-            outcome.zombies,
-            self.watched.get_mut(&intent.holder),
-            outcome.verdict == Verdict::DryRun,
-        ) && matches!(intent.rung, Rung::Nudge | Rung::Reap)
-        {
-            watched.taken += zombies.before.saturating_sub(zombies.left);
+            if let Some(zombies) = outcome.zombies
+                && gentle
+                && !dry
+            {
+                watched.taken += zombies.before.saturating_sub(zombies.left);
+            }
         }
         self.numbers.acted(intent, &outcome);
         self.show(intent, Some(&outcome));
@@ -159,7 +158,7 @@ impl Ledger {
         let there: HashSet<ProcessId> = leaks.iter().map(|leak| leak.holder.id).collect();
         self.watched
             .retain(|holder, watched| watched.taken > 0 || there.contains(holder));
-        if self.watched.len() > 4 * ladder_capacity(leaks.len()) {
+        if self.watched.len() > 4 * leaks.len().max(256) {
             self.watched.retain(|holder, _| there.contains(holder));
         }
     }
@@ -326,8 +325,4 @@ impl Ledger {
             numbers: self.numbers.clone(),
         }
     }
-}
-
-fn ladder_capacity(leaks: usize) -> usize {
-    leaks.max(256)
 }

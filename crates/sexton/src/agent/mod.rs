@@ -190,10 +190,8 @@ impl Agent {
         self.forecast(&mut report, uptime);
         self.ledger.looked(&report, began.elapsed());
         self.settle_ongoing(&report, &known);
-        let mut pause = self.settings.interval;
-        if may_act || self.read_only.is_some() {
-            pause = pause.min(self.work_down(&report, &known, may_act));
-        }
+        let soonest = self.work_down(&report, &known, may_act);
+        let pause = self.settings.interval.min(soonest);
         self.publish(report);
         Ok(pause)
     }
@@ -425,7 +423,7 @@ impl Agent {
             }
             act::Taken::Begun(kind) => {
                 fault::point("after-begin");
-                self.ledger.ongoing.push(act::begun(intent, kind, evidence));
+                self.ledger.ongoing.push(Ongoing { intent, kind });
             }
         }
     }

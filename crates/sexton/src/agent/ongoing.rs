@@ -23,8 +23,6 @@ const AUTOREAP_WITHIN: Duration = Duration::from_secs(5);
 pub struct Ongoing {
     /// What was written before it.
     pub intent: Intent,
-    /// The container's place, which outlives its id.
-    pub place: Option<String>,
     /// What it waits for.
     pub kind: Kind,
 }
@@ -92,8 +90,7 @@ impl Ongoing {
                         let left = outcome.zombies.saturating_sub(outcome.gone);
                         Result::measured(outcome.zombies, left, outcome.end.to_string())
                     }
-                    Err(sexton_reap::Error::Refused(refusal)) => Result::refused(refusal),
-                    Err(error) => Result::failed(error),
+                    Err(error) => Result::gave_up(error),
                 })
             }
             Kind::Restart { id, ended, zombies } => {
@@ -103,7 +100,7 @@ impl Ongoing {
                         Err(why) => return Some(Result::failed(why)),
                     }
                 }
-                let place = self.place.as_deref();
+                let place = self.intent.place.as_deref();
                 let successor = ended
                     .then(|| {
                         sight.known.values().find(|workload| {
