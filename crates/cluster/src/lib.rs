@@ -1,0 +1,8 @@
+//! Sexton's part in a Kubernetes cluster: the custom resources, and what an agent says to and
+//! hears from the API server.
+//!
+//! Nothing here is of Linux: the kubectl plugin, which runs on laptops, reads the same types.
+
+#![forbid(unsafe_code)]
+
+pub mod report;

@@ -1,0 +1,168 @@
+//! What a node's agent tells the cluster: the `status` of its `ZombieReport`.
+//!
+//! Five thousand of these are listed and watched, so it is small, and it stays the same while
+//! nothing of note happens: counts are rounded down to 1, 2, 5, 10, 20, 50…, times left to a few
+//! steps, and nothing in it is a time stamp but the transitions of its conditions. Exact figures
+//! are on the node's own page and in `sexton scan` there.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sexton_core::ladder::Rung;
+use sexton_core::policy::Mode;
+use sexton_core::{LimitKind, audit::Verdict};
+
+/// Leaks that are told one by one.
+pub const MOST_LEAKS: usize = 32;
+/// Findings of the exit-signal audit that are told one by one.
+pub const MOST_EXIT_SIGNALS: usize = 16;
+
+/// What is known about one node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Version of the agent.
+    pub agent_version: String,
+    /// Kernel release of the node.
+    pub kernel: String,
+    /// Zombies on the node, rounded down to 1, 2, 5, 10, 20, 50…
+    pub zombies: u64,
+    /// Holders of zombies; above 32 rounded down like `zombies`.
+    pub leak_count: u64,
+    /// What the first of the node's own limits (pid_max, threads-max) has used, in percent,
+    /// rounded down to 5.
+    pub pids_used_percent: u8,
+    /// The limit that is reached first on this node, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Exhaustion>,
+    /// The worst, largest first; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
+    /// Containers that will not end on their stop signal; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit_signals: Vec<ExitSignal>,
+    /// How many containers will not end on their stop signal, rounded down like `zombies`.
+    #[serde(default)]
+    pub exit_signal_count: u64,
+    /// The policies, and whether this node follows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyState>,
+    /// `Ready` (the agent looks and can do what its policies ask for) and `ZombieLeak`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// All zombies of one holder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Leak {
+    /// Namespace of the pod; absent for a process of the host or a container of no pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The container in its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// What the pod belongs to, `Deployment/crawler`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Name of the program that ought to wait.
+    pub holder: String,
+    /// Its pid on the node.
+    pub pid: u32,
+    /// How many, rounded down to 1, 2, 5, 10, 20, 50…
+    pub zombies: u64,
+    /// The ended command that is most frequent among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Why they stay: id of the likeliest cause, under which the runbooks have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The limit that is reached first by this leak, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Exhaustion>,
+    /// It is never touched, whatever a policy says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// The policy that covers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The last step that was taken, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+}
+
+/// A step of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Which.
+    pub rung: Rung,
+    /// `succeeded`, `failed`, `refused`, `interrupted` or `dryRun`, as in the audit log.
+    pub outcome: String,
+}
+
+/// A limit that will be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Exhaustion {
+    /// Which.
+    pub limit: LimitKind,
+    /// Within this time: `reached`, `10m`, `1h`, `6h`, `1d` or `7d`; what is further is not told.
+    pub within: String,
+}
+
+/// A container that will not end on its stop signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExitSignal {
+    /// Namespace of the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The container.
+    pub container: String,
+    /// What the pod belongs to, `Deployment/crawler`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Name of its main process.
+    pub process: String,
+    /// The signal that a stop begins with.
+    pub signal: String,
+    /// What it will do: `killed` or `unknown`.
+    pub verdict: Verdict,
+}
+
+/// A policy as this node takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyState {
+    /// Its name.
+    pub name: String,
+    /// `metadata.generation` of what is followed or refused; absent for a policy from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The generation that is followed instead of one that is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed_generation: Option<i64>,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// Whether it is followed.
+    pub state: Adherence,
+    /// Why not, or as far as what the policy asks for is not possible on this node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether a node follows a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Adherence {
+    /// It does.
+    Following,
+    /// It does not: the policy is wrong, or clashes with another.
+    Refused,
+}
