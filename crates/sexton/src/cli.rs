@@ -69,6 +69,7 @@ pub enum Command {
     Agent(crate::agent::Given),
     Demo(Demo),
     Policy(Policy),
+    Npd(Npd),
     Schema(Schema),
     Completions(Completions),
     Man(Man),
@@ -163,6 +164,32 @@ pub struct Limits {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// Answer node-problem-detector, as one of its custom plugins
+#[derive(Args, Debug)]
+#[command(after_help = "\
+One line is printed, short enough to be a condition's message. To be pasted into the detector's
+configuration: deploy/node-problem-detector/sexton.json. In the detector's container the node's
+/proc and cgroups are where its pod has mounted them; say so by --path-procfs and
+--path-cgroupfs.
+
+Exit status: 0 no problem, 1 a problem, 2 unknown.
+
+Examples:
+  sexton npd
+  sexton npd --min 5000 --used 90
+  sexton npd --path-procfs /host/proc --path-cgroupfs /host/sys/fs/cgroup")]
+pub struct Npd {
+    /// A problem is so many zombies of one holder
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub min: u64,
+    /// A problem is a limit of which so many percent are used, while there are zombies
+    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub used: u8,
+    /// Bytes that the detector keeps, its max_output_length
+    #[arg(long, value_name = "BYTES", default_value_t = 80)]
+    pub max_output: usize,
 }
 
 /// Say why the zombies of TARGET stay, what to do now, and the cure

@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod limits;
 mod man;
+mod npd;
 mod output;
 mod policy;
 mod reap;
@@ -59,6 +60,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Agent(given) => agent::run(given, roots),
         Command::Demo(args) => demo::run(&args),
         Command::Policy(args) => policy::run(args, roots),
+        Command::Npd(args) => npd::run(&args, roots),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => Ok(man::completions(&args)),
         Command::Man(args) => man::man(&args),

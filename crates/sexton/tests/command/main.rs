@@ -8,6 +8,7 @@ mod explain;
 mod help;
 mod inside_a_container;
 mod limits;
+mod npd;
 mod policy;
 mod reap;
 mod refusals;

@@ -1,0 +1,86 @@
+//! `sexton npd`: a custom plugin of node-problem-detector.
+//!
+//! Its protocol: exit status 0 is no problem, 1 a problem, anything else unknown; the message is
+//! what stands on standard output, of which the first 80 bytes are kept
+//! (`max_output_length`, pkg/custompluginmonitor of node-problem-detector).
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use sexton_core::limit::first_of;
+use sexton_core::text::{count, leak::place, percent};
+use sexton_core::{Leak, Limit};
+use sexton_scan::Scanner;
+
+use crate::error::Error;
+use crate::output::text;
+use crate::{cli, output, roots};
+
+const PROBLEM: u8 = 1;
+const UNKNOWN: u8 = 2;
+/// Holders whose own limits are looked at: the largest, which reach them first.
+const LOOKED_AT: usize = 8;
+
+/// Runs the command; see its `--help` for the exit status.
+pub fn run(args: &cli::Npd, paths: cli::Roots) -> Result<ExitCode, Error> {
+    let (status, message) = match look(args, paths) {
+        Ok(None) => (0, "no zombies that matter".to_owned()),
+        Ok(Some(problem)) => (PROBLEM, problem),
+        // The detector reads standard output alone.
+        Err(error) => (UNKNOWN, error.to_string()),
+    };
+    let mut out = output::stdout();
+    writeln!(out, "{}", cut(&text::safe(&message), args.max_output))?;
+    out.flush()?;
+    Ok(ExitCode::from(status))
+}
+
+/// The worst problem, in words that still say it when they are cut off.
+fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
+    let mut scanner = Scanner::new(roots(paths))?;
+    let report = scanner.scan(&sexton_scan::Options::default())?;
+    let nodes = sexton_scan::limits::of_node(&scanner, Some(report.zombies));
+    if report.zombies > 0
+        && let Some((limit, used)) = used_up(&nodes, args.used)
+    {
+        let zombies = zombies(report.zombies);
+        return Ok(Some(format!(
+            "{} {used}% used; {zombies}",
+            limit.kind.name()
+        )));
+    }
+    for leak in report.leaks.iter().take(LOOKED_AT) {
+        let limits = sexton_scan::limits::of_process(&scanner, leak.holder.id.pid)?;
+        if let Some((limit, used)) = used_up(&limits.unwrap_or_default(), args.used) {
+            let whose = whose(leak);
+            return Ok(Some(format!("{} {used}% used: {whose}", limit.kind.name())));
+        }
+    }
+    let large = report.leaks.first().filter(|leak| leak.zombies >= args.min);
+    Ok(large.map(whose))
+}
+
+/// The limit that is reached first, if so much of it is used.
+fn used_up(limits: &[Limit], threshold: u8) -> Option<(&Limit, u64)> {
+    let limit = first_of(limits)?;
+    let used = percent(limit.used?, limit.limit?);
+    (used >= u64::from(threshold)).then_some((limit, used))
+}
+
+fn whose(leak: &Leak) -> String {
+    let (zombies, holder) = (zombies(leak.zombies), &leak.holder);
+    let place = place(leak.container.as_ref());
+    format!("{zombies} of {} ({}), {place}", holder.name, holder.id.pid)
+}
+
+fn zombies(number: u64) -> String {
+    match number {
+        1 => "1 zombie".to_owned(),
+        _ => format!("{} zombies", count(number)),
+    }
+}
+
+/// The first `most` bytes, without a broken character at the end.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
