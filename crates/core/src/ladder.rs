@@ -5,6 +5,7 @@
 //! A rung is taken only when those below did not do it, or cannot.
 
 mod climb;
+mod evict;
 mod evidence;
 mod history;
 mod pace;

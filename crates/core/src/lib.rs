@@ -23,4 +23,4 @@ pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};
 pub use limit::{Limit, LimitKind};
 pub use report::{Container, Leak, Pod, Report, Runtime, Zombie};
-pub use workload::{RestartPolicy, Workload};
+pub use workload::{Owner, RestartPolicy, Tenure, Workload};

@@ -216,6 +216,40 @@ pub struct Disruption {
     /// When something may be ended, beside the windows of the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
+    /// Which pods may be evicted.
+    #[serde(skip_serializing_if = "Eviction::is_default")]
+    pub evict: Eviction,
+}
+
+/// Which pods may be evicted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Eviction {
+    /// Pods that are spared unless they are named here: those without a controller (`bare`),
+    /// those of a DaemonSet (`daemonSet`), those with a priority of the system or in
+    /// `kube-system` (`critical`). Static pods are never evicted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub allow: Vec<Spared>,
+}
+
+impl Eviction {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Pods that are not evicted unless a policy names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Spared {
+    /// Without a controller: nothing makes another in its place.
+    Bare,
+    /// Of a DaemonSet: the same comes back on the same node.
+    DaemonSet,
+    /// With a priority of the system (`system-cluster-critical`, `system-node-critical`), or in
+    /// the namespace `kube-system`.
+    Critical,
 }
 
 impl Default for Disruption {
@@ -229,6 +263,7 @@ impl Default for Disruption {
             grace_period: Span::from_secs(30),
             rate_limits: RateLimits::default(),
             windows: Vec::new(),
+            evict: Eviction::default(),
         }
     }
 }

@@ -47,6 +47,59 @@ pub struct Workload {
     /// How often it has been started again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u32>,
+    /// What its pod belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// What bears on evicting its pod; only the API server tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenure: Option<Tenure>,
+}
+
+/// What a pod belongs to, as far as its own object tells: `Deployment/crawler`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    /// `Deployment`, `CronJob`, `StatefulSet`…
+    pub kind: String,
+    /// Its name, in the namespace of the pod.
+    pub name: String,
+    /// `apiVersion` of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Its uid: only of what owns the pod itself. A pod does not tell that of its owner's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// How a pod is bound to its node and to the cluster: what bears on evicting it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenure {
+    /// The kubelet made it from a file (`kubernetes.io/config.mirror`): what the API server has
+    /// is only its image in a mirror.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirror: bool,
+    /// No controller would make another in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
+    /// It is of a DaemonSet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub daemon_set: bool,
+    /// The node or the cluster needs it: a priority of the system, or namespace `kube-system`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
+    /// It is being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminating: bool,
+    /// It has run to its end (`Succeeded`, `Failed`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
 }
 
 /// What stays the same when a container is restarted under a new id: its pod and its name in it.

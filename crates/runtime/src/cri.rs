@@ -360,6 +360,7 @@ fn workload(
             RestartPolicy::Unknown
         },
         restarts: number(RESTARTS).and_then(|count| u32::try_from(count).ok()),
+        ..Workload::default()
     }
 }
 

@@ -90,6 +90,7 @@ impl Docker {
             },
             pre_stop: false,
             restarts: state.restart_count,
+            ..Workload::default()
         }))
     }
 }

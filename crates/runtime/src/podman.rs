@@ -73,7 +73,7 @@ impl Podman {
             grace_seconds: None,
             restart: RestartPolicy::Unknown,
             pre_stop: false,
-            restarts: None,
+            ..Workload::default()
         }))
     }
 }

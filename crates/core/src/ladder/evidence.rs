@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::cause::{First, kind_of_first};
 use crate::policy::ANNOTATION;
 use crate::workload;
-use crate::{Leak, ProcessId, RestartPolicy, SigchldAction, Workload};
+use crate::{Leak, ProcessId, RestartPolicy, SigchldAction, Tenure, Workload};
 
 /// What is known of a leak at the moment of the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,10 @@ pub struct Evidence {
     pub adopter_reaps: bool,
     /// Whether its container is started again.
     pub restart: RestartPolicy,
-    /// Why its pod cannot be evicted.
+    /// Why its pod cannot be evicted from here, whatever pod it is.
     pub evict_refusal: Option<Refusal>,
+    /// What the API server says of its pod that bears on evicting it.
+    pub tenure: Option<Tenure>,
     /// Use of the limit that the holder reaches first, in percent, rounded down; 100 only at the
     /// limit itself.
     pub limit_used_percent: Option<u8>,
@@ -107,6 +109,7 @@ impl Evidence {
                 why: "eviction is not switched on here".to_owned(),
                 passing: false,
             }),
+            tenure: workload.and_then(|workload| workload.tenure),
             limit_used_percent: None,
         }
     }

@@ -1,6 +1,6 @@
 //! What can be done at all, whatever was done before.
 
-use super::{Cannot, Evidence, Opted, Refusal, Rung};
+use super::{Cannot, Evidence, Opted, Refusal, Rung, evict};
 use crate::RestartPolicy;
 use crate::policy::{Autoreap, PolicySpec};
 
@@ -36,6 +36,9 @@ pub(super) fn possible(rung: Rung, evidence: &Evidence, spec: &PolicySpec) -> Re
             restart: evidence.restart,
         }),
         Rung::Restart => Ok(()),
-        Rung::Evict => refused(&evidence.evict_refusal),
+        Rung::Evict => {
+            refused(&evidence.evict_refusal)?;
+            refused(&evict::refusal(evidence.tenure, &spec.disruption.evict))
+        }
     }
 }

@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use super::tests::evidence;
 use super::*;
 use crate::policy::{
-    Autoreap, Disruption, Mode, PolicySpec, Rate, RateLimits, Selector, Span, Threshold, Window,
-    next_open,
+    Autoreap, Disruption, Eviction, Mode, PolicySpec, Rate, RateLimits, Selector, Span, Spared,
+    Threshold, Window, next_open,
 };
-use crate::{ProcessId, RestartPolicy};
+use crate::{ProcessId, RestartPolicy, Tenure};
 
 /// 2026-11-24 00:00:00 UTC, a Tuesday.
 const TUESDAY: i64 = 1_795_478_400;
@@ -94,8 +94,13 @@ fn spec() -> impl Strategy<Value = PolicySpec> {
 
 fn any_spec() -> impl Strategy<Value = PolicySpec> {
     let autoreap = prop::sample::select(vec![Autoreap::Never, Autoreap::KeepAlive, Autoreap::Any]);
-    let disruption = (threshold(), 1_u64..300, rates(), windows()).prop_map(
-        |(threshold, escalate, rate_limits, windows)| Disruption {
+    let allow = prop::sample::subsequence(
+        vec![Spared::Bare, Spared::DaemonSet, Spared::Critical],
+        0..=3,
+    );
+    let disruption = (threshold(), 1_u64..300, rates(), windows(), allow).prop_map(
+        |(threshold, escalate, rate_limits, windows, allow)| Disruption {
+            evict: Eviction { allow },
             threshold,
             escalate_after: Span::from_secs(escalate),
             rate_limits,
@@ -153,6 +158,21 @@ fn refusal() -> impl Strategy<Value = Option<Refusal>> {
     )
 }
 
+fn tenure() -> impl Strategy<Value = Option<Tenure>> {
+    let rare = || prop::bool::weighted(0.1);
+    let tenure = (rare(), rare(), rare(), rare(), rare(), rare()).prop_map(
+        |(mirror, bare, daemon_set, critical, terminating, ended)| Tenure {
+            mirror,
+            bare,
+            daemon_set,
+            critical,
+            terminating,
+            ended,
+        },
+    );
+    prop::option::weighted(0.9, tenure)
+}
+
 /// Of every kind, and as often such as a step can be taken for.
 fn leak() -> impl Strategy<Value = Evidence> {
     let plain = any_leak().prop_map(|leak| Evidence {
@@ -189,7 +209,7 @@ fn any_leak() -> impl Strategy<Value = Evidence> {
             restart,
         ),
         (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
-        (refusal(), refusal()),
+        (refusal(), refusal(), tenure()),
         (
             0_u64..60,
             prop::option::of(prop_oneof![0_u8..100, Just(100_u8)]),
@@ -218,6 +238,7 @@ fn any_leak() -> impl Strategy<Value = Evidence> {
                     adopter_reaps,
                     restart,
                     evict_refusal: refusals.1,
+                    tenure: refusals.2,
                     limit_used_percent: counts.1,
                     ..evidence()
                 }
@@ -362,7 +383,20 @@ fn could_be_done(rung: Rung, leak: &Evidence, spec: &PolicySpec) -> bool {
         }
         Rung::Terminate => in_container && !leak.container_init && leak.adopter_reaps,
         Rung::Restart => in_container && leak.restart == RestartPolicy::Always,
-        Rung::Evict => in_container && leak.evict_refusal.is_none(),
+        Rung::Evict => {
+            let mut pod = leak.tenure.unwrap_or(Tenure {
+                ended: true,
+                ..Tenure::default()
+            });
+            for named in &spec.disruption.evict.allow {
+                match named {
+                    Spared::Bare => pod.bare = false,
+                    Spared::DaemonSet => pod.daemon_set = false,
+                    Spared::Critical => pod.critical = false,
+                }
+            }
+            in_container && leak.evict_refusal.is_none() && pod == Tenure::default()
+        }
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn evidence() -> Evidence {
         adopter_reaps: true,
         restart: RestartPolicy::Always,
         evict_refusal: None,
+        tenure: Some(crate::Tenure::default()),
         limit_used_percent: Some(50),
     }
 }

@@ -366,7 +366,7 @@ fn a_plain_policy_is_valid() {
 #[test]
 fn contradictions_are_found() {
     type Change = fn(&mut Policy);
-    let cases: [(&str, Change); 21] = [
+    let cases: [(&str, Change); 23] = [
         ("apiVersion", |p| p.api_version = "v1".to_owned()),
         ("kind", |p| p.kind = "Policy".to_owned()),
         ("metadata.name", |p| p.metadata.name = "Big".to_owned()),
@@ -403,6 +403,13 @@ fn contradictions_are_found() {
             p.spec.disruption.grace_period = Span::from_secs(0);
         }),
         ("spec.autoreap", |p| p.spec.autoreap = Autoreap::Any),
+        ("spec.disruption.evict.allow", |p| {
+            p.spec.disruption.evict.allow = vec![Spared::Bare];
+        }),
+        ("spec.disruption.evict.allow[1]", |p| {
+            p.spec.max_rung = Rung::Evict;
+            p.spec.disruption.evict.allow = vec![Spared::Bare, Spared::Bare];
+        }),
         ("spec.selector.commands[0]", |p| {
             p.spec.selector.commands = globs(&["/bin/sh"]);
         }),

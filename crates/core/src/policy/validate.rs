@@ -1,8 +1,8 @@
 //! What a policy may not say, beyond what its schema forbids.
 
 use super::{
-    API_VERSION, Autoreap, Disruption, Glob, KIND, MOST_COUNTED, Operator, Policy, PolicySpec,
-    RateLimits, Selector, Span, Threshold, Window,
+    API_VERSION, Autoreap, Disruption, Eviction, Glob, KIND, MOST_COUNTED, Operator, Policy,
+    PolicySpec, RateLimits, Selector, Span, Threshold, Window,
 };
 use crate::ladder::Rung;
 
@@ -163,6 +163,12 @@ impl Check {
         self.rates("spec.rateLimits", rate_limits);
         self.windows("spec.windows", windows);
         self.disruption("spec.disruption", disruption);
+        if !disruption.evict.allow.is_empty() && *max_rung < Rung::Evict {
+            self.wrong(
+                "spec.disruption.evict.allow",
+                format!("maxRung {max_rung} never comes to evict; leave it out or raise maxRung"),
+            );
+        }
     }
 
     fn disruption(&mut self, field: &str, disruption: &Disruption) {
@@ -172,6 +178,7 @@ impl Check {
             grace_period,
             rate_limits,
             windows,
+            evict: Eviction { allow },
         } = disruption;
         let one = Span::from_secs(1);
         self.threshold(&format!("{field}.threshold"), threshold);
@@ -179,6 +186,11 @@ impl Check {
         self.span(&format!("{field}.gracePeriod"), *grace_period, one);
         self.rates(&format!("{field}.rateLimits"), rate_limits);
         self.windows(&format!("{field}.windows"), windows);
+        for (i, spared) in allow.iter().enumerate() {
+            if allow[..i].contains(spared) {
+                self.wrong(format!("{field}.evict.allow[{i}]"), "it is there twice");
+            }
+        }
     }
 
     fn selector(&mut self, selector: &Selector) {
