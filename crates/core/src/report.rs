@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, ExitSignal, Forecast, Holder, Limit, ProcessId};
+use crate::{Cause, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
 pub const API_VERSION: &str = "sexton.dev/v1alpha1";
@@ -230,6 +230,9 @@ pub struct Container {
     /// Its pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
+    /// What its pod belongs to, where the API server tells: `Deployment/crawler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// Its cgroup's path below the mount, as seen from the scanning process.
     pub cgroup: String,
 }

@@ -316,6 +316,7 @@ fn marked(mark: Mark) -> Container {
             name: None,
             namespace: None,
         }),
+        owner: None,
         cgroup: mark.cgroup,
     }
 }

@@ -202,6 +202,7 @@ mod tests {
                 name: Some("web".into()),
                 namespace: Some("shop".into()),
             }),
+            owner: None,
             cgroup: "/x".into(),
         };
         assert!(is_container(&container, "3f2a") && is_container(&container, "app"));

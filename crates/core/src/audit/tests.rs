@@ -58,6 +58,7 @@ fn facts(main: Process, number: u8) -> Facts {
             runtime: Runtime::Docker,
             name: None,
             pod: None,
+            owner: None,
             cgroup: "/x".to_owned(),
         },
         signal: StopSignal::new(number, "a test"),

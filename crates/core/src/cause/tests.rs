@@ -17,6 +17,7 @@ fn facts() -> Facts {
                 runtime: Runtime::Containerd,
                 name: None,
                 pod: None,
+                owner: None,
                 cgroup: "/kubepods/x".to_owned(),
             }),
             protected: None,

@@ -17,6 +17,7 @@ pub(crate) fn leak() -> Leak {
                 name: Some("checkout".to_owned()),
                 namespace: Some("shop".to_owned()),
             }),
+            owner: None,
             cgroup: "/kubepods/pod_u1/3f2a9c".to_owned(),
         }),
         protected: None,

@@ -480,6 +480,7 @@ impl Story {
                     name: Some(pod.to_owned()),
                     namespace: Some(namespace.to_owned()),
                 }),
+                owner: None,
                 cgroup: format!("/kubepods.slice/{pod}/{:08x}", self.pid),
             }),
             zombies,

@@ -23,6 +23,7 @@ fn bare(runtime: Runtime) -> Container {
         runtime,
         name: None,
         pod: None,
+        owner: None,
         cgroup: "/x".to_owned(),
     }
 }

@@ -29,6 +29,7 @@ fn snapshot(leaks: usize) -> Snapshot {
                     name: Some(format!("web-{i}")),
                     namespace: Some("shop".to_owned()),
                 }),
+                owner: None,
                 cgroup: "/x".to_owned(),
             }),
             protected: None,
