@@ -1,0 +1,5 @@
+//! Makes what is deployed: the image, alerts and dashboard, plain manifests.
+
+#![forbid(unsafe_code)]
+
+pub mod image;

@@ -1,0 +1,90 @@
+//! Makes what is deployed; `make image` runs it.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sexton_deploy::image::Image;
+
+const USAGE: &str = "\
+usage: sexton-deploy image OUT.oci.tar NAME:TAG CREATED REVISION PROGRAM...
+
+  CREATED is a time in RFC 3339, REVISION a commit or `-`; the first PROGRAM is the entry point.
+";
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{USAGE}")]
+    Usage,
+    #[error("{}: {cause}", path.display())]
+    File {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match *words.as_slice() {
+        ["image", out, name, created, revision, ref programs @ ..] if !programs.is_empty() => {
+            write_image(Path::new(out), name, created, revision, programs)
+        }
+        _ => Err(Error::Usage),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sexton-deploy: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn write_image(
+    out: &Path,
+    name: &str,
+    created: &str,
+    revision: &str,
+    programs: &[&str],
+) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| Error::File { path, cause }
+    };
+    let mut contents = Vec::new();
+    for program in programs.iter().map(Path::new) {
+        let name = program.file_name().ok_or(Error::Usage)?;
+        let content = fs::read(program).map_err(failed(program))?;
+        contents.push((name.to_string_lossy().into_owned(), content));
+    }
+    let mut labels = BTreeMap::new();
+    let mut label = |key: &str, value: &str| {
+        labels.insert(format!("org.opencontainers.image.{key}"), value.to_owned());
+    };
+    label("title", "Sexton");
+    label(
+        "description",
+        "Finds zombie processes, says whose they are, and reaps them without a restart",
+    );
+    label("version", env!("CARGO_PKG_VERSION"));
+    label("licenses", env!("CARGO_PKG_LICENSE"));
+    label("created", created);
+    if revision != "-" {
+        label("revision", revision);
+    }
+    let image = Image {
+        name: name.to_owned(),
+        programs: contents,
+        labels,
+        created: created.to_owned(),
+    };
+    let file = File::create(out).map_err(failed(out))?;
+    let digest = image.write(BufWriter::new(file)).map_err(failed(out))?;
+    println!("{name}@{digest}");
+    Ok(())
+}
