@@ -22,6 +22,7 @@
 //! Failures that no machine ought to show are panics with a message, as in any test.
 
 pub mod cgroup;
+pub mod cluster;
 pub mod container;
 pub mod containerd;
 mod names;
@@ -31,6 +32,7 @@ mod skip;
 mod sweep;
 
 pub use cgroup::Cgroup;
+pub use cluster::Cluster;
 pub use container::{Container, Layout, Runtime};
 pub use containerd::{Containerd, Pod, PodContainer};
 pub use names::{PREFIX, unique};
