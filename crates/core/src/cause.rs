@@ -19,6 +19,7 @@ pub use facts::{Call, Facts, FirstProcess, Origins, Program, Sigchld};
 pub use first::{is_init, is_shell, kind_of_first};
 pub use handbook::handbook;
 pub use knowledge::{Entry, entries};
+pub use text::fill_with;
 pub use words::{Answer, Blocked, First, Hindrance, Language, Origin, Session, Tier};
 
 use schemars::JsonSchema;

@@ -18,12 +18,19 @@ pub(super) fn fill_all(templates: &[&str], facts: &Facts) -> Vec<String> {
 
 /// A template, filled; `None` where it needs a fact that is not known.
 pub(super) fn fill(template: &str, facts: &Facts) -> Option<String> {
+    fill_with(template, |name| placeholder(name, facts))
+}
+
+/// A template of the knowledge base, filled with what `value` gives for each word in braces;
+/// `None` where it gives nothing for one of them.
+#[must_use]
+pub fn fill_with(template: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut text = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}')?;
         text.push_str(before);
-        text.push_str(&placeholder(name, facts)?);
+        text.push_str(&value(name)?);
         rest = after;
     }
     text.push_str(rest);

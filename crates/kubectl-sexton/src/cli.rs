@@ -1,0 +1,301 @@
+//! The command line: kubectl's own flags, under their own names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::pod::Named;
+
+/// The zombies of a cluster: where they are, whose they are, why they stay, and when PIDs run
+/// out; and what ends them.
+#[derive(Parser, Debug)]
+#[command(name = "kubectl-sexton", bin_name = "kubectl sexton", version)]
+#[command(disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  kubectl sexton status                        the cluster at a glance
+  kubectl sexton leaks -A                      every leak, the most urgent first
+  kubectl sexton explain shop/crawler-0        why, and the cure
+  kubectl sexton reap shop/crawler-0           what would be done; --yes does it
+  kubectl sexton audit -A                      who will not end on its stop signal")]
+pub struct Cli {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How the API server is reached: as kubectl reaches it.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Options of kubectl")]
+pub struct Connection {
+    /// Path of the kubeconfig file; by default $KUBECONFIG, else ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The cluster of the kubeconfig to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// The user of the kubeconfig to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The namespace; by default that of the context
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// User to impersonate: a user, or system:serviceaccount:NAMESPACE:NAME
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+    /// Group to impersonate; may be repeated
+    #[arg(long, global = true, value_name = "GROUP")]
+    pub as_group: Vec<String>,
+    /// UID to impersonate
+    #[arg(long, global = true, value_name = "UID")]
+    pub as_uid: Option<String>,
+    /// How long to wait for one answer of the server, as in 1s, 2m, 3h; 0 for ever
+    #[arg(long, global = true, value_name = "TIME", default_value = "0", value_parser = timeout)]
+    pub request_timeout: Duration,
+    /// The namespace that the agents run in
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAMESPACE",
+        default_value = "sexton",
+        env = "SEXTON_NAMESPACE"
+    )]
+    pub agent_namespace: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Status(Status),
+    Nodes(Nodes),
+    Leaks(Leaks),
+    Explain(Explain),
+    Audit(Audit),
+    Reap(Reap),
+    Version(Version),
+}
+
+/// How things are printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For programs
+    Json,
+    /// For programs and people
+    Yaml,
+    /// All columns
+    Wide,
+    /// The names alone, one a line
+    Name,
+}
+
+/// The same without names.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// For programs
+    Json,
+    /// For programs and people
+    Yaml,
+}
+
+/// How a table is printed.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Format {
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Output>,
+    /// Print no headers
+    #[arg(long)]
+    pub no_headers: bool,
+}
+
+/// Which pods.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Pods {
+    /// Of all namespaces, and of the nodes themselves
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only of pods with these labels, as in app=crawler,tier!=test
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+}
+
+/// Show the cluster at a glance
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl sexton status
+  kubectl sexton status -o json | jq .zombies")]
+pub struct Status {
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
+}
+
+/// Show the nodes, the most urgent first
+#[derive(Args, Debug)]
+#[command(after_help = "\
+STATUS is Ready; NotReady where the agent says that it cannot do its work; AgentDown where the
+report may be old, since the agent's pod is not running; NoReport where there is none.
+FULL IN is the time within which the first limit on the node is reached.
+
+Examples:
+  kubectl sexton nodes
+  kubectl sexton nodes -l node.kubernetes.io/instance-type=m5.large -o wide
+  kubectl sexton nodes -o json | jq '.items[] | select(.state != \"Ready\").node'")]
+pub struct Nodes {
+    /// Only these nodes
+    pub names: Vec<String>,
+    /// Only nodes with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Show the leaks, the most urgent first: pods whose programs do not wait for their children
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Counts are rounded down to 1, 2, 5, 10, 20, 50…; exact ones are with `kubectl sexton explain`.
+FULL IN is the time within which the leak reaches its first limit.
+
+Examples:
+  kubectl sexton leaks -A
+  kubectl sexton leaks -n shop -l app=crawler -o wide
+  kubectl sexton leaks -A -o json | jq '.items[] | {node, pod, zombies, cause}'")]
+pub struct Leaks {
+    #[command(flatten)]
+    pub pods: Pods,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Say why the zombies of POD stay, what to do now, and the cure
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The agent of the pod's node looks, through pods/exec. Where that is not allowed, what its last
+report says is told, with what is known of the cause.
+
+Exit status: 0 explained, 1 there are no zombies, or an error.
+
+Examples:
+  kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -n shop
+  kubectl sexton explain shop/crawler-5d9c7b8d6f-x2k4p -c app
+  kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -- --sample 30     a surer forecast")]
+pub struct Explain {
+    /// POD or NAMESPACE/POD
+    pub pod: Named,
+    /// Only this container
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
+    /// Further arguments of `sexton explain`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub rest: Vec<String>,
+}
+
+/// Show the containers that will not end on their stop signal, but sit out the grace period
+#[derive(Args, Debug)]
+#[command(after_help = "\
+With POD: the facts and the cure, which the agent of its node gives, through pods/exec.
+
+Exit status with POD: that of `sexton audit` on the node.
+
+Examples:
+  kubectl sexton audit -A
+  kubectl sexton audit -n shop -l app=web
+  kubectl sexton audit web-6c9d8b7f5-4 -c web     why, and what to change")]
+pub struct Audit {
+    /// POD or NAMESPACE/POD; without it what the reports say of all
+    pub pod: Option<Named>,
+    /// Only this container
+    #[arg(short, long, value_name = "NAME", requires = "pod")]
+    pub container: Option<String>,
+    #[command(flatten)]
+    pub pods: Pods,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Take the zombies of POD away while its program goes on
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without --yes nothing is done: what would be is told. The work is that of `sexton reap` on the
+pod's node, run in the agent's pod through pods/exec: whoever may not do that may not reap.
+To interrupt this does not interrupt what has begun on the node; it comes to its end there.
+
+Exit status: that of `sexton reap`: 0 all taken (or, without --yes, all would be), 1 some are
+left, or an error here, 2 error or refused.
+
+Examples:
+  kubectl sexton reap crawler-5d9c7b8d6f-x2k4p -n shop           what would be done
+  kubectl sexton reap crawler-5d9c7b8d6f-x2k4p -n shop --yes
+  kubectl sexton reap shop/crawler-5d9c7b8d6f-x2k4p -c app --yes -- --settle 0")]
+pub struct Reap {
+    /// POD or NAMESPACE/POD
+    pub pod: Named,
+    /// Only this container
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Json>,
+    /// Further arguments of `sexton reap`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub rest: Vec<String>,
+}
+
+/// Of what only a program can be told more.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Json {
+    /// For programs
+    Json,
+}
+
+/// Print the version of this plugin
+#[derive(Args, Debug)]
+pub struct Version {}
+
+/// A time as kubectl takes it: a number of seconds, or `1s`, `2m`, `3h`.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3_600.0),
+        _ => (text, 1.0),
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .and_then(|number| Duration::try_from_secs_f64(number * unit).ok())
+        .ok_or_else(|| "give it a time, as in 1s, 2m, 3h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_as_kubectl_takes_them() {
+        assert_eq!(timeout("0"), Ok(Duration::ZERO));
+        assert_eq!(timeout("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(timeout("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "s", "-1s", "soon", "1d"] {
+            assert!(timeout(bad).is_err(), "{bad}");
+        }
+    }
+}

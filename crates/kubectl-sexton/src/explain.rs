@@ -1,0 +1,183 @@
+//! `kubectl sexton explain`: why a pod's zombies stay.
+//!
+//! The agent of the node looks and tells. Where the caller may not run anything there, what the
+//! report says and what is known of its cause is told instead.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use sexton_cluster::report::Leak;
+use sexton_core::cause::{self, entries};
+use sexton_core::text::{count, plural, safe};
+
+use crate::cli::{self, Connection, Document};
+use crate::connect::{Connected, connect};
+use crate::error::Error;
+use crate::leaks::step;
+use crate::nodes::outlook;
+use crate::output::{self, List};
+use crate::pod::{self, Placed};
+use crate::{remote, seen};
+
+/// Runs the command; the exit status is that of `sexton explain`: 1 where there are no zombies.
+pub async fn run(args: cli::Explain, connection: &Connection) -> Result<ExitCode, Error> {
+    let cli::Explain {
+        pod: named,
+        container,
+        output,
+        rest,
+    } = args;
+    let at = connect(connection).await?;
+    let placed = pod::find(&at, &named, container.as_deref()).await?;
+    let mut command = vec!["explain".to_owned(), placed.target.clone()];
+    command.extend(rest);
+    match on_node(&at, &placed.node, command, output).await {
+        Ok(status) => Ok(ExitCode::from(status)),
+        Err(why) => {
+            let report = seen::report(&at, &placed.node).await;
+            // What stands in the way of the better answer is told first.
+            eprintln!("{}", output::safe_lines(&why.to_string()));
+            let Some(status) = report? else {
+                return Err(Error::Usage(format!(
+                    "node {} has no report either",
+                    placed.node
+                )));
+            };
+            eprintln!("What follows is from the report of node {}.\n", placed.node);
+            let leaks: Vec<Leak> = status
+                .leaks
+                .into_iter()
+                .filter(|leak| {
+                    leak.namespace.as_ref() == Some(&placed.namespace)
+                        && leak.pod.as_ref() == Some(&placed.name)
+                        && (container.is_none() || leak.container == container)
+                })
+                .collect();
+            from_report(&placed, &leaks, output)?;
+            Ok(ExitCode::from(u8::from(leaks.is_empty())))
+        }
+    }
+}
+
+/// Runs a command of the agent that knows `-o json`, and prints what it does.
+///
+/// # Errors
+/// It cannot be run.
+pub async fn on_node(
+    at: &Connected,
+    node: &str,
+    mut command: Vec<String>,
+    output: Option<Document>,
+) -> Result<u8, Error> {
+    let agent = remote::agent(at, node).await?;
+    if output.is_some() {
+        command.push("--output=json".to_owned());
+    }
+    if output != Some(Document::Yaml) {
+        return agent.run(at, &command).await;
+    }
+    let (status, json) = agent.output(at, &command).await?;
+    if !json.is_empty() {
+        output::document(
+            Document::Yaml,
+            &serde_json::from_slice::<serde_json::Value>(&json)?,
+        )?;
+    }
+    Ok(status)
+}
+
+fn from_report(placed: &Placed, leaks: &[Leak], output: Option<Document>) -> Result<(), Error> {
+    if let Some(format) = output {
+        return output::document(format, &List::new("LeakList", leaks.to_vec()));
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if leaks.is_empty() {
+        writeln!(out, "Pod {placed} holds no zombies.")?;
+    }
+    for leak in leaks {
+        for line in words(placed, leak) {
+            writeln!(out, "{}", safe(&line))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// All that a report and the knowledge base say of a leak.
+fn words(placed: &Placed, leak: &Leak) -> Vec<String> {
+    let container = leak.container.as_deref().unwrap_or("");
+    let mut lines = vec![format!(
+        "{} or more of {} (pid {}), {placed} {container}",
+        plural(leak.zombies, "zombie", "zombies"),
+        leak.holder,
+        leak.pid
+    )];
+    let mut field = |name: &str, value: String| lines.push(format!("  {name:<10}{value}"));
+    if let Some(command) = &leak.command {
+        field("ended", format!("mostly {command}"));
+    }
+    if let Some(owner) = &leak.owner {
+        field("owner", owner.clone());
+    }
+    if leak.protected {
+        field("protected", "Sexton never touches it".to_owned());
+    }
+    if let Some(outlook) = outlook(leak.forecast.as_ref()) {
+        field(
+            "forecast",
+            format!("{} {}", outlook.limit.name(), within(outlook.within)),
+        );
+    }
+    if let Some(policy) = &leak.policy {
+        field("policy", policy.clone());
+    }
+    if let Some(step) = step(leak) {
+        field("last step", step);
+    }
+    let Some(id) = &leak.cause else {
+        lines.push("  The agent has not looked into the cause yet.".to_owned());
+        return lines;
+    };
+    let Some(entry) = entries().iter().find(|entry| entry.id == id) else {
+        lines.push(format!(
+            "  cause     {id}, which this plugin does not know of"
+        ));
+        return lines;
+    };
+    let fill = |template: &&str| {
+        cause::fill_with(template, |name| match name {
+            "reap" => (!leak.protected).then(|| format!("kubectl sexton reap {placed} --yes")),
+            "pid" | "target" => Some(leak.pid.to_string()),
+            "holder" => Some(format!("{} (pid {})", leak.holder, leak.pid)),
+            "zombies" => Some(count(leak.zombies)),
+            "ended" => leak.command.clone(),
+            _ => None,
+        })
+    };
+    lines.push(format!("  cause     {}", entry.title));
+    lines.push(format!("            {id}"));
+    lines.push(String::new());
+    lines.push("Now".to_owned());
+    let steps = entry.now.iter().filter_map(fill);
+    lines.extend(
+        steps
+            .enumerate()
+            .map(|(i, step)| format!("      {}. {step}", i + 1)),
+    );
+    lines.push(String::new());
+    lines.push("Cure".to_owned());
+    let text = fill(&entry.cure.text).unwrap_or_else(|| entry.cure.text.to_owned());
+    lines.push(format!("      {text}"));
+    if let Some(code) = entry.cure.code {
+        lines.push(String::new());
+        let code = code.trim_end().lines();
+        lines.extend(code.map(|line| format!("          {}", line.replace('\t', "    "))));
+    }
+    lines
+}
+
+fn within(within: sexton_page::cluster::Within) -> String {
+    match within {
+        sexton_page::cluster::Within::Reached => "is reached: fork fails".to_owned(),
+        soon => format!("is reached within {soon}"),
+    }
+}

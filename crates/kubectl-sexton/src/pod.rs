@@ -1,0 +1,185 @@
+//! The pod that a person names, and how the agent of its node knows it.
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::Api;
+
+use crate::connect::Connected;
+use crate::error::{Error, Right};
+
+/// The kubelet knows a static pod by this, and not by the UID of its mirror in the API.
+const STATIC_UID: &str = "kubernetes.io/config.hash";
+
+/// `POD`, `pod/POD`, `NAMESPACE/POD` or `pod/NAMESPACE/POD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Where it is not said, that of the context or of `-n`.
+    pub namespace: Option<String>,
+    /// The pod.
+    pub name: String,
+}
+
+impl std::str::FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = text
+            .strip_prefix("pod/")
+            .or_else(|| text.strip_prefix("pods/"))
+            .unwrap_or(text);
+        let (namespace, name) = match rest.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, rest),
+        };
+        if name.is_empty() || name.contains('/') || namespace == Some("") {
+            return Err("give it as POD or NAMESPACE/POD".to_owned());
+        }
+        Ok(Self {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// A pod that runs somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The node that it runs on.
+    pub node: String,
+    /// How `sexton` on that node is told of it, or of the one container that was asked for.
+    pub target: String,
+}
+
+/// `shop/crawler-5d9c`.
+impl fmt::Display for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Looks a pod up.
+///
+/// # Errors
+/// It is not there, runs on no node yet, or has no such container.
+pub async fn find(at: &Connected, named: &Named, container: Option<&str>) -> Result<Placed, Error> {
+    let namespace = named.namespace.as_ref().unwrap_or(&at.namespace);
+    let api: Api<Pod> = Api::namespaced(at.client.clone(), namespace);
+    let pod = api
+        .get(&named.name)
+        .await
+        .map_err(Right::new("get", "", "pods").failed())?;
+    placed(&pod, namespace, container)
+        .map_err(|why| Error::Usage(format!("pod {}: {why}", named.name)))
+}
+
+/// By id and not by name: an agent without a runtime's socket knows no names, but the path of a
+/// cgroup holds both ids.
+fn placed(pod: &Pod, namespace: &str, container: Option<&str>) -> Result<Placed, String> {
+    let node = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.clone())
+        .ok_or("it runs on no node yet")?;
+    let target = match container {
+        Some(container) => format!("container/{}", container_id(pod, container)?),
+        None => {
+            let annotations = pod.metadata.annotations.as_ref();
+            let uid = annotations
+                .and_then(|all| all.get(STATIC_UID))
+                .or(pod.metadata.uid.as_ref())
+                .ok_or("it has no UID")?;
+            format!("pod/{uid}")
+        }
+    };
+    Ok(Placed {
+        namespace: namespace.to_owned(),
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        node,
+        target,
+    })
+}
+
+fn container_id<'a>(pod: &'a Pod, name: &str) -> Result<&'a str, String> {
+    let status = pod.status.as_ref();
+    let all = [
+        status.and_then(|status| status.container_statuses.as_ref()),
+        status.and_then(|status| status.init_container_statuses.as_ref()),
+        status.and_then(|status| status.ephemeral_container_statuses.as_ref()),
+    ];
+    let all = || all.iter().copied().flatten().flatten();
+    let found = all().find(|status| status.name == name).ok_or_else(|| {
+        let names: Vec<&str> = all().map(|status| status.name.as_str()).collect();
+        format!("it has no container {name}, but {}", names.join(", "))
+    })?;
+    found
+        .container_id
+        .as_deref()
+        .and_then(|id| id.split_once("://"))
+        .map(|(_, id)| id)
+        .ok_or_else(|| format!("its container {name} does not run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(json: serde_json::Value) -> Pod {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn names_as_people_write_them() {
+        let named = |namespace: Option<&str>, name: &str| {
+            Ok(Named {
+                namespace: namespace.map(str::to_owned),
+                name: name.to_owned(),
+            })
+        };
+        assert_eq!("web".parse(), named(None, "web"));
+        assert_eq!("pod/web".parse(), named(None, "web"));
+        assert_eq!("shop/web".parse(), named(Some("shop"), "web"));
+        assert_eq!("pod/shop/web".parse(), named(Some("shop"), "web"));
+        for bad in ["", "pod/", "/web", "a/b/c", "pod/shop/"] {
+            assert!(bad.parse::<Named>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_node_is_told_ids() {
+        let web = pod(serde_json::json!({
+            "metadata": {"name": "web", "uid": "u-1"},
+            "spec": {"nodeName": "node1", "containers": []},
+            "status": {"containerStatuses": [
+                {"name": "app", "containerID": "containerd://3f2a", "image": "", "imageID": "",
+                 "ready": true, "restartCount": 0},
+                {"name": "side", "image": "", "imageID": "", "ready": false, "restartCount": 0},
+            ]},
+        }));
+        let target = |container| placed(&web, "shop", container).map(|placed| placed.target);
+        assert_eq!(target(None), Ok("pod/u-1".to_owned()));
+        assert_eq!(target(Some("app")), Ok("container/3f2a".to_owned()));
+        assert_eq!(
+            target(Some("side")),
+            Err("its container side does not run".to_owned())
+        );
+        assert_eq!(
+            target(Some("x")),
+            Err("it has no container x, but app, side".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_static_pod_has_two_uids() {
+        let pod = pod(serde_json::json!({
+            "metadata": {"name": "etcd", "uid": "mirror",
+                         "annotations": {"kubernetes.io/config.hash": "static"}},
+            "spec": {"nodeName": "node1", "containers": []},
+        }));
+        assert_eq!(placed(&pod, "x", None).unwrap().target, "pod/static");
+    }
+}

@@ -1,0 +1,317 @@
+//! What the cluster says: the reports, the nodes, the agents; read once, joined by node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta};
+use serde::de::DeserializeOwned;
+use sexton_cluster::report::Status;
+use sexton_core::text::safe;
+
+use crate::connect::Connected;
+use crate::error::{Error, GROUP, Right};
+
+/// As kubectl does: a list of 5,000 comes in parts.
+const PAGE: u32 = 500;
+/// The label by which the agents' pods are found.
+pub const AGENTS: &str = "app.kubernetes.io/name=sexton";
+
+const LIST_REPORTS: Right = Right::new("list", GROUP, "zombiereports");
+const LIST_NODES: Right = Right::new("list", "", "nodes");
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Nodes in the order of their names.
+    pub nodes: Vec<SeenNode>,
+    /// What could not be seen, one sentence each.
+    pub gaps: Vec<String>,
+}
+
+impl Seen {
+    /// What could not be seen, on standard error, where it spoils no table.
+    pub fn tell_gaps(&self) {
+        for gap in &self.gaps {
+            eprintln!("Note: {}", safe(gap));
+        }
+    }
+}
+
+/// A node, and what its agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenNode {
+    /// Its name.
+    pub name: String,
+    /// How its agent does.
+    pub state: State,
+    /// What the agent said last.
+    pub status: Option<Status>,
+}
+
+/// How a node's agent does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It looks, and can do what its policies ask for.
+    Ready,
+    /// It says that it cannot.
+    NotReady(String),
+    /// Its pod does not run: the report may be old.
+    AgentDown(String),
+    /// It has never said anything.
+    NoReport(String),
+}
+
+impl State {
+    /// In one word, as kubectl has it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::NotReady(_) => "NotReady",
+            Self::AgentDown(_) => "AgentDown",
+            Self::NoReport(_) => "NoReport",
+        }
+    }
+
+    /// Why; nothing where all is well.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Ready => None,
+            Self::NotReady(why) | Self::AgentDown(why) | Self::NoReport(why) => Some(why),
+        }
+    }
+}
+
+/// Reads all of it. Only the reports must be readable: what else cannot be had is a gap.
+///
+/// # Errors
+/// The reports cannot be read; the nodes cannot, though `selector` asks for some of them.
+pub async fn look(at: &Connected, selector: Option<&str>) -> Result<Seen, Error> {
+    let reports = reports(at).await?;
+    let mut gaps = Vec::new();
+    let nodes = match nodes(at, selector).await {
+        Ok(nodes) => Some(nodes),
+        Err(error) if selector.is_some() => return Err(error),
+        Err(_) => {
+            gaps.push(
+                "Nodes cannot be listed: those without a report are not shown here.".to_owned(),
+            );
+            None
+        }
+    };
+    let agents = match agents(at).await {
+        Ok(agents) => agents,
+        Err(_) => {
+            gaps.push(format!(
+                "The agents cannot be seen (pods and daemonsets in namespace {}): reports may be old.",
+                at.agent_namespace
+            ));
+            Agents::Unseen
+        }
+    };
+    Ok(Seen {
+        nodes: join(reports, nodes, &agents),
+        gaps,
+    })
+}
+
+/// The reports, by node.
+///
+/// # Errors
+/// They cannot be read.
+pub async fn reports(at: &Connected) -> Result<BTreeMap<String, Status>, Error> {
+    let api: Api<DynamicObject> = Api::all_with(at.client.clone(), &report_resource());
+    let found = all(&api, &ListParams::default())
+        .await
+        .map_err(LIST_REPORTS.failed())?;
+    Ok(found.into_iter().filter_map(status_of).collect())
+}
+
+/// The report of one node.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn report(at: &Connected, node: &str) -> Result<Option<Status>, Error> {
+    let api: Api<DynamicObject> = Api::all_with(at.client.clone(), &report_resource());
+    let found = api
+        .get_opt(node)
+        .await
+        .map_err(Right::new("get", GROUP, "zombiereports").failed())?;
+    Ok(found.and_then(status_of).map(|(_, status)| status))
+}
+
+/// A report that this version cannot read is as good as none.
+fn status_of(report: DynamicObject) -> Option<(String, Status)> {
+    let name = report.metadata.name?;
+    let status = report.data.get("status")?.clone();
+    Some((name, serde_json::from_value(status).ok()?))
+}
+
+fn report_resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk(GROUP, "v1alpha1", "ZombieReport");
+    ApiResource::from_gvk(&kind)
+}
+
+async fn nodes(at: &Connected, selector: Option<&str>) -> Result<BTreeSet<String>, Error> {
+    let api: Api<Node> = Api::all(at.client.clone());
+    let params = ListParams {
+        label_selector: selector.map(str::to_owned),
+        ..ListParams::default()
+    };
+    // Of a node only its name is of interest, and a whole one is large.
+    let found = metadata(&api, &params).await.map_err(LIST_NODES.failed())?;
+    Ok(found.into_iter().filter_map(|meta| meta.name).collect())
+}
+
+/// Where agents run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Agents {
+    /// Nobody may say.
+    Unseen,
+    /// On every node that ought to have one.
+    All,
+    /// By node: why it is not ready; `None` where it is.
+    By(BTreeMap<String, Option<String>>),
+}
+
+/// The DaemonSet alone where it says that all is well: 5,000 pods are a long list.
+async fn agents(at: &Connected) -> Result<Agents, Error> {
+    let sets: Api<DaemonSet> = Api::namespaced(at.client.clone(), &at.agent_namespace);
+    let params = ListParams::default().labels(AGENTS);
+    if let Ok(found) = all(&sets, &params).await {
+        let whole = found.iter().filter_map(|set| set.status.as_ref());
+        let whole = whole.filter(|s| s.number_ready >= s.desired_number_scheduled);
+        if !found.is_empty() && whole.count() == found.len() {
+            return Ok(Agents::All);
+        }
+    }
+    let pods: Api<Pod> = Api::namespaced(at.client.clone(), &at.agent_namespace);
+    let pods = all(&pods, &params)
+        .await
+        .map_err(Right::with_agents("list", "pods").failed())?;
+    Ok(Agents::By(pods.iter().filter_map(agent).collect()))
+}
+
+/// The node of an agent's pod, and why it is not ready.
+fn agent(pod: &Pod) -> Option<(String, Option<String>)> {
+    let node = pod.spec.as_ref()?.node_name.clone()?;
+    let status = pod.status.as_ref();
+    let ready = status
+        .and_then(|status| status.conditions.as_ref())
+        .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+    let why = (!ready).then(|| {
+        let name = pod.metadata.name.as_deref().unwrap_or("the agent's pod");
+        format!("{name} is {}", waits_for(pod))
+    });
+    Some((node, why))
+}
+
+/// What `kubectl get pods` has under STATUS.
+fn waits_for(pod: &Pod) -> String {
+    let status = pod.status.as_ref();
+    let containers = status.and_then(|status| status.container_statuses.as_ref());
+    let waiting = containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone())
+        .next();
+    let phase = || status.and_then(|status| status.phase.clone());
+    match waiting.or_else(phase) {
+        Some(word) if word == "Running" => "not ready".to_owned(),
+        Some(word) => word,
+        None => "not ready".to_owned(),
+    }
+}
+
+/// Every node that somebody knows of. `nodes` are those of the API; without them, those of the
+/// reports.
+fn join(
+    mut reports: BTreeMap<String, Status>,
+    nodes: Option<BTreeSet<String>>,
+    agents: &Agents,
+) -> Vec<SeenNode> {
+    let nodes = nodes.unwrap_or_else(|| reports.keys().cloned().collect());
+    nodes
+        .into_iter()
+        .map(|name| {
+            let status = reports.remove(&name);
+            let state = state(status.as_ref(), &name, agents);
+            SeenNode {
+                name,
+                state,
+                status,
+            }
+        })
+        .collect()
+}
+
+fn state(status: Option<&Status>, node: &str, agents: &Agents) -> State {
+    let down = match agents {
+        Agents::Unseen | Agents::All => None,
+        Agents::By(agents) => match agents.get(node) {
+            None => Some("no pod of the agent is on it".to_owned()),
+            Some(why) => why.clone(),
+        },
+    };
+    let Some(status) = status else {
+        let why = down.unwrap_or_else(|| "the agent has not reported".to_owned());
+        return State::NoReport(why);
+    };
+    if let Some(why) = down {
+        return State::AgentDown(why);
+    }
+    match condition(status, "Ready") {
+        Some(ready) if ready.status != "True" => {
+            let Condition {
+                reason, message, ..
+            } = ready;
+            let why = if message.is_empty() { reason } else { message };
+            State::NotReady(why.clone())
+        }
+        _ => State::Ready,
+    }
+}
+
+/// A condition of the report.
+pub fn condition<'a>(status: &'a Status, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|c| c.type_ == kind)
+}
+
+/// A whole list, part by part.
+pub async fn all<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut params = params.clone().limit(PAGE);
+    let mut found = Vec::new();
+    loop {
+        let part = api.list(&params).await?;
+        found.extend(part.items);
+        match next(part.metadata.continue_) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// The metadata of a whole list.
+pub async fn metadata<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<ObjectMeta>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut params = params.clone().limit(PAGE);
+    let mut found = Vec::new();
+    loop {
+        let part = api.list_metadata(&params).await?;
+        found.extend(part.items.into_iter().map(|item| item.metadata));
+        match next(part.metadata.continue_) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+fn next(token: Option<String>) -> Option<String> {
+    token.filter(|token| !token.is_empty())
+}
