@@ -19,11 +19,16 @@ use serde::{Deserialize, Serialize};
 
 pub use choose::{Subject, Tie, Verdict, choose, verdicts};
 pub use rate::{MOST_COUNTED, Rate, RateLimits};
-pub use selector::{Glob, Operator, PodSelector, Requirement, Selector};
+pub use selector::{
+    Glob, LONGEST_CGROUP, LONGEST_LABEL_KEY, LONGEST_LABEL_VALUE, LONGEST_PATTERN, MOST_ENTRIES,
+    MOST_EXPRESSIONS, Operator, PodSelector, Requirement, Selector,
+};
 pub use span::{BadSpan, Span};
 pub use specificity::{Miss, Specificity};
-pub use validate::{Clash, Problem, validate, validate_all};
-pub use window::{BadTime, Day, TimeOfDay, UtcOffset, Window, next_open};
+pub use validate::{
+    Clash, LEAST_SETTLE, LEAST_SPAN, LONGEST_SPAN, Problem, validate, validate_all,
+};
+pub use window::{BadTime, Day, MOST_WINDOWS, TimeOfDay, UtcOffset, Window, next_open};
 
 use crate::ladder::Rung;
 
@@ -111,6 +116,7 @@ pub struct PolicySpec {
     pub rate_limits: RateLimits,
     /// When steps may be taken. Without it: always.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = MOST_WINDOWS))]
     pub windows: Vec<Window>,
     /// What holds, beyond all that, for the rungs that end something: `terminate`, `restart`
     /// and `evict`.
@@ -215,6 +221,7 @@ pub struct Disruption {
     pub rate_limits: RateLimits,
     /// When something may be ended, beside the windows of the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = MOST_WINDOWS))]
     pub windows: Vec<Window>,
     /// Which pods may be evicted.
     #[serde(skip_serializing_if = "Eviction::is_default")]
@@ -229,7 +236,7 @@ pub struct Eviction {
     /// those of a DaemonSet (`daemonSet`), those with a priority of the system or in
     /// `kube-system` (`critical`). Static pods are never evicted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3))]
+    #[schemars(length(min = 1, max = 3))]
     pub allow: Vec<Spared>,
 }
 

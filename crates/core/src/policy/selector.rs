@@ -10,6 +10,20 @@ use super::{Miss, Specificity, Subject};
 use crate::cause::glob;
 use crate::{Leak, Workload};
 
+/// The most entries that a list or map of a selector may have. The API server refuses rules that
+/// could cost too much, so nothing in a policy is without bounds.
+pub const MOST_ENTRIES: usize = 64;
+/// The most label expressions: each is compared with each.
+pub const MOST_EXPRESSIONS: usize = 16;
+/// The longest name or pattern of a selector, in characters; `NAME_MAX` is 255.
+pub const LONGEST_PATTERN: usize = 255;
+/// The longest pattern of a cgroup's path, in characters.
+pub const LONGEST_CGROUP: usize = 1024;
+/// The longest key of a label: a prefix of 253 characters, a slash, a name of 63.
+pub const LONGEST_LABEL_KEY: usize = 317;
+/// The longest value of a label.
+pub const LONGEST_LABEL_VALUE: usize = 63;
+
 /// Whom a policy covers. All fields that are given must fit; within a list one entry must.
 ///
 /// Processes of the host, outside any container, are covered by `hostProcesses` alone, and a
@@ -19,26 +33,26 @@ use crate::{Leak, Workload};
 pub struct Selector {
     /// Namespaces of pods; `*` and `?` stand for any run of characters and any one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(min = 1, max = LONGEST_PATTERN)))]
     pub namespaces: Vec<Glob>,
     /// Labels of pods, as in a Kubernetes label selector.
     #[serde(skip_serializing_if = "PodSelector::is_empty")]
     pub pod_selector: PodSelector,
     /// Names of containers, with `*` and `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(min = 1, max = LONGEST_PATTERN)))]
     pub containers: Vec<Glob>,
     /// Names of the programs that hold the zombies, without their directories, with `*` and `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(min = 1, max = LONGEST_PATTERN)))]
     pub commands: Vec<Glob>,
     /// Paths of the containers' cgroups, with `*` and `?`; `*` stands for slashes too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(min = 1, max = LONGEST_CGROUP)))]
     pub cgroups: Vec<Glob>,
     /// Processes of the host whose zombies may be reaped: exact names of programs, no patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(min = 1, max = LONGEST_PATTERN)))]
     pub host_processes: Vec<String>,
 }
 
@@ -51,7 +65,7 @@ pub struct PodSelector {
     pub match_labels: BTreeMap<String, String>,
     /// Further requirements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_EXPRESSIONS))]
     pub match_expressions: Vec<Requirement>,
 }
 
@@ -89,11 +103,13 @@ impl PodSelector {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requirement {
     /// The label's key.
+    #[schemars(length(min = 1, max = LONGEST_LABEL_KEY))]
     pub key: String,
     /// What is asked of it.
     pub operator: Operator,
     /// For `In` and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = MOST_ENTRIES), inner(length(max = LONGEST_LABEL_VALUE)))]
     pub values: Vec<String>,
 }
 

@@ -15,6 +15,9 @@ pub struct Span(Duration);
 /// What [`Span`] reads, for schemas.
 pub(super) const PATTERN: &str = "^([0-9]{1,9}(h|m|s|ms))+$";
 
+/// The longest text that is read, in characters.
+const LONGEST: usize = 32;
+
 impl Span {
     /// So many seconds.
     #[must_use]
@@ -51,6 +54,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, BadSpan> {
         let bad = || BadSpan(text.to_owned());
+        if text.len() > LONGEST {
+            return Err(bad());
+        }
         let mut rest = text;
         let mut millis = 0_u64;
         while !rest.is_empty() || text.is_empty() {
@@ -128,6 +134,6 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": PATTERN})
+        json_schema!({"type": "string", "pattern": PATTERN, "maxLength": LONGEST})
     }
 }

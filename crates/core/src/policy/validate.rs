@@ -1,8 +1,9 @@
 //! What a policy may not say, beyond what its schema forbids.
 
 use super::{
-    API_VERSION, Autoreap, Disruption, Eviction, Glob, KIND, MOST_COUNTED, Operator, Policy,
-    PolicySpec, RateLimits, Selector, Span, Threshold, Window,
+    API_VERSION, Autoreap, Disruption, Eviction, Glob, KIND, LONGEST_CGROUP, LONGEST_LABEL_KEY,
+    LONGEST_LABEL_VALUE, LONGEST_PATTERN, MOST_COUNTED, MOST_ENTRIES, MOST_EXPRESSIONS,
+    MOST_WINDOWS, Operator, Policy, PolicySpec, RateLimits, Selector, Span, Threshold, Window,
 };
 use crate::ladder::Rung;
 
@@ -16,7 +17,11 @@ pub struct Problem {
 }
 
 /// The longest span of time that a policy may name: a week.
-const LONGEST: Span = Span::from_secs(7 * 86_400);
+pub const LONGEST_SPAN: Span = Span::from_secs(7 * 86_400);
+/// The shortest settle time: a tenth of a second is for whoever races a fast leak to the limit.
+pub const LEAST_SETTLE: Span = Span::from_millis(100);
+/// The shortest of all other spans.
+pub const LEAST_SPAN: Span = Span::from_secs(1);
 
 /// Everything that is wrong with `policy`; empty when it can be followed.
 #[must_use]
@@ -157,8 +162,7 @@ impl Check {
                 ),
             );
         }
-        // A tenth of a second is for whoever races a fast leak to the limit.
-        self.span("spec.settle", *settle, Span::from_millis(100));
+        self.span("spec.settle", *settle, LEAST_SETTLE);
         self.threshold("spec.threshold", threshold);
         self.rates("spec.rateLimits", rate_limits);
         self.windows("spec.windows", windows);
@@ -180,10 +184,13 @@ impl Check {
             windows,
             evict: Eviction { allow },
         } = disruption;
-        let one = Span::from_secs(1);
         self.threshold(&format!("{field}.threshold"), threshold);
-        self.span(&format!("{field}.escalateAfter"), *escalate_after, one);
-        self.span(&format!("{field}.gracePeriod"), *grace_period, one);
+        self.span(
+            &format!("{field}.escalateAfter"),
+            *escalate_after,
+            LEAST_SPAN,
+        );
+        self.span(&format!("{field}.gracePeriod"), *grace_period, LEAST_SPAN);
         self.rates(&format!("{field}.rateLimits"), rate_limits);
         self.windows(&format!("{field}.windows"), windows);
         for (i, spared) in allow.iter().enumerate() {
@@ -216,9 +223,17 @@ impl Check {
             );
         }
         for (name, list) in lists {
+            let at = format!("spec.selector.{name}");
+            let longest = if name == "cgroups" {
+                LONGEST_CGROUP
+            } else {
+                LONGEST_PATTERN
+            };
+            self.count(&at, list.len(), MOST_ENTRIES);
             for (i, Glob(pattern)) in list.iter().enumerate() {
+                let field = format!("{at}[{i}]");
+                self.length(&field, pattern, longest);
                 if pattern.is_empty() {
-                    let field = format!("spec.selector.{name}[{i}]");
                     self.wrong(field, "it is empty and fits nothing");
                 }
             }
@@ -239,8 +254,11 @@ impl Check {
                 );
             }
         }
+        let at = "spec.selector.hostProcesses";
+        self.count(at, host_processes.len(), MOST_ENTRIES);
         for (i, name) in host_processes.iter().enumerate() {
-            let field = format!("spec.selector.hostProcesses[{i}]");
+            let field = format!("{at}[{i}]");
+            self.length(&field, name, LONGEST_PATTERN);
             if name.is_empty() || name.contains('/') {
                 self.wrong(field, "write the program's name without its directory");
             } else if name.contains(['*', '?']) {
@@ -252,10 +270,23 @@ impl Check {
 
     fn labels(&mut self, selector: &Selector) {
         let pods = &selector.pod_selector;
+        let at = "spec.selector.podSelector.matchLabels";
+        self.count(at, pods.match_labels.len(), MOST_ENTRIES);
+        for (key, value) in &pods.match_labels {
+            self.length(&format!("{at}.{key}"), key, LONGEST_LABEL_KEY);
+            self.length(&format!("{at}.{key}"), value, LONGEST_LABEL_VALUE);
+        }
+        let at = "spec.selector.podSelector.matchExpressions";
+        self.count(at, pods.match_expressions.len(), MOST_EXPRESSIONS);
         for (i, requirement) in pods.match_expressions.iter().enumerate() {
-            let at = format!("spec.selector.podSelector.matchExpressions[{i}]");
+            let at = format!("{at}[{i}]");
             let key = &requirement.key;
             let values = &requirement.values;
+            self.length(&format!("{at}.key"), key, LONGEST_LABEL_KEY);
+            self.count(&format!("{at}.values"), values.len(), MOST_ENTRIES);
+            for (j, value) in values.iter().enumerate() {
+                self.length(&format!("{at}.values[{j}]"), value, LONGEST_LABEL_VALUE);
+            }
             if key.is_empty() {
                 self.wrong(format!("{at}.key"), "it is empty");
             }
@@ -349,12 +380,14 @@ impl Check {
                 };
                 self.wrong(field, format!("it must be 1 to {MOST_COUNTED}{advice}"));
             }
-            self.span(&format!("{field}.{name}.per"), rate.per, Span::from_secs(1));
+            self.span(&format!("{field}.{name}.per"), rate.per, LEAST_SPAN);
         }
     }
 
     fn windows(&mut self, field: &str, windows: &[Window]) {
+        self.count(field, windows.len(), MOST_WINDOWS);
         for (i, window) in windows.iter().enumerate() {
+            self.count(&format!("{field}[{i}].days"), window.days.len(), 7);
             if window.from == window.to {
                 self.wrong(
                     format!("{field}[{i}].to"),
@@ -367,9 +400,24 @@ impl Check {
         }
     }
 
+    fn count(&mut self, field: &str, count: usize, most: usize) {
+        if count > most {
+            self.wrong(field, format!("{count} entries; {most} are the most"));
+        }
+    }
+
+    fn length(&mut self, field: &str, text: &str, longest: usize) {
+        if text.chars().count() > longest {
+            self.wrong(field, format!("it is longer than {longest} characters"));
+        }
+    }
+
     fn span(&mut self, field: &str, span: Span, least: Span) {
-        if span < least || span > LONGEST {
-            self.wrong(field, format!("{span} is not within {least} and {LONGEST}"));
+        if span < least || span > LONGEST_SPAN {
+            self.wrong(
+                field,
+                format!("{span} is not within {least} and {LONGEST_SPAN}"),
+            );
         }
     }
 }

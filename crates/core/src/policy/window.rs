@@ -10,12 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 const MINUTE: i64 = 60;
 const DAY: i64 = 86_400;
 
+/// The most windows in one list.
+pub const MOST_WINDOWS: usize = 32;
+
 /// Days and hours at which something may be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Window {
     /// Days on which it opens. Without it: every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 7))]
     pub days: Vec<Day>,
     /// When it opens, `HH:MM`.
     pub from: TimeOfDay,
@@ -187,7 +191,7 @@ impl fmt::Display for UtcOffset {
 
 /// Text on the outside, checked on the way in.
 macro_rules! as_text {
-    ($type:ident, $pattern:expr) => {
+    ($type:ident, $pattern:expr, $longest:expr) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -211,11 +215,11 @@ macro_rules! as_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "pattern": $pattern})
+                json_schema!({"type": "string", "pattern": $pattern, "maxLength": $longest})
             }
         }
     };
 }
 
-as_text!(TimeOfDay, "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$");
-as_text!(UtcOffset, "^(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))$");
+as_text!(TimeOfDay, "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", 5);
+as_text!(UtcOffset, "^(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))$", 6);
