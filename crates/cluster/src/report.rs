@@ -29,6 +29,9 @@ pub struct Status {
     pub zombies: u64,
     /// Holders of zombies; above 32 rounded down like `zombies`.
     pub leak_count: u64,
+    /// Whose the largest leak is: `shop/Deployment/crawler`, or `host/cron`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<String>,
     /// What the first of the node's own limits (pid_max, threads-max) has used, in percent,
     /// rounded down to 5.
     pub pids_used_percent: u8,

@@ -71,6 +71,7 @@ pub enum Command {
     Policy(Policy),
     Npd(Npd),
     Schema(Schema),
+    Crds(Crds),
     Completions(Completions),
     Man(Man),
 }
@@ -480,6 +481,31 @@ pub enum Document {
     PolicyExplain,
     /// `audit --prove`
     Proof,
+}
+
+/// Print the custom resources of a cluster
+#[derive(Args, Debug)]
+#[command(after_help = "\
+ReapPolicy is the policy that the agent follows; the API server refuses what `sexton policy check`
+refuses. ZombieReport is what each node's agent says of its node. The Helm chart has both.
+
+Examples:
+  sexton crds | kubectl apply --server-side -f -
+  kubectl get zombiereports
+  kubectl explain reappolicy.spec")]
+pub struct Crds {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Manifest,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manifest {
+    /// One document each
+    #[default]
+    Yaml,
+    /// One list
+    Json,
 }
 
 /// Print completions for a shell

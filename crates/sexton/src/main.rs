@@ -5,6 +5,7 @@
 mod agent;
 mod audit;
 mod cli;
+mod crds;
 mod demo;
 mod error;
 mod explain;
@@ -62,6 +63,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Policy(args) => policy::run(args, roots),
         Command::Npd(args) => npd::run(&args, roots),
         Command::Schema(args) => schema::run(&args),
+        Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => Ok(man::completions(&args)),
         Command::Man(args) => man::man(&args),
     }
