@@ -155,6 +155,12 @@ fn add_rules(spec: &mut Value) {
     }
     span(at(spec, "disruption.escalateAfter"), LEAST_SPAN);
     span(at(spec, "disruption.gracePeriod"), LEAST_SPAN);
+    rule(
+        at(spec, "disruption.evict.allow"),
+        "self.all(a, self.exists_one(b, b == a))",
+        "one of them is there twice",
+        None,
+    );
 }
 
 fn selector(selector: &mut Value) {
