@@ -7,3 +7,14 @@
 
 pub mod crd;
 pub mod report;
+
+mod client;
+mod error;
+mod link;
+mod pods;
+mod policies;
+mod told;
+
+pub use error::Error;
+pub use link::{Cluster, Settings};
+pub use policies::Policies;
