@@ -153,11 +153,6 @@ impl Clients {
         }
     }
 
-    /// In whose name that is.
-    pub(crate) fn acting(&self) -> Acting {
-        self.acting.borrow().clone()
-    }
-
     /// Finds out in whose name the agent can ask. Asking is the only way: RBAC says yes to the
     /// verb `impersonate-on:…` on a server that has never heard of it.
     ///

@@ -23,7 +23,7 @@ pub enum Error {
         message: String,
     },
     /// There is no way to it.
-    #[error("the API server cannot be asked: {}", causes(.0))]
+    #[error("the API server cannot be asked: {}", causes(&**.0))]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No thread can be made.
     #[error("no thread for the cluster: {0}")]
@@ -84,7 +84,7 @@ fn seconds(time: &Duration) -> String {
 }
 
 /// The innermost causes say what is the matter: "client error (Connect)" does not.
-fn causes(error: &Box<dyn std::error::Error + Send + Sync>) -> String {
+fn causes(error: &(dyn std::error::Error + Send + Sync)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,0 +1,9 @@
+//! The agent's link against a real API server: etcd and kube-apiserver alone, on this machine.
+//!
+//! Nobody runs the pods here: they are made with a `nodeName`, and their status is written as a
+//! kubelet would.
+
+mod outage;
+mod pods;
+mod policies;
+mod world;
