@@ -3,6 +3,8 @@
 //! Nobody runs the pods here: they are made with a `nodeName`, and their status is written as a
 //! kubelet would.
 
+#![allow(clippy::unwrap_used)]
+
 mod outage;
 mod pods;
 mod policies;

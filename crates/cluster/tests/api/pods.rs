@@ -57,8 +57,7 @@ fn an_agent_sees_the_pods_of_its_own_node_alone() {
     until("the opt-out", || {
         one.workloads()["seen-3"]
             .labels
-            .get("sexton.dev/reap")
-            .is_some()
+            .contains_key("sexton.dev/reap")
     });
     let gone = [
         "delete",
