@@ -74,7 +74,7 @@ pub(crate) struct Clients {
 }
 
 /// What has to do with the node, and what it is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Right {
     verb: &'static str,
     group: &'static str,

@@ -54,10 +54,19 @@ impl Error {
 impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::Refused {
-                code: status.code,
-                message: status.message.clone(),
-            },
+            kube::Error::Api(status) => {
+                // Which disruption budget it is stands in a cause alone.
+                let details = status.details.iter();
+                let causes = details.flat_map(|details| &details.causes);
+                let said: Vec<&str> = std::iter::once(status.message.as_str())
+                    .chain(causes.map(|cause| cause.message.as_str()))
+                    .filter(|words| !words.is_empty())
+                    .collect();
+                Self::Refused {
+                    code: status.code,
+                    message: said.join(" "),
+                }
+            }
             error => Self::Unreachable(Box::new(error)),
         }
     }

@@ -10,11 +10,17 @@ pub mod report;
 
 mod client;
 mod error;
+mod events;
+mod evict;
 mod link;
+mod node_condition;
+mod pause;
 mod pods;
 mod policies;
 mod told;
 
 pub use error::Error;
+pub use events::{About, Event, Reason, Stage};
+pub use evict::{End, Evicted, Eviction};
 pub use link::{Cluster, Settings};
 pub use policies::Policies;

@@ -4,21 +4,25 @@
 //! now, and leaves what is to be told. The thread starts with the agent; nothing is started later.
 
 use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sexton_core::Workload;
+use sexton_core::ladder::Refusal;
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::client::{self, Acting, Clients};
+use crate::events::{Event, Outbox};
+use crate::evict::{Evicted, Eviction};
+use crate::pause::Pause;
 use crate::told::{Board, Told, lock};
-use crate::{Error, Policies, pods, policies};
+use crate::{Error, Policies, events, evict, node_condition, pods, policies, report};
 
 /// After which it is tried again to act as the node, where the server does not let the agent: it
 /// may have been upgraded, or the rights granted.
 const PROBE_AGAIN: Duration = Duration::from_secs(600);
-/// Between two tries where the server does not answer; the second is a longest.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Where the agent is.
 #[derive(Clone, Debug)]
@@ -29,11 +33,33 @@ pub struct Settings {
     pub namespace: String,
     /// Whether pods may be evicted.
     pub evict: bool,
+    /// Between two evictions in the whole cluster: from when the processes of the first pod are
+    /// gone. What comes in its place has to start before another is taken.
+    pub rest: Duration,
+}
+
+impl Settings {
+    /// Those of an agent on `node`, in its own `namespace`, with 30 s between two evictions.
+    #[must_use]
+    pub fn new(node: &str, namespace: &str, evict: bool) -> Self {
+        Self {
+            node: node.to_owned(),
+            namespace: namespace.to_owned(),
+            evict,
+            rest: Duration::from_secs(30),
+        }
+    }
 }
 
 /// The agent's link to its cluster.
 pub struct Cluster {
     board: Arc<Mutex<Board>>,
+    statuses: watch::Sender<Option<report::Status>>,
+    outbox: Outbox,
+    orders: Option<mpsc::UnboundedSender<(Eviction, Instant)>>,
+    ended: Receiver<Evicted>,
+    stop: Arc<Notify>,
+    stopped: Receiver<()>,
 }
 
 impl Cluster {
@@ -78,14 +104,43 @@ impl Cluster {
         };
         let board = Arc::new(Mutex::new(Board::default()));
         let shared = board.clone();
+        let outbox = Outbox::new(&settings.node);
+        let (statuses, reports) = watch::channel(None);
+        let (orders, evictions) = mpsc::unbounded_channel();
+        let orders = settings.evict.then_some(orders);
+        let (tell, ended) = channel();
+        let (say_stopped, stopped) = channel();
+        let stop = Arc::new(Notify::new());
+        let (asked_to_stop, told_of) = (stop.clone(), outbox.clone());
         thread::Builder::new()
             .name("cluster".to_owned())
             .stack_size(1 << 20)
             .spawn(move || {
-                let told = Told::new(shared, bell);
-                runtime.block_on(work(&settings, &clients, &told));
+                let link = Link {
+                    settings,
+                    clients,
+                    told: Told::new(shared, bell),
+                    outbox: told_of,
+                    reports,
+                    tell,
+                };
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = link.work(evictions) => {}
+                        () = asked_to_stop.notified() => link.leave().await,
+                    }
+                });
+                let _ = say_stopped.send(());
             })?;
-        Ok(Self { board })
+        Ok(Self {
+            board,
+            statuses,
+            outbox,
+            orders,
+            ended,
+            stop,
+            stopped,
+        })
     }
 
     /// The policies as they are known by now.
@@ -100,83 +155,180 @@ impl Cluster {
         lock(&self.board).workloads.clone()
     }
 
+    /// Gives what is known of the node to those who tell it; the latest wins. Never waits.
+    pub fn publish(&self, status: report::Status) {
+        self.statuses.send_replace(Some(status));
+    }
+
+    /// Has something told as an event. Never waits: what happens again is counted and not told
+    /// anew, and what is too much while nobody can be told is dropped, the oldest first.
+    pub fn tell(&self, event: &Event) {
+        self.outbox.put(event);
+    }
+
+    /// Why no pod can be evicted from here, for now or for good.
+    #[must_use]
+    pub fn eviction_refusal(&self) -> Option<Refusal> {
+        if self.orders.is_none() {
+            return Some(Refusal {
+                why: "eviction is not switched on here".to_owned(),
+                passing: false,
+            });
+        }
+        lock(&self.board).no_eviction.clone()
+    }
+
+    /// Has a pod evicted; the answer comes by [`Cluster::ended`], within five minutes. False where
+    /// eviction is off or the thread is gone.
+    pub fn evict(&self, eviction: Eviction) -> bool {
+        let orders = self.orders.as_ref();
+        orders.is_some_and(|orders| orders.send((eviction, Instant::now())).is_ok())
+    }
+
+    /// The next pod that has been evicted, or could not be.
+    pub fn ended(&self) -> Option<Evicted> {
+        self.ended.try_recv().ok()
+    }
+
     /// What is off or fails, in one sentence each.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         lock(&self.board).notes.values().cloned().collect()
     }
-}
 
-/// Works for ever.
-async fn work(settings: &Settings, clients: &Clients, told: &Told) {
-    let node = as_node(settings, clients, told);
-    let policies = policies::watch(clients.own.clone(), told);
-    futures::join!(node, policies);
-}
-
-/// What concerns the node, in whichever name it can be asked for.
-async fn as_node(settings: &Settings, clients: &Clients, told: &Told) {
-    loop {
-        let acting = probe(clients, told).await;
-        say(settings, clients, told, &acting).await;
-        let work = pods::watch(clients.node(), &settings.node, told);
-        let changed = until_other(clients, acting);
-        futures::pin_mut!(work, changed);
-        futures::future::select(work, changed).await;
+    /// Tells what waits to be told, takes the condition of the node away, and ends the thread.
+    /// Gives up after `patience`.
+    pub fn stop(self, patience: Duration) {
+        self.stop.notify_one();
+        let _ = self.stopped.recv_timeout(patience);
     }
 }
 
-/// Asks until there is an answer.
-async fn probe(clients: &Clients, told: &Told) -> Acting {
-    let mut pause = PATIENCE.0;
-    loop {
-        match clients.probe().await {
-            Ok(acting) => return acting,
-            Err(error) => told.note("pods", Some(error.to_string())),
+/// What the thread has.
+struct Link {
+    settings: Settings,
+    clients: Clients,
+    told: Told,
+    outbox: Outbox,
+    reports: watch::Receiver<Option<report::Status>>,
+    tell: Sender<Evicted>,
+}
+
+impl Link {
+    /// Works for ever.
+    async fn work(&self, orders: mpsc::UnboundedReceiver<(Eviction, Instant)>) {
+        let own = self.clients.own.clone();
+        let policies = policies::watch(own, &self.told);
+        let node = async {
+            // In whose name is asked has to be known first.
+            let acting = self.probe().await;
+            let evictions = evict::work(
+                &self.clients,
+                &self.settings,
+                orders,
+                &self.tell,
+                (&self.outbox, &self.told),
+            );
+            let reports = self.reports.clone();
+            let node = &self.settings.node;
+            let condition = node_condition::keep(&self.clients, node, reports, &self.told);
+            let events = events::tell(&self.clients, &self.outbox, &self.told);
+            futures::join!(self.pods(acting), events, condition, evictions);
+        };
+        futures::join!(policies, node);
+    }
+
+    /// The last words.
+    async fn leave(&self) {
+        let said = self.reports.borrow().is_some();
+        if said && let Err(error) = node_condition::remove(&self.clients, &self.settings.node).await
+        {
+            tracing::warn!(%error, "the condition of the node stays as it is");
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PATIENCE.1);
+        events::tell_rest(&self.clients, &self.outbox).await;
     }
-}
 
-/// Ends when the agent can ask in another name than now.
-async fn until_other(clients: &Clients, acting: Acting) {
-    if acting == Acting::AsNode {
-        // Rights that are taken away later show where they are missing.
-        return std::future::pending().await;
+    /// The node's pods, in whichever name they can be asked for.
+    async fn pods(&self, mut acting: Acting) {
+        loop {
+            self.say(&acting).await;
+            let watch = pods::watch(self.clients.node(), &self.settings.node, &self.told);
+            tokio::select! {
+                () = watch => {}
+                () = self.until_as_node(&acting) => {}
+            }
+            acting = self.probe().await;
+        }
     }
-    loop {
-        tokio::time::sleep(PROBE_AGAIN).await;
-        if clients.probe().await.is_ok_and(|now| now == Acting::AsNode) {
+
+    /// Asks until there is an answer.
+    async fn probe(&self) -> Acting {
+        let mut pause = Pause::default();
+        loop {
+            match self.clients.probe().await {
+                Ok(acting) => {
+                    self.told.note("node", None);
+                    return acting;
+                }
+                Err(error) => self.told.note("node", Some(error.to_string())),
+            }
+            tokio::time::sleep(pause.next()).await;
+        }
+    }
+
+    /// Ends when the agent can act as its node and did not before. Rights that are taken away
+    /// later show where they are missing.
+    async fn until_as_node(&self, acting: &Acting) {
+        if *acting == Acting::AsNode {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(PROBE_AGAIN).await;
+            if self
+                .clients
+                .probe()
+                .await
+                .is_ok_and(|now| now == Acting::AsNode)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Says what is off where the agent cannot act as its node.
+    async fn say(&self, acting: &Acting) {
+        let Acting::AsItself { why } = acting else {
+            self.told.board().no_eviction = None;
+            self.told.note("node", None);
             return;
+        };
+        let mut rights = vec![client::PODS, client::EVENTS, client::CONDITION];
+        if self.settings.evict {
+            rights.push(client::EVICTION);
         }
-    }
-}
-
-/// Says what is off where the agent cannot act as its node.
-async fn say(settings: &Settings, clients: &Clients, told: &Told, acting: &Acting) {
-    let Acting::AsItself { why } = acting else {
-        told.note("node", None);
-        return;
-    };
-    let mut off = vec![];
-    let mut rights = vec![client::PODS, client::EVENTS, client::CONDITION];
-    if settings.evict {
-        rights.push(client::EVICTION);
-    }
-    for right in rights {
-        if !clients.has(right).await.unwrap_or(false) {
-            off.push(format!("{} ({right})", right.purpose));
+        let mut off = vec![];
+        for right in rights {
+            if !self.clients.has(right).await.unwrap_or(false) {
+                off.push(right);
+            }
         }
+        self.told.board().no_eviction = off.contains(&client::EVICTION).then(|| Refusal {
+            why: "the agent has no right to evict, neither as its node nor as itself".to_owned(),
+            passing: false,
+        });
+        let off = if off.is_empty() {
+            "its own rights do for all".to_owned()
+        } else {
+            let off: Vec<String> = off
+                .iter()
+                .map(|right| format!("{} ({right})", right.purpose))
+                .collect();
+            format!("off for want of rights: {}", off.join(", "))
+        };
+        let note = format!(
+            "the agent acts as itself and not as its node, which takes constrained impersonation \
+             (Kubernetes 1.36) and the rights for it; {off}; the server says: {why}"
+        );
+        self.told.note("node", Some(note));
     }
-    let off = if off.is_empty() {
-        "its own rights do for all".to_owned()
-    } else {
-        format!("off for want of rights: {}", off.join(", "))
-    };
-    let note = format!(
-        "the agent acts as itself and not as its node, which takes constrained impersonation \
-         (Kubernetes 1.36) and the rights for it; {off}; the server says: {why}"
-    );
-    told.note("node", Some(note));
 }

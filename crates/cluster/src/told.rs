@@ -5,16 +5,32 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sexton_core::Workload;
+use sexton_core::ladder::Refusal;
 
 use crate::policies::Policies;
 
 /// What the cluster has told by now. Behind a lock that is never held across a wait.
-#[derive(Default)]
 pub(crate) struct Board {
     pub policies: Arc<Policies>,
     pub workloads: Arc<HashMap<String, Workload>>,
     /// By what they are about, so that one takes the place of another.
     pub notes: BTreeMap<&'static str, String>,
+    /// Why no pod can be evicted from here.
+    pub no_eviction: Option<Refusal>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            policies: Arc::default(),
+            workloads: Arc::default(),
+            notes: BTreeMap::new(),
+            no_eviction: Some(Refusal {
+                why: "the API server has not answered yet".to_owned(),
+                passing: true,
+            }),
+        }
+    }
 }
 
 /// Writes on the board, and rings where it is news to the agent.

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod condition;
+mod events;
+mod evict;
 mod outage;
 mod pods;
 mod policies;

@@ -1,5 +1,7 @@
 //! A cluster as an agent finds it: nodes, the agent's account and its rights, pods.
 
+use std::time::Duration;
+
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use sexton_cluster::{Cluster, Settings};
@@ -8,6 +10,9 @@ use sexton_lab::{Skip, process::wait_until};
 /// Namespace and account of the agents.
 pub(crate) const NAMESPACE: &str = "sexton";
 const ACCOUNT: &str = "sexton-agent";
+
+/// Between two evictions.
+pub(crate) const REST: Duration = Duration::from_secs(10);
 
 /// A control plane with nodes `node1` and `node2`, and agents that have their rights.
 pub(crate) struct World {
@@ -117,9 +122,8 @@ impl World {
 
 pub(crate) fn settings(node: &str) -> Settings {
     Settings {
-        node: node.to_owned(),
-        namespace: NAMESPACE.to_owned(),
-        evict: true,
+        rest: REST,
+        ..Settings::new(node, NAMESPACE, true)
     }
 }
 
