@@ -5,6 +5,11 @@
 //! steps, and nothing in it is a time stamp but the transitions of its conditions. Exact figures
 //! are on the node's own page and in `sexton scan` there.
 
+mod condense;
+mod condition;
+mod fit;
+mod round;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,10 +17,16 @@ use sexton_core::ladder::Rung;
 use sexton_core::policy::Mode;
 use sexton_core::{LimitKind, audit::Verdict};
 
+pub use condense::{Dealing, Hindrance, Seen, condense};
+pub use condition::{READY, ZOMBIE_LEAK};
+pub use fit::LARGEST;
+
 /// Leaks that are told one by one.
 pub const MOST_LEAKS: usize = 32;
 /// Findings of the exit-signal audit that are told one by one.
 pub const MOST_EXIT_SIGNALS: usize = 16;
+/// Policies that are told one by one.
+pub const MOST_POLICIES: usize = 32;
 
 /// What is known about one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,9 +36,10 @@ pub struct Status {
     pub agent_version: String,
     /// Kernel release of the node.
     pub kernel: String,
-    /// Zombies on the node, rounded down to 1, 2, 5, 10, 20, 50…
+    /// Zombies on the node that stay, rounded down to 1, 2, 5, 10, 20, 50…; fewer are told when
+    /// they are half of that.
     pub zombies: u64,
-    /// Holders of zombies; above 32 rounded down like `zombies`.
+    /// Holders of zombies that stay; above 32 rounded down like `zombies`, to 33 at least.
     pub leak_count: u64,
     /// Whose the largest leak is: `shop/Deployment/crawler`, or `host/cron`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,16 +50,16 @@ pub struct Status {
     /// The limit that is reached first on this node, and when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Exhaustion>,
-    /// The worst, largest first; at most 32.
+    /// The worst, at most 32: first those that are next to a limit, then the largest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<Leak>,
-    /// Containers that will not end on their stop signal; at most 16.
+    /// Containers that will not end on their stop signal, those of one owner once; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exit_signals: Vec<ExitSignal>,
     /// How many containers will not end on their stop signal, rounded down like `zombies`.
     #[serde(default)]
     pub exit_signal_count: u64,
-    /// The policies, and whether this node follows them.
+    /// The policies, and whether this node follows them; at most 32, those that are refused first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyState>,
     /// `Ready` (the agent looks and can do what its policies ask for) and `ZombieLeak`.
@@ -124,7 +136,7 @@ pub struct ExitSignal {
     /// Namespace of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The pod.
+    /// The pod, where it belongs to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
     /// The container.
@@ -169,3 +181,6 @@ pub enum Adherence {
     /// It does not: the policy is wrong, or clashes with another.
     Refused,
 }
+
+#[cfg(test)]
+mod tests;
