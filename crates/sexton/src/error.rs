@@ -24,6 +24,9 @@ pub enum Error {
     /// What is wrong with them has been told, with file and line.
     #[error("the policies cannot be followed as they are")]
     Policies,
+    /// The agent cannot take part in the cluster.
+    #[error(transparent)]
+    Cluster(#[from] sexton_cluster::Error),
     /// The agent's settings cannot be read.
     #[error("{}: {cause}", path.display())]
     Config { path: PathBuf, cause: String },

@@ -100,6 +100,9 @@ fn restrain(evidence: &mut Evidence, enabled: &[Enabled]) {
     if !enabled.contains(&Enabled::Restart) {
         evidence.restart = RestartPolicy::Unknown;
     }
+    if enabled.contains(&Enabled::Evict) {
+        evidence.evict_refusal = None;
+    }
 }
 
 /// Why there is no judgement.

@@ -271,11 +271,16 @@ impl Ledger {
             Mode::DryRun => page::Mode::DryRun,
             Mode::Enforce => page::Mode::Enforce,
         };
-        let shown = policies.loaded().iter().map(|loaded| PolicyState {
-            name: loaded.policy.name().to_owned(),
-            source: loaded.file.display().to_string(),
-            mode: mode_of(loaded.policy.spec.mode),
-            refused: None,
+        let files = policies.loaded().iter().map(|loaded| Some(&loaded.file));
+        let sources = files.chain(std::iter::repeat(None));
+        let shown = policies.states().iter().zip(sources).map(|(state, file)| {
+            let source = file.map_or_else(|| "the cluster".to_owned(), |f| f.display().to_string());
+            PolicyState {
+                name: state.name.clone(),
+                source,
+                mode: mode_of(state.mode),
+                refused: state.message.clone(),
+            }
         });
         let refused = policies.problems().iter().map(|problem| PolicyState {
             name: problem.file.display().to_string(),

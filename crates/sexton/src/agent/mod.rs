@@ -24,11 +24,13 @@ mod serve;
 mod settings;
 mod state;
 mod wake;
+mod workloads;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sexton_cluster::Cluster;
 use sexton_core::ladder::{self, Decision, Step};
 use sexton_core::policy::{Mode, PolicySpec};
 use sexton_core::{Leak, Report};
@@ -51,6 +53,7 @@ use record::{Intent, Log, Outcome, Verdict};
 use settings::{Listen, Settings};
 use state::Shared;
 use wake::{Wake, Woken};
+use workloads::Workloads;
 
 /// Leaks whose limits and forecasts are worked out at each look; more are never seen on a page.
 const IN_DETAIL: usize = 64;
@@ -82,6 +85,8 @@ struct Agent {
     unwritten: Vec<Outcome>,
     policies: Policies,
     names: Names,
+    cluster: Option<Cluster>,
+    workloads: Workloads,
     causes: Causes,
     ender: Ender,
     ledger: Ledger,
@@ -102,6 +107,10 @@ impl Agent {
             tracing::info!(address = %bound, "serving the page, /metrics and /report");
         }
         let names = Names::start(host, settings.runtimes.clone(), wake.bell()?)?;
+        let cluster = match settings.cluster {
+            true => Some(join(&settings, wake.bell()?)?),
+            false => None,
+        };
         let causes = Causes::start(roots.clone(), wake.bell()?)?;
         let ender = Ender::start(roots, wake.bell()?)?;
         let directory = &settings.state_dir;
@@ -123,6 +132,8 @@ impl Agent {
             unwritten: vec![],
             policies,
             names,
+            cluster,
+            workloads: Workloads::default(),
             causes,
             ender,
             shared,
@@ -169,7 +180,9 @@ impl Agent {
     /// One look: scan, names, judge, act, tell. Returns how long to wait for the next.
     fn look(&mut self) -> Result<Duration, Error> {
         let began = Instant::now();
-        if self.policies.refresh() {
+        let told = self.cluster.as_ref().map(Cluster::policies);
+        let heard = told.is_some_and(|told| self.policies.hear(told));
+        if self.policies.refresh() || heard {
             self.say_policies();
         }
         let may_act = self.may_act();
@@ -181,7 +194,11 @@ impl Agent {
                 return Ok(self.settings.interval);
             }
         };
-        let known = self.names.known();
+        if let Some(name) = &self.settings.node_name {
+            report.node.name.clone_from(name);
+        }
+        let api = self.cluster.as_ref().map(Cluster::workloads);
+        let known = self.workloads.hear(self.names.known(), api);
         if name(&mut report, &known) {
             self.names.ask();
         }
@@ -477,28 +494,57 @@ impl Agent {
             &self.settings,
             &self.policies,
             self.read_only.as_ref(),
-            self.names.notes(),
+            self.notes(),
         );
         self.shared.publish(self.ledger.snapshot(report, agent));
+    }
+
+    /// Who does not answer, and what is off for it.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.names.notes();
+        notes.extend(self.cluster.iter().flat_map(Cluster::notes));
+        notes
     }
 
     fn say_policies(&self) {
         for problem in self.policies.problems() {
             tracing::error!(%problem, "policies are not as they should be; those before stay in force");
         }
-        for loaded in self.policies.loaded() {
+        let files = self
+            .policies
+            .loaded()
+            .iter()
+            .map(|l| l.file.display().to_string());
+        let sources = files.chain(std::iter::repeat("the cluster".to_owned()));
+        for (policy, from) in self.policies.in_force().iter().zip(sources) {
             tracing::info!(
-                policy = loaded.policy.name(),
-                mode = ?loaded.policy.spec.mode,
-                max_rung = %loaded.policy.spec.max_rung,
-                file = %loaded.file.display(),
+                policy = policy.name(),
+                mode = ?policy.spec.mode,
+                max_rung = %policy.spec.max_rung,
+                from,
                 "following"
             );
+        }
+        for state in self.policies.states() {
+            if let Some(message) = &state.message {
+                tracing::error!(policy = state.name, "not followed: {message}");
+            }
         }
         if self.policies.in_force().is_empty() {
             tracing::info!("no policy: looking only");
         }
     }
+}
+
+/// Takes up the link with the API server. Whether that answers shows later, and is no matter for
+/// what is done on this node.
+fn join(settings: &Settings, bell: wake::Bell) -> Result<Cluster, Error> {
+    let node = settings.node_name.clone();
+    let node = node.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
+    let evict = settings.enabled.contains(&settings::Enabled::Evict);
+    let told = sexton_cluster::Settings::new(&node, &settings.namespace, evict);
+    tracing::info!(node = told.node, "taking part in the cluster");
+    Ok(Cluster::start(told, move || bell.ring())?)
 }
 
 /// Puts the names that the runtimes know into the report. True where one is missing.
@@ -517,6 +563,7 @@ fn name(report: &mut Report, known: &Known) -> bool {
                 if workload.pod.is_some() {
                     container.pod.clone_from(&workload.pod);
                 }
+                container.owner.clone_from(&workload.owner);
             }
             None => missing = true,
         }

@@ -1,20 +1,25 @@
-//! The policies that are in force, read again when their files change.
+//! The policies that are in force: from files, read again when they change, and from the cluster.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use sexton_cluster::report::{Adherence, PolicyState};
 use sexton_core::policy::Policy;
 
 use crate::policy::load::{self, Loaded, Problem};
 
-/// Policies from files, and the last good ones where the files have gone bad since.
+/// Policies from files and from the cluster, and the last good ones where they have gone bad
+/// since.
 pub struct Policies {
     paths: Vec<PathBuf>,
     seen: Seen,
     loaded: Vec<Loaded>,
-    in_force: Vec<Policy>,
     problems: Vec<Problem>,
+    cluster: Arc<sexton_cluster::Policies>,
+    states: Vec<PolicyState>,
+    in_force: Vec<Policy>,
 }
 
 /// What tells one state of the files from another.
@@ -27,8 +32,10 @@ impl Policies {
             paths: paths.to_vec(),
             seen: Seen::new(),
             loaded: vec![],
-            in_force: vec![],
             problems: vec![],
+            cluster: Arc::default(),
+            states: vec![],
+            in_force: vec![],
         };
         policies.reload();
         policies
@@ -50,11 +57,59 @@ impl Policies {
         self.seen = look(&self.paths);
         match load::load(&self.paths) {
             Ok(loaded) => {
-                self.in_force = loaded.iter().map(|one| one.policy.clone()).collect();
                 self.loaded = loaded;
                 self.problems.clear();
             }
             Err(problems) => self.problems = problems,
+        }
+        self.put_together();
+    }
+
+    /// Takes what the cluster says by now. True if it says something else than before.
+    pub fn hear(&mut self, cluster: Arc<sexton_cluster::Policies>) -> bool {
+        let changed = !Arc::ptr_eq(&self.cluster, &cluster) && *self.cluster != *cluster;
+        self.cluster = cluster;
+        if changed {
+            self.put_together();
+        }
+        changed
+    }
+
+    /// Those of files first. They are this node's own: one of the cluster that bears the same
+    /// name is not followed here.
+    fn put_together(&mut self) {
+        self.in_force = self.loaded.iter().map(|one| one.policy.clone()).collect();
+        self.states = self
+            .in_force
+            .iter()
+            .map(|policy| PolicyState {
+                name: policy.name().to_owned(),
+                observed_generation: None,
+                followed_generation: None,
+                mode: policy.spec.mode,
+                state: Adherence::Following,
+                message: None,
+            })
+            .collect();
+        let own = self.in_force.len();
+        for state in &self.cluster.states {
+            let mut state = state.clone();
+            if let Some(own) = self.loaded.iter().find(|l| l.policy.name() == state.name) {
+                state.state = Adherence::Refused;
+                state.message = Some(format!(
+                    "this node has a policy of the same name of its own, {}",
+                    own.file.display()
+                ));
+            }
+            self.states.push(state);
+        }
+        for policy in &self.cluster.in_force {
+            if !self.in_force[..own]
+                .iter()
+                .any(|o| o.name() == policy.name())
+            {
+                self.in_force.push(policy.clone());
+            }
         }
     }
 
@@ -63,7 +118,12 @@ impl Policies {
         &self.in_force
     }
 
-    /// The same with the files that they are from.
+    /// What the cluster is told of each: those of files, then those of the cluster.
+    pub fn states(&self) -> &[PolicyState] {
+        &self.states
+    }
+
+    /// Those from files.
     pub fn loaded(&self) -> &[Loaded] {
         &self.loaded
     }

@@ -25,12 +25,13 @@ Examples:
   sexton agent --policy /etc/sexton/policies
   sexton agent --policy p.yaml --interval 2s --listen 127.0.0.1:9713
   sexton agent --config /etc/sexton/agent.yaml     the same from a file
+  sexton agent --cluster --path-cgroupfs /host/sys/fs/cgroup       in a pod: see charts/sexton
   curl -s http://127.0.0.1:9713/metrics            then http://127.0.0.1:9713/ in a browser")]
 pub struct Given {
     /// YAML file with these settings, by their long names in camelCase; a flag wins
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Policies: files, or directories of *.yaml [default: /etc/sexton/policies, where it is]
+    /// Policies: files, or directories of *.yaml and *.yml [default: /etc/sexton/policies, where it is]
     #[arg(long, value_name = "PATH")]
     pub policy: Vec<PathBuf>,
     /// Time between two looks while nothing leaks; what leaks is looked at between 1 s and 5 min
@@ -54,6 +55,13 @@ pub struct Given {
     /// Rungs beyond terminate that policies may use: the runtime's socket is as good as root
     #[arg(long, value_name = "RUNG")]
     pub enable: Vec<Enabled>,
+    /// Take part in the Kubernetes cluster that this pod runs in: follow its ReapPolicies, publish
+    /// a ZombieReport, write Events and the node's condition
+    #[arg(long)]
+    pub cluster: bool,
+    /// This node's name in the cluster [default: $NODE_NAME, else the host name]
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<String>,
     /// How the log on standard error is written [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -65,6 +73,8 @@ pub struct Given {
 pub enum Enabled {
     /// Stop a container through its runtime
     Restart,
+    /// Evict a pod through the API server; needs --cluster
+    Evict,
 }
 
 /// How log lines look.
@@ -121,6 +131,8 @@ struct Filed {
     state_dir: Option<PathBuf>,
     runtime: Vec<String>,
     enable: Vec<Enabled>,
+    cluster: bool,
+    node_name: Option<String>,
     log_format: Option<LogFormat>,
 }
 
@@ -141,6 +153,12 @@ pub struct Settings {
     pub runtimes: Option<Vec<PathBuf>>,
     /// Rungs that were switched on.
     pub enabled: Vec<Enabled>,
+    /// Whether it takes part in a cluster.
+    pub cluster: bool,
+    /// The node's name, where it is not the host's: a pod has a host name of its own.
+    pub node_name: Option<String>,
+    /// The namespace that the agent's own pod is in.
+    pub namespace: String,
     /// How log lines look.
     pub log_format: LogFormat,
 }
@@ -148,6 +166,9 @@ pub struct Settings {
 const POLICIES: &str = "/etc/sexton/policies";
 const AUDIT_LOG: &str = "/var/log/sexton/audit.jsonl";
 const STATE: &str = "/run/sexton";
+/// Set in a pod by the downward API (`fieldRef: spec.nodeName`).
+const NODE_NAME: &str = "NODE_NAME";
+const NAMESPACE: &str = "POD_NAMESPACE";
 
 impl Settings {
     /// Flags first, the file next, then the defaults.
@@ -197,6 +218,13 @@ impl Settings {
             } else {
                 given.enable
             },
+            cluster: given.cluster || filed.cluster,
+            node_name: given
+                .node_name
+                .or(filed.node_name)
+                .or_else(|| std::env::var(NODE_NAME).ok())
+                .filter(|name| !name.is_empty()),
+            namespace: std::env::var(NAMESPACE).unwrap_or_else(|_| "sexton".to_owned()),
             log_format: given.log_format.or(filed.log_format).unwrap_or_default(),
         })
     }
