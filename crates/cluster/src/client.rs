@@ -19,6 +19,8 @@ use kube::{Client, Config};
 use crate::Error;
 use crate::pods::NodePod;
 
+/// By which the server's audit log knows it.
+const AGENT: &str = concat!("sexton-agent/", env!("CARGO_PKG_VERSION"));
 /// How long one answer may take; a watch is another matter.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// Longer than a watch lasts (290 s in kube): what is silent for so long is dead.
@@ -135,6 +137,9 @@ impl Clients {
         // What may be tried again, and when, is decided here: the client would go on evicting
         // against a disruption budget.
         config.default_retry = false;
+        if let (Ok(name), Ok(value)) = ("user-agent".parse(), AGENT.parse()) {
+            config.headers.push((name, value));
+        }
         let mut as_node = config.clone();
         as_node.auth_info.impersonate = Some(format!("system:node:{node}"));
         Ok(Self {

@@ -13,6 +13,8 @@ use std::time::Duration;
 use k8s_openapi::api::policy::v1::Eviction as Object;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
 use kube::api::{Api, PostParams};
+use sexton_core::ladder::Rung;
+use sexton_core::policy::{ANNOTATION, Mode};
 use sexton_core::{Owner, Pod};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -39,6 +41,17 @@ pub struct Eviction {
     pub pod: Pod,
     /// What it belongs to, for events.
     pub owner: Option<Owner>,
+    /// The policy that asks for it. Where that is one of the cluster's, it is asked again right
+    /// before the pod is evicted, which may be minutes later.
+    pub policy: String,
+}
+
+/// An eviction, and when it was asked for.
+pub(crate) struct Order {
+    pub eviction: Eviction,
+    pub asked: std::time::Instant,
+    /// Its policy is one of the cluster's.
+    pub of_cluster: bool,
 }
 
 /// A pod that was to be evicted.
@@ -94,21 +107,22 @@ impl End {
 pub(crate) async fn work(
     clients: &Clients,
     settings: &crate::Settings,
-    mut orders: mpsc::UnboundedReceiver<(Eviction, std::time::Instant)>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     tell: &std::sync::mpsc::Sender<Evicted>,
     (outbox, told): (&Outbox, &Told),
 ) {
-    let mut turns = Turns::new(clients.own.clone(), &settings.namespace, &settings.node);
-    while let Some((order, asked)) = orders.recv().await {
+    let turns = Turns::new(clients.own.clone(), &settings.namespace, &settings.node);
+    while let Some(order) = orders.recv().await {
         let evictor = Evictor {
             clients,
             outbox,
             told,
-            deadline: Instant::from_std(asked) + ENOUGH,
+            order: &order,
+            deadline: Instant::from_std(order.asked) + ENOUGH,
         };
-        let (end, turn) = evictor.evict(&order, &mut turns).await;
-        tracing::info!(pod = order.pod.name, namespace = order.pod.namespace, %end, "eviction");
-        let Eviction { pod, owner: _ } = order;
+        let (end, turn) = evictor.evict(&turns).await;
+        let pod = order.eviction.pod;
+        tracing::info!(pod = pod.name, namespace = pod.namespace, %end, "eviction");
         if tell.send(Evicted { pod, end }).is_err() {
             return;
         }
@@ -124,6 +138,7 @@ struct Evictor<'a> {
     clients: &'a Clients,
     outbox: &'a Outbox,
     told: &'a Told,
+    order: &'a Order,
     deadline: Instant,
 }
 
@@ -132,21 +147,25 @@ enum Answer {
     Begun,
     Gone,
     Blocked(String),
+    CalledOff(String),
 }
 
 impl Evictor<'_> {
     /// What became of it, and the turn where something was evicted in it.
-    async fn evict<'t>(&self, order: &Eviction, turns: &'t mut Turns) -> (End, Option<Turn<'t>>) {
+    async fn evict<'t>(&self, turns: &'t Turns) -> (End, Option<Turn<'t>>) {
         let Pod {
             uid: Some(uid),
             name: Some(name),
             namespace: Some(namespace),
-        } = &order.pod
+        } = &self.order.eviction.pod
         else {
             let why = "which pod it is is not known";
             return (End::Refused(why.to_owned()), None);
         };
-        let turns = &*turns;
+        if Instant::now() >= self.deadline {
+            // The last one took its time.
+            return (End::NotOurTurn("another pod of this node".to_owned()), None);
+        }
         let mut pause = Pause::new(BLOCKED.0, BLOCKED.1);
         let mut blocked = None;
         loop {
@@ -167,11 +186,15 @@ impl Evictor<'_> {
                     let end = self.until_gone(uid, &turn).await;
                     return (end, Some(turn));
                 }
+                Ok(Answer::CalledOff(why)) => {
+                    turn.give_back().await;
+                    return (End::Refused(why), None);
+                }
                 Ok(Answer::Blocked(why)) => {
                     // Others may go meanwhile, whose budgets allow it.
                     turn.give_back().await;
                     if blocked.is_none() {
-                        self.tell_blocked(order, &why);
+                        self.tell_blocked(&why);
                     }
                     let next = Instant::now() + pause.next();
                     if next >= self.deadline {
@@ -199,6 +222,9 @@ impl Evictor<'_> {
         let mut pause = Pause::default();
         loop {
             turn.renew().await?;
+            if let Some(why) = self.called_off(uid) {
+                return Ok(Answer::CalledOff(why));
+            }
             match self.create(namespace, name, uid).await {
                 Ok(()) => return Ok(Answer::Begun),
                 // Another pod has the name by now, or none.
@@ -218,6 +244,30 @@ impl Evictor<'_> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Why it is not wanted any more: it may have waited for minutes.
+    fn called_off(&self, uid: &str) -> Option<String> {
+        let board = self.told.board();
+        let opted_out = board.workloads.values().any(|workload| {
+            let pod = workload.pod.as_ref();
+            let said = [&workload.annotations, &workload.labels];
+            let mut said = said.into_iter().filter_map(|map| map.get(ANNOTATION));
+            pod.and_then(|pod| pod.uid.as_deref()) == Some(uid)
+                && said.any(|word| word == "disabled")
+        });
+        if opted_out {
+            return Some("the pod has opted out meanwhile".to_owned());
+        }
+        let name = &self.order.eviction.policy;
+        let mut in_force = board.policies.in_force.iter();
+        let policy = in_force.find(|policy| policy.name() == name);
+        let asks = policy.is_some_and(|policy| {
+            let spec = &policy.spec;
+            spec.mode == Mode::Enforce && !spec.paused && spec.max_rung >= Rung::Evict
+        });
+        (self.order.of_cluster && !asks)
+            .then(|| format!("policy {name} does not ask for it any more"))
     }
 
     /// kube's own `Api::evict` posts `delete_options`, which the API server does not know, and the
@@ -263,12 +313,10 @@ impl Evictor<'_> {
         }
     }
 
-    fn tell_blocked(&self, order: &Eviction, why: &str) {
+    fn tell_blocked(&self, why: &str) {
+        let Eviction { pod, owner, .. } = self.order.eviction.clone();
         self.outbox.put(&Event {
-            about: About::Pod {
-                pod: order.pod.clone(),
-                owner: order.owner.clone(),
-            },
+            about: About::Pod { pod, owner },
             reason: Reason::EvictionBlocked,
             message: format!("Eviction because of its zombies is not allowed now: {why}"),
         });

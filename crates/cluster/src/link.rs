@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::client::{self, Acting, Clients};
 use crate::events::{Event, Outbox};
-use crate::evict::{Evicted, Eviction};
+use crate::evict::{Evicted, Eviction, Order};
 use crate::pause::Pause;
 use crate::told::{Board, Told, lock};
 use crate::{Error, Policies, events, evict, node_condition, pods, policies, report};
@@ -56,7 +56,7 @@ pub struct Cluster {
     board: Arc<Mutex<Board>>,
     statuses: watch::Sender<Option<report::Status>>,
     outbox: Outbox,
-    orders: Option<mpsc::UnboundedSender<(Eviction, Instant)>>,
+    orders: Option<mpsc::UnboundedSender<Order>>,
     ended: Receiver<Evicted>,
     stop: Arc<Notify>,
     stopped: Receiver<()>,
@@ -181,8 +181,20 @@ impl Cluster {
     /// Has a pod evicted; the answer comes by [`Cluster::ended`], within five minutes. False where
     /// eviction is off or the thread is gone.
     pub fn evict(&self, eviction: Eviction) -> bool {
-        let orders = self.orders.as_ref();
-        orders.is_some_and(|orders| orders.send((eviction, Instant::now())).is_ok())
+        let Some(orders) = &self.orders else {
+            return false;
+        };
+        let policies = self.policies();
+        let of_cluster = policies
+            .in_force
+            .iter()
+            .any(|policy| policy.name() == eviction.policy);
+        let order = Order {
+            eviction,
+            asked: Instant::now(),
+            of_cluster,
+        };
+        orders.send(order).is_ok()
     }
 
     /// The next pod that has been evicted, or could not be.
@@ -216,7 +228,7 @@ struct Link {
 
 impl Link {
     /// Works for ever.
-    async fn work(&self, orders: mpsc::UnboundedReceiver<(Eviction, Instant)>) {
+    async fn work(&self, orders: mpsc::UnboundedReceiver<Order>) {
         let own = self.clients.own.clone();
         let policies = policies::watch(own, &self.told);
         let node = async {

@@ -8,6 +8,7 @@ use sexton_cluster::{Cluster, End, Evicted, Eviction};
 use sexton_core::Pod;
 use sexton_lab::require;
 
+use crate::policies::policy;
 use crate::world::{REST, World, pod, running, until};
 
 /// A pod on `node` whose container runs, and what it takes to evict it.
@@ -25,6 +26,7 @@ fn running_pod(world: &World, namespace: &str, name: &str, node: &str) -> Evicti
             namespace: Some(namespace.to_owned()),
         },
         owner: None,
+        policy: "evicts".to_owned(),
     }
 }
 
@@ -74,6 +76,14 @@ fn evictions_keep_budgets_nodes_and_turns() {
     free(&world);
     a_budget_that_first_forbids(&world, &one);
     free(&world);
+    a_policy_that_changes_its_mind(&world, &one);
+    free(&world);
+    world.lab.kubectl(&["delete", "reappolicy", "evicts"]);
+    until("it is forgotten", || {
+        [&one, &two]
+            .into_iter()
+            .all(|agent| agent.policies().in_force.is_empty())
+    });
     two_nodes_at_once(&world, one, two);
 }
 
@@ -123,6 +133,40 @@ fn a_budget_that_first_forbids(world: &World, one: &Cluster) {
         .kubectl(&["delete", "pdb", "keeps", "--namespace=evict"]);
     assert_eq!(ended(one).end, End::Gone);
     assert!(!is_there(world, &mine));
+}
+
+fn a_policy_that_changes_its_mind(world: &World, one: &Cluster) {
+    let spec = json!({"mode": "enforce", "maxRung": "evict"});
+    world.apply(&policy("evicts", &spec));
+    until("it is followed", || one.policies().in_force.len() == 1);
+    let mine = running_pod(world, "evict", "spared", "node1");
+    world.apply(&json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": "spares", "namespace": "evict"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "spared"}}},
+    }));
+    assert!(one.evict(mine.clone()));
+    until("it is blocked", || {
+        let events = [
+            "events",
+            "--namespace=evict",
+            "--field-selector=involvedObject.name=spared",
+        ];
+        world.lab.get(&events)["items"]
+            .as_array()
+            .is_some_and(|events| !events.is_empty())
+    });
+    let paused = json!({"mode": "enforce", "maxRung": "evict", "paused": true});
+    world.apply(&policy("evicts", &paused));
+    until("it is paused", || one.policies().in_force[0].spec.paused);
+    world
+        .lab
+        .kubectl(&["delete", "pdb", "spares", "--namespace=evict"]);
+    let End::Refused(why) = ended(one).end else {
+        panic!("it was evicted");
+    };
+    assert!(why.contains("policy evicts"), "{why}");
+    assert!(is_there(world, &mine));
 }
 
 /// Both evict a pod of theirs. At any time at most one of them holds the turn and acts.
