@@ -16,6 +16,7 @@ mod plot;
 mod timeline;
 mod view;
 
+pub use cluster::{ClusterView, cluster};
 pub use document::csp;
 pub use node::node;
 pub use timeline::Timeline;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+#[path = "../examples/cluster/situation.rs"]
+mod clusters;
 #[path = "../examples/node/situation.rs"]
 mod situation;
 
@@ -10,6 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sexton_page::ClusterView;
 use situation::Situation;
 
 /// What a narrow phone has.
@@ -25,7 +28,7 @@ onload = () => {
   const closed = by();
   d.querySelectorAll('details').forEach(e => e.open = true);
   const s = d.createElement('p'); document.body.append(s);
-  s.textContent = `overflow closed ${closed} open ${by()} leaks ${d.querySelectorAll('.leak').length}`;
+  s.textContent = `overflow closed ${closed} open ${by()} leaks ${d.querySelectorAll('.leak').length} cells ${d.querySelectorAll('.heat > li').length}`;
 };
 </script>";
 
@@ -107,13 +110,32 @@ fn run(chromium: &Path, arguments: &[&str]) -> (String, String) {
 }
 
 fn check(name: &str, mut situation: Situation) {
-    let Some(chromium) = chromium() else { return };
     situation.report.leaks.truncate(20);
     let mut view = situation.view();
     // With virtual time a page that renews itself would never be done.
     view.refresh = None;
-    let address = serve(sexton_page::node(&view));
+    let leaks = situation.report.leaks.len();
+    look(
+        name,
+        sexton_page::node(&view),
+        &format!("leaks {leaks} cells 0"),
+    );
+}
 
+fn check_cluster(name: &str, mut view: ClusterView) {
+    view.refresh = None;
+    let nodes = view.nodes.len();
+    look(
+        name,
+        sexton_page::cluster(&view),
+        &format!("leaks 0 cells {nodes}"),
+    );
+}
+
+/// Looks at a page as it is served, and on a phone.
+fn look(name: &str, page: String, there: &str) {
+    let Some(chromium) = chromium() else { return };
+    let address = serve(page);
     let shot = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
     let _ = std::fs::remove_file(&shot);
     let (_, log) = run(
@@ -135,8 +157,7 @@ fn check(name: &str, mut situation: Situation) {
     println!("{}", shot.display());
 
     let (dom, _) = run(&chromium, &["--dump-dom", &format!("{address}/ruler")]);
-    let leaks = situation.report.leaks.len();
-    let expected = format!("overflow closed 0 open 0 leaks {leaks}");
+    let expected = format!("overflow closed 0 open 0 {there}");
     assert!(dom.contains(&expected), "{expected}: {dom}");
 }
 
@@ -153,6 +174,31 @@ fn a_quiet_night() {
 #[test]
 fn names_that_try_to_be_markup() {
     check("hostile", situation::hostile());
+}
+
+#[test]
+fn three_nodes() {
+    check_cluster("three", clusters::cluster(3));
+}
+
+#[test]
+fn sixty_nodes() {
+    check_cluster("sixty", clusters::cluster(60));
+}
+
+#[test]
+fn five_thousand_nodes() {
+    check_cluster("five-thousand", clusters::cluster(5_000));
+}
+
+#[test]
+fn a_quiet_cluster() {
+    check_cluster("quiet-cluster", clusters::quiet());
+}
+
+#[test]
+fn names_in_a_cluster_that_try_to_be_markup() {
+    check_cluster("hostile-cluster", clusters::hostile());
 }
 
 #[test]

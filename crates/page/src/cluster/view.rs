@@ -6,6 +6,8 @@ use sexton_core::audit::Verdict;
 use sexton_core::policy::Mode;
 use sexton_core::{LimitKind, text};
 
+use crate::gauge::Level;
+
 /// Everything that the page of a cluster shows.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterView {
@@ -159,6 +161,15 @@ impl Within {
         };
         let number: u64 = text[..text.len() - 1].parse().ok()?;
         number.checked_mul(unit).map(Self::Seconds)
+    }
+
+    /// How near it is.
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Self::Reached | Self::Seconds(..=3_600) => Level::Bad,
+            Self::Seconds(..=86_400) => Level::Warn,
+            Self::Seconds(_) => Level::Calm,
+        }
     }
 }
 
