@@ -7,8 +7,7 @@ use std::time::SystemTime;
 
 use sexton_cluster::report::{Adherence, PolicyState};
 use sexton_core::policy::Policy;
-
-use crate::policy::load::{self, Loaded, Problem};
+use sexton_policyfile::{Loaded, Problem, load};
 
 /// Policies from files and from the cluster, and the last good ones where they have gone bad
 /// since.
@@ -55,7 +54,7 @@ impl Policies {
     pub fn reload(&mut self) {
         // Before they are read: what changes in between is seen as a change next time.
         self.seen = look(&self.paths);
-        match load::load(&self.paths) {
+        match load(&self.paths) {
             Ok(loaded) => {
                 self.loaded = loaded;
                 self.problems.clear();

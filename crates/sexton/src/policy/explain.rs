@@ -9,11 +9,11 @@ use serde::Serialize;
 use sexton_core::ladder::{Decision, Evidence, History, Now, Rung, decide};
 use sexton_core::policy::{Mode, Policy, Specificity, Subject, Tie, choose, verdicts};
 use sexton_core::{Container, Holder, Leak, Workload};
+use sexton_policyfile::{Loaded, Problem, Summary, load};
 use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
-use super::load::{Loaded, Problem, load};
-use super::{Summary, evidence, now};
+use super::{evidence, now};
 use crate::cli::{self, Output};
 use crate::error::Error;
 use crate::output::lines::Lines;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sexton_core::policy::{KIND, Policy, validate, validate_all};
 
-use super::node::{Fault, Node, Place, Segment};
+use crate::node::{Fault, Node, Place, Segment};
 
 /// No policy file is that long, and the agent reads what it is given.
 const LARGEST_FILE: u64 = 1 << 20;

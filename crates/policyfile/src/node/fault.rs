@@ -8,34 +8,34 @@ use super::{Path, Place, Segment};
 
 /// Something that is wrong with a document.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// From the inside out while it rises, so the last segment comes first.
     path: Vec<Segment>,
-    pub at: Option<Place>,
-    pub message: String,
+    pub(crate) at: Option<Place>,
+    pub(crate) message: String,
 }
 
 impl Fault {
     /// The field that is wrong.
-    pub fn path(&self) -> Path {
+    pub(crate) fn path(&self) -> Path {
         Path(self.path.iter().rev().cloned().collect())
     }
 
     /// The field that it is part of; `None` at the top.
-    pub fn parent(&self) -> Option<Path> {
+    pub(crate) fn parent(&self) -> Option<Path> {
         let mut path = self.path();
         path.0.pop()?;
         Some(path)
     }
 
     /// At `place`, unless its place is known more closely.
-    pub fn at(mut self, place: Place) -> Self {
+    pub(crate) fn at(mut self, place: Place) -> Self {
         self.at.get_or_insert(place);
         self
     }
 
     /// The same of a field below `segment`.
-    pub fn below(mut self, segment: Segment) -> Self {
+    pub(crate) fn below(mut self, segment: Segment) -> Self {
         self.path.push(segment);
         self
     }

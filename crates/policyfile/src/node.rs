@@ -12,13 +12,13 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-pub use fault::Fault;
+pub(crate) use fault::Fault;
 
 /// Line and column, both from 1; a column counts characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub line: u64,
-    pub column: u64,
+pub(crate) struct Place {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
 }
 
 impl From<serde_saphyr::Location> for Place {
@@ -32,14 +32,14 @@ impl From<serde_saphyr::Location> for Place {
 
 /// One step from a node to one below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment {
+pub(crate) enum Segment {
     Key(String),
     Index(usize),
 }
 
 /// The path of a field: `spec.windows[0].to`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(pub Vec<Segment>);
+pub(crate) struct Path(pub(crate) Vec<Segment>);
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,8 +56,8 @@ impl fmt::Display for Path {
 
 /// A node and where it begins.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub at: Place,
+pub(crate) struct Node {
+    pub(crate) at: Place,
     value: Value,
 }
 
@@ -83,7 +83,7 @@ struct Key {
 
 impl Node {
     /// The text of a field at the top.
-    pub fn text(&self, field: &str) -> Option<&str> {
+    pub(crate) fn text(&self, field: &str) -> Option<&str> {
         let Value::Map(entries) = &self.value else {
             return None;
         };
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// Where the field of this path is; of one that is not there, where the nearest above it is.
-    pub fn find(&self, path: &str) -> Place {
+    pub(crate) fn find(&self, path: &str) -> Place {
         let mut node = self;
         for part in path.split(['.', '[']) {
             let next = match &node.value {
@@ -117,7 +117,7 @@ impl Node {
 
     /// Fields that say nothing: without a value, and empty lists. What was meant cannot be told,
     /// and an empty selector would cover more than its writer thought.
-    pub fn empty_fields(&self) -> Vec<Fault> {
+    pub(crate) fn empty_fields(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         match &self.value {
             Value::Map(entries) => {
@@ -157,7 +157,7 @@ impl Node {
 
     /// Takes out what is at `path`; `false` when that is not there, was taken out before, or is
     /// the whole.
-    pub fn take_out(&mut self, path: &Path) -> bool {
+    pub(crate) fn take_out(&mut self, path: &Path) -> bool {
         let mut node = self;
         for segment in &path.0 {
             match node.child_mut(segment) {
