@@ -18,7 +18,8 @@ Examples:
   kubectl sexton leaks -A                      every leak, the most urgent first
   kubectl sexton explain shop/crawler-0        why, and the cure
   kubectl sexton reap shop/crawler-0           what would be done; --yes does it
-  kubectl sexton audit -A                      who will not end on its stop signal")]
+  kubectl sexton audit -A                      who will not end on its stop signal
+  kubectl sexton policy                        what the nodes make of the policies")]
 pub struct Cli {
     #[command(flatten)]
     pub connection: Connection,
@@ -76,6 +77,7 @@ pub enum Command {
     Explain(Explain),
     Audit(Audit),
     Reap(Reap),
+    Policy(Policy),
     Version(Version),
 }
 
@@ -251,6 +253,74 @@ pub struct Reap {
     /// Further arguments of `sexton reap`
     #[arg(last = true, value_name = "ARGUMENT")]
     pub rest: Vec<String>,
+}
+
+/// Show what the nodes make of the policies; check policies; say which would cover a pod
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+FOLLOWED is how many of the nodes that report follow the newest generation; BEHIND those that
+follow an older one or have not said; REFUSED those that find it wrong or clash with another;
+LIMITED those that follow it as far as they can, which is not all the way.
+
+Examples:
+  kubectl sexton policy
+  kubectl sexton policy check policies/
+  kubectl sexton policy explain crawler-0 -n shop --policy new.yaml")]
+pub struct Policy {
+    #[command(subcommand)]
+    pub command: Option<PolicyCommand>,
+    #[command(flatten)]
+    pub format: Format,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum PolicyCommand {
+    Check(PolicyCheck),
+    Explain(PolicyExplain),
+}
+
+/// Say what is wrong with policies in files, with file, line and field
+#[derive(Args, Debug)]
+#[command(after_help = "\
+It asks no server. All files that are named are checked together: two of one name, or with the
+same selector, are wrong too.
+
+Exit status: 0 nothing is wrong, 1 something is.
+
+Examples:
+  kubectl sexton policy check policies/
+  kubectl sexton policy check ci.yaml default.yaml -o json")]
+pub struct PolicyCheck {
+    /// Files, or directories with *.yaml and *.yml
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
+}
+
+/// Say which policy covers POD, and why that one
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without --policy it is about the policies of the cluster, and what the pod's node says of them;
+with it about those files: what would be if they were applied.
+
+Examples:
+  kubectl sexton policy explain shop/crawler-0
+  kubectl sexton policy explain crawler-0 -c app --policy policies/")]
+pub struct PolicyExplain {
+    /// POD or NAMESPACE/POD
+    pub pod: Named,
+    /// Only this container
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// A file, or a directory with *.yaml and *.yml; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
 }
 
 /// Of what only a program can be told more.

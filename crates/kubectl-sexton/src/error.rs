@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use kube::config::KubeconfigError;
 
-/// The API group of Sexton's resources.
-pub const GROUP: &str = "sexton.dev";
+pub use sexton_cluster::crd::GROUP;
 
 /// Every error ends the command with exit status 1.
 #[derive(Debug, thiserror::Error)]

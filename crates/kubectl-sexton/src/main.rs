@@ -15,6 +15,7 @@ mod leaks;
 mod nodes;
 mod output;
 mod pod;
+mod policy;
 mod reap;
 mod remote;
 mod seen;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             Command::Explain(args) => explain::run(args, &connection).await,
             Command::Audit(args) => audit::run(args, &connection).await,
             Command::Reap(args) => reap::run(args, &connection).await,
+            Command::Policy(args) => policy::run(args, &connection).await,
             Command::Version(_) => {
                 println!("kubectl-sexton {}", env!("CARGO_PKG_VERSION"));
                 Ok(ExitCode::SUCCESS)

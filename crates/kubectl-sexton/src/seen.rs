@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta};
 use serde::de::DeserializeOwned;
+use sexton_cluster::crd::ZombieReport;
 use sexton_cluster::report::Status;
 use sexton_core::text::safe;
 
@@ -116,16 +117,21 @@ pub async fn look(at: &Connected, selector: Option<&str>) -> Result<Seen, Error>
     })
 }
 
-/// The reports, by node.
+/// The reports, by node. One that this version cannot read is told and left out.
 ///
 /// # Errors
 /// They cannot be read.
 pub async fn reports(at: &Connected) -> Result<BTreeMap<String, Status>, Error> {
-    let api: Api<DynamicObject> = Api::all_with(at.client.clone(), &report_resource());
-    let found = all(&api, &ListParams::default())
+    let found = all(&report_api(at), &ListParams::default())
         .await
         .map_err(LIST_REPORTS.failed())?;
-    Ok(found.into_iter().filter_map(status_of).collect())
+    Ok(found
+        .into_iter()
+        .filter_map(|report| {
+            let name = report.metadata.name.clone()?;
+            Some((name, status_of(&report)?))
+        })
+        .collect())
 }
 
 /// The report of one node.
@@ -133,24 +139,33 @@ pub async fn reports(at: &Connected) -> Result<BTreeMap<String, Status>, Error> 
 /// # Errors
 /// It cannot be read.
 pub async fn report(at: &Connected, node: &str) -> Result<Option<Status>, Error> {
-    let api: Api<DynamicObject> = Api::all_with(at.client.clone(), &report_resource());
-    let found = api
+    let found = report_api(at)
         .get_opt(node)
         .await
         .map_err(Right::new("get", GROUP, "zombiereports").failed())?;
-    Ok(found.and_then(status_of).map(|(_, status)| status))
+    Ok(found.as_ref().and_then(status_of))
 }
 
-/// A report that this version cannot read is as good as none.
-fn status_of(report: DynamicObject) -> Option<(String, Status)> {
-    let name = report.metadata.name?;
-    let status = report.data.get("status")?.clone();
-    Some((name, serde_json::from_value(status).ok()?))
+/// Not of [`ZombieReport`] itself: one that is of another version would spoil the whole list.
+fn report_api(at: &Connected) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<ZombieReport>(&());
+    Api::all_with(at.client.clone(), &resource)
 }
 
-fn report_resource() -> ApiResource {
-    let kind = GroupVersionKind::gvk(GROUP, "v1alpha1", "ZombieReport");
-    ApiResource::from_gvk(&kind)
+fn status_of(report: &DynamicObject) -> Option<Status> {
+    let status = report.data.get("status")?;
+    match serde_json::from_value(status.clone()) {
+        Ok(status) => Some(status),
+        Err(error) => {
+            let name = report.metadata.name.as_deref().unwrap_or_default();
+            eprintln!(
+                "Note: the report of {} cannot be read by this version of kubectl sexton: {}",
+                safe(name),
+                safe(&error.to_string())
+            );
+            None
+        }
+    }
 }
 
 async fn nodes(at: &Connected, selector: Option<&str>) -> Result<BTreeSet<String>, Error> {
