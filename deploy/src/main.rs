@@ -9,11 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sexton_deploy::image::Image;
+use sexton_deploy::monitoring::Monitoring;
 
 const USAGE: &str = "\
 usage: sexton-deploy image OUT.oci.tar NAME:TAG CREATED REVISION PROGRAM...
+       sexton-deploy monitoring
 
   CREATED is a time in RFC 3339, REVISION a commit or `-`; the first PROGRAM is the entry point.
+  monitoring writes alerts, dashboard and runbooks from deploy/monitoring/monitoring.toml.
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,8 @@ enum Error {
         path: PathBuf,
         cause: std::io::Error,
     },
+    #[error("monitoring.toml: {0}")]
+    Source(#[from] toml::de::Error),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
         ["image", out, name, created, revision, ref programs @ ..] if !programs.is_empty() => {
             write_image(Path::new(out), name, created, revision, programs)
         }
+        ["monitoring"] => write_monitoring(),
         _ => Err(Error::Usage),
     };
     match done {
@@ -43,6 +49,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn write_monitoring() -> Result<(), Error> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    for (path, content) in Monitoring::read()?.files() {
+        let path = root.join(path);
+        fs::write(&path, content).map_err(|cause| Error::File { path, cause })?;
+    }
+    Ok(())
 }
 
 fn write_image(

@@ -1,4 +1,4 @@
-//! The knowledge base as a page to read: `docs/causes.md`.
+//! The knowledge base to read: `docs/causes.md`, and a runbook for each cause.
 
 use std::fmt::Write as _;
 
@@ -6,31 +6,34 @@ use super::knowledge::{Entry, entries};
 use super::words::Tier;
 use crate::Confidence;
 
-/// Markdown of all entries, surest kind first.
+const MADE: &str = "Made from `crates/core/knowledge/*.toml` by `make generate`; do not edit.";
+
+/// Markdown, by path below `docs/`: a list of all causes, surest kind first, and a page for each.
 #[must_use]
-pub fn handbook() -> String {
-    let mut page = String::from(
-        "# Causes that Sexton knows\n\n\
-         Made from `crates/core/knowledge/*.toml` by `cargo run -p sexton-core --example causes`; \
-         do not edit.\n\n\
-         `sexton explain` names one of these, with the facts behind it. Words in braces stand \
-         for what it finds.\n",
+pub fn handbook() -> Vec<(String, String)> {
+    let mut list = format!(
+        "# Causes that Sexton knows\n\n{MADE}\n\n\
+         `sexton explain` names one of these, with the facts behind it.\n",
     );
+    let mut pages = Vec::new();
     for (tier, heading) in [
         (Tier::State, "The parent cannot run"),
         (Tier::Signature, "Known programs"),
         (Tier::Runtime, "By language and runtime"),
         (Tier::Generic, "Whatever the program"),
     ] {
-        let _ = write!(page, "\n## {heading}\n");
+        let _ = write!(list, "\n## {heading}\n\n");
         for entry in entries().iter().filter(|entry| entry.tier == tier) {
-            write_entry(&mut page, entry);
+            let path = format!("runbooks/causes/{}.md", entry.id);
+            let _ = writeln!(list, "- [{}]({path}): {}", entry.id, entry.title);
+            pages.push((path, page(entry)));
         }
     }
-    page
+    pages.insert(0, ("causes.md".to_owned(), list));
+    pages
 }
 
-fn write_entry(page: &mut String, entry: &Entry) {
+fn page(entry: &Entry) -> String {
     let mut sure: Vec<Confidence> = entry.rules.iter().map(|rule| rule.confidence).collect();
     sure.push(entry.confidence);
     sure.sort();
@@ -43,9 +46,9 @@ fn write_entry(page: &mut String, entry: &Entry) {
             Confidence::High => "high",
         })
         .collect();
-    let _ = write!(
-        page,
-        "\n### {}\n\n{}. Confidence: {}.\n\nNow:\n\n",
+    let mut page = format!(
+        "# {}\n\n{MADE} Words in braces stand for what Sexton finds.\n\n{}. Confidence: {}.\n\n\
+         ## Now\n\n",
         entry.id,
         entry.title,
         sure.join(" to ")
@@ -53,9 +56,10 @@ fn write_entry(page: &mut String, entry: &Entry) {
     for step in entry.now {
         let _ = writeln!(page, "- {step}");
     }
-    let _ = write!(page, "\nFor good: {}\n", entry.cure.text);
+    let _ = write!(page, "\n## For good\n\n{}\n", entry.cure.text);
     if let (Some(language), Some(code)) = (entry.cure.language, entry.cure.code) {
         let _ = write!(page, "\n```{language}\n{code}\n```\n");
     }
     let _ = write!(page, "\nSources: {}.\n", entry.sources.join("; "));
+    page
 }

@@ -115,3 +115,23 @@ fn open_metrics_names_families_and_ends() {
     assert_eq!(Form::asked_for(Some("*/*")), Form::Prometheus);
     assert_eq!(Form::asked_for(None), Form::Prometheus);
 }
+
+/// Alerts and dashboard are made from one file; what it names must be what the agent serves.
+#[test]
+fn monitoring_asks_for_what_there_is() {
+    let source = include_str!("../../../../../deploy/monitoring/monitoring.toml");
+    let text = render(&snapshot(1), Form::Prometheus);
+    let served: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let asked: std::collections::BTreeSet<&str> = source
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("sexton_"))
+        .collect();
+    assert!(asked.len() > 10, "{asked:?}");
+    for name in asked {
+        let family = name.strip_suffix("_bucket").unwrap_or(name);
+        assert!(served.contains(&family), "{name} is not among {served:?}");
+    }
+}

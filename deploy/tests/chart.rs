@@ -1,0 +1,269 @@
+//! The chart, rendered by Helm for several clusters and wishes: right for the API's own types,
+//! and as frugal with rights as docs/kubernetes.md says.
+
+mod chart {
+    pub mod helm;
+    pub mod objects;
+}
+
+use chart::helm::{Helm, root};
+use chart::objects::{Object, of_kind, the};
+use serde_json::{Value, json};
+
+/// Renders, or returns after saying SKIP.
+macro_rules! helm {
+    () => {
+        match sexton_lab::require(Helm::find()) {
+            Some(helm) => helm,
+            None => return,
+        }
+    };
+}
+
+const EVERYTHING: &[&str] = &[
+    "rungs.restart.enabled=true",
+    "rungs.evict.enabled=true",
+    "policy.mode=enforce",
+    "policy.maxRung=evict",
+    "policy.spec.requireOptIn=true",
+    "priorityQuota=true",
+    "crds.keep=true",
+    "monitoring.podMonitor.enabled=true",
+    "monitoring.rules.enabled=true",
+    "monitoring.dashboard.enabled=true",
+    "networkPolicy.scrapeFrom[0].namespaceSelector.matchLabels.name=monitoring",
+    "networkPolicy.apiServerCIDRs[0]=203.0.113.7/32",
+    "image.pullSecrets[0].name=registry",
+    "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "seLinuxOptions.type=spc_t",
+    "nodeSelector.kubernetes\\.io/os=linux",
+    "podLabels.team=platform",
+    "podAnnotations.note=x",
+    "serviceAccount.annotations.note=x",
+];
+
+/// (Kubernetes, values): what is tried.
+const CASES: &[(&str, &[&str])] = &[
+    ("1.33.0", &[]),
+    ("1.37.2", &[]),
+    ("1.36.0-gke.100", &[]),
+    ("1.33.0", EVERYTHING),
+    ("1.37.2", EVERYTHING),
+    (
+        "1.33.0",
+        &[
+            "rungs.evict.enabled=true",
+            "rights.plain.evict=true",
+            "rights.plain.events=true",
+            "rights.plain.nodeCondition=true",
+        ],
+    ),
+    (
+        "1.37.2",
+        &["policy.create=false", "networkPolicy.enabled=false"],
+    ),
+];
+
+#[test]
+fn helm_lint_has_nothing_to_say() {
+    let helm = helm!();
+    let said = helm.run(&["lint", "--strict", "charts/sexton"]).unwrap();
+    assert!(
+        !said.contains("WARNING") && !said.contains("ERROR"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_api_knows_every_field_of_every_object() {
+    let helm = helm!();
+    for (version, values) in CASES {
+        let objects = helm.render(version, values).unwrap();
+        assert!(objects.len() > 7, "{version} {values:?}");
+        for object in &objects {
+            let lost = object.unknown_fields();
+            assert_eq!(
+                lost,
+                Vec::<String>::new(),
+                "{version} {values:?} {object:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_and_named() {
+    let helm = helm!();
+    for (values, said) in [
+        ("policy.modus=enforce", "'modus' not allowed"),
+        ("policy.mode=Enforce", "/policy/mode"),
+        ("policy.maxRung=kill", "/policy/maxRung"),
+        ("policy.spec.mode=enforce", "/policy/spec"),
+        ("agent.interval=often", "/agent/interval"),
+        ("image.digest=latest", "/image/digest"),
+        ("policy.maxRung=restart", "rungs.restart.enabled"),
+        ("policy.maxRung=evict", "rungs.evict.enabled"),
+        (
+            "monitoring.podMonitor.enabled=true",
+            "networkPolicy.scrapeFrom",
+        ),
+    ] {
+        let refused = helm.render("1.37.2", &[values]).unwrap_err();
+        assert!(refused.contains(said), "{values}: {refused}");
+    }
+    let refused = helm.render("1.32.0", &[]).unwrap_err();
+    assert!(refused.contains("requires kubeVersion"), "{refused}");
+}
+
+#[test]
+fn nothing_is_touched_by_default() {
+    let helm = helm!();
+    let objects = helm.render("1.37.2", &[]).unwrap();
+    for policy in of_kind(&objects, "ReapPolicy") {
+        assert_eq!(
+            policy.0["spec"],
+            json!({"mode": "dryRun", "maxRung": "reap"})
+        );
+    }
+    let pod = &the(&objects, "DaemonSet").0["spec"]["template"]["spec"];
+    let text = pod.to_string();
+    assert!(
+        !text.contains(".sock") && !text.contains("--enable"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_pod_has_what_it_needs_and_no_more() {
+    let helm = helm!();
+    let objects = helm.render("1.37.2", &[]).unwrap();
+    let pod = &the(&objects, "DaemonSet").0["spec"]["template"]["spec"];
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(
+        *container,
+        json!({
+            "privileged": false,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE", "IPC_LOCK", "KILL", "SYS_PTRACE"]},
+        })
+    );
+    assert_eq!(
+        pod["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
+    assert_eq!(pod["hostNetwork"], Value::Null);
+    assert_eq!(pod["hostIPC"], Value::Null);
+    let paths: Vec<&str> = pod["volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| volume["hostPath"]["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["/sys/fs/cgroup", "/var/log/sexton", "/run/sexton"]);
+}
+
+/// Verbs and resources of the agent's ClusterRole, `group/resource verb`, in order.
+fn rights(objects: &[Object]) -> Vec<String> {
+    let role = of_kind(objects, "ClusterRole")
+        .find(|role| role.0["metadata"]["name"] == "sexton-agent")
+        .expect("a ClusterRole");
+    let strings = |value: &Value| -> Vec<String> {
+        let values = value.as_array().into_iter().flatten();
+        values.map(|v| v.as_str().unwrap().to_owned()).collect()
+    };
+    let mut rights = Vec::new();
+    for rule in role.0["rules"].as_array().unwrap() {
+        for resource in strings(&rule["resources"]) {
+            for verb in strings(&rule["verbs"]) {
+                rights.push(format!(
+                    "{} {resource} {verb}",
+                    strings(&rule["apiGroups"])[0]
+                ));
+            }
+        }
+    }
+    rights
+}
+
+#[test]
+fn with_constrained_impersonation_it_has_no_right_of_its_own_over_the_cluster() {
+    let helm = helm!();
+    let rights = rights(
+        &helm
+            .render("1.37.2", &["rungs.evict.enabled=true"])
+            .unwrap(),
+    );
+    for right in &rights {
+        let own = right.starts_with("sexton.dev ");
+        let as_node = right == "authentication.k8s.io nodes impersonate:associated-node"
+            || right.contains(" impersonate-on:associated-node:");
+        assert!(own || as_node, "{right}");
+        assert!(!right.contains('*'), "{right}");
+    }
+    assert!(rights.iter().any(|right| right.contains("pods/eviction")));
+    let without = self::rights(&helm.render("1.37.2", &[]).unwrap());
+    assert!(!without.iter().any(|right| right.contains("pods/eviction")));
+}
+
+#[test]
+fn without_it_it_reads_and_does_nothing_else_unless_told() {
+    let helm = helm!();
+    let plain = rights(
+        &helm
+            .render("1.35.4", &["rungs.evict.enabled=true"])
+            .unwrap(),
+    );
+    let core: Vec<&String> = plain
+        .iter()
+        .filter(|right| right.starts_with(' '))
+        .collect();
+    assert_eq!(core, [" pods list", " pods watch", " nodes get"]);
+    // A server that has it switched on early, and one that has it switched off.
+    let always = rights(
+        &helm
+            .render("1.35.4", &["rights.impersonation=always"])
+            .unwrap(),
+    );
+    let never = rights(
+        &helm
+            .render("1.37.2", &["rights.impersonation=never"])
+            .unwrap(),
+    );
+    assert!(always.iter().any(|right| right.contains("impersonate:")));
+    assert!(!never.iter().any(|right| right.contains("impersonate")));
+}
+
+/// The table of docs/kubernetes.md names each right, capability and mount.
+#[test]
+fn the_table_of_rights_is_whole() {
+    let helm = helm!();
+    let page = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    let (_, table) = page.split_once("## Rights").expect("a section Rights");
+    let mut named: Vec<String> = Vec::new();
+    for version in ["1.33.0", "1.37.2"] {
+        let values = ["rungs.restart.enabled=true", "rungs.evict.enabled=true"];
+        let objects = helm.render(version, &values).unwrap();
+        named.extend(
+            rights(&objects)
+                .iter()
+                .map(|right| right.split(' ').nth(1).unwrap_or_default().to_owned()),
+        );
+        let pod = &the(&objects, "DaemonSet").0["spec"]["template"]["spec"];
+        let strings = |value: &Value| value.as_str().unwrap().to_owned();
+        let add = &pod["containers"][0]["securityContext"]["capabilities"]["add"];
+        named.extend(add.as_array().unwrap().iter().map(strings));
+        let mounts = pod["volumes"].as_array().unwrap();
+        named.extend(
+            mounts
+                .iter()
+                .map(|volume| strings(&volume["hostPath"]["path"])),
+        );
+    }
+    for name in named {
+        assert!(
+            table.contains(&format!("`{name}`")),
+            "{name} is not in the table"
+        );
+    }
+}
