@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image torture fuzz kernels setup
+.PHONY: help demo test lint bench image generate torture fuzz kernels setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: setup ## Benchmarks, each beside what it is measured against
 
 image: ## The container image as an OCI archive, target/sexton.oci.tar: static, reproducible, no Docker
 	@scripts/image
+
+generate: ## What is made from sources in the tree: runbooks, alerts, dashboard, CRDs, manifests
+	@scripts/generate
 
 torture: setup ## The long test of reaping: kill -9 of the tracer at random moments
 	@scripts/torture

@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod image;
+pub mod manifests;
 pub mod monitoring;

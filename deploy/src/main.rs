@@ -14,9 +14,11 @@ use sexton_deploy::monitoring::Monitoring;
 const USAGE: &str = "\
 usage: sexton-deploy image OUT.oci.tar NAME:TAG CREATED REVISION PROGRAM...
        sexton-deploy monitoring
+       sexton-deploy manifests < RENDERED
 
   CREATED is a time in RFC 3339, REVISION a commit or `-`; the first PROGRAM is the entry point.
   monitoring writes alerts, dashboard and runbooks from deploy/monitoring/monitoring.toml.
+  manifests splits what Helm has rendered into deploy/kubernetes/{crds,sexton}.yaml.
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +41,16 @@ fn main() -> ExitCode {
         ["image", out, name, created, revision, ref programs @ ..] if !programs.is_empty() => {
             write_image(Path::new(out), name, created, revision, programs)
         }
-        ["monitoring"] => write_monitoring(),
+        ["monitoring"] => Monitoring::read()
+            .map_err(Error::Source)
+            .and_then(|monitoring| write(&monitoring.files())),
+        ["manifests"] => std::io::read_to_string(std::io::stdin())
+            .map_err(failed(Path::new("standard input")))
+            .and_then(|rendered| {
+                let (crds, rest) = sexton_deploy::manifests::split(&rendered);
+                let path = |name: &str| format!("deploy/kubernetes/{name}.yaml");
+                write(&[(path("crds"), crds), (path("sexton"), rest)])
+            }),
         _ => Err(Error::Usage),
     };
     match done {
@@ -51,11 +62,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn write_monitoring() -> Result<(), Error> {
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |cause| Error::File { path, cause }
+}
+
+/// Writes files, by their paths from the repository's root.
+fn write(files: &[(String, String)]) -> Result<(), Error> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    for (path, content) in Monitoring::read()?.files() {
+    for (path, content) in files {
         let path = root.join(path);
-        fs::write(&path, content).map_err(|cause| Error::File { path, cause })?;
+        fs::write(&path, content).map_err(failed(&path))?;
     }
     Ok(())
 }
@@ -67,10 +84,6 @@ fn write_image(
     revision: &str,
     programs: &[&str],
 ) -> Result<(), Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |cause| Error::File { path, cause }
-    };
     let mut contents = Vec::new();
     for program in programs.iter().map(Path::new) {
         let name = program.file_name().ok_or(Error::Usage)?;

@@ -5,19 +5,19 @@ use std::process::Command;
 
 use sexton_lab::Skip;
 
-use super::objects::Object;
+use crate::objects::Object;
 
 /// The repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The program.
-pub struct Helm(PathBuf);
+pub(crate) struct Helm(PathBuf);
 
 impl Helm {
     /// That of the lab, if it was built, or the one in `PATH`.
-    pub fn find() -> Result<Self, Skip> {
+    pub(crate) fn find() -> Result<Self, Skip> {
         let home = std::env::var_os("HOME")
             .map(PathBuf::from)
             .unwrap_or_default();
@@ -37,7 +37,7 @@ impl Helm {
     }
 
     /// Its output, or what it complains about.
-    pub fn run(&self, words: &[&str]) -> Result<String, String> {
+    pub(crate) fn run(&self, words: &[&str]) -> Result<String, String> {
         let output = Command::new(&self.0)
             .args(words)
             .current_dir(root())
@@ -52,7 +52,7 @@ impl Helm {
     }
 
     /// What the chart makes of these values on a server of this version.
-    pub fn render(&self, version: &str, values: &[&str]) -> Result<Vec<Object>, String> {
+    pub(crate) fn render(&self, version: &str, values: &[&str]) -> Result<Vec<Object>, String> {
         let mut words = vec!["template", "sexton", "charts/sexton", "-n", "sexton"];
         words.extend(["--kube-version", version]);
         for value in values {

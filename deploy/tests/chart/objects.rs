@@ -11,17 +11,17 @@ use serde_json::Value;
 
 /// One object, as it was written.
 #[derive(Debug)]
-pub struct Object(pub Value);
+pub(crate) struct Object(pub(crate) Value);
 
 /// Those of a kind.
-pub fn of_kind<'a>(objects: &'a [Object], kind: &str) -> impl Iterator<Item = &'a Object> {
+pub(crate) fn of_kind<'a>(objects: &'a [Object], kind: &str) -> impl Iterator<Item = &'a Object> {
     objects
         .iter()
         .filter(move |object| object.0["kind"] == kind)
 }
 
 /// The first of a kind.
-pub fn the<'a>(objects: &'a [Object], kind: &str) -> &'a Object {
+pub(crate) fn the<'a>(objects: &'a [Object], kind: &str) -> &'a Object {
     of_kind(objects, kind)
         .next()
         .unwrap_or_else(|| panic!("no {kind}"))
@@ -30,7 +30,7 @@ pub fn the<'a>(objects: &'a [Object], kind: &str) -> &'a Object {
 impl Object {
     /// Paths of fields that the API does not have. What a type does not know it drops in
     /// reading, so what has gone after reading and writing is unknown.
-    pub fn unknown_fields(&self) -> Vec<String> {
+    pub(crate) fn unknown_fields(&self) -> Vec<String> {
         let kind = self.0["kind"].as_str().unwrap_or_default();
         match kind {
             "ServiceAccount" => self.lost::<core::ServiceAccount>(),

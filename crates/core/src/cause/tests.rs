@@ -347,7 +347,9 @@ mod knowledge_base {
             assert!(&written == page, "{path}: make generate");
         }
         // The list is the only one that is not in this directory.
-        let written = std::fs::read_dir(docs.join("runbooks/causes")).unwrap().count();
+        let written = std::fs::read_dir(docs.join("runbooks/causes"))
+            .unwrap()
+            .count();
         assert_eq!(written, pages.len() - 1, "a page of a cause that is gone");
     }
 

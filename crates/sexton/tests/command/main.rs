@@ -4,6 +4,7 @@
 
 mod at_the_limit;
 mod audit;
+mod crds;
 mod explain;
 mod help;
 mod inside_a_container;
