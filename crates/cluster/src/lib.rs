@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod crd;
+pub mod publish;
 pub mod report;
 
 mod client;

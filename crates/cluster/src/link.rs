@@ -18,7 +18,7 @@ use crate::events::{Event, Outbox};
 use crate::evict::{Evicted, Eviction, Order};
 use crate::pause::Pause;
 use crate::told::{Board, Told, lock};
-use crate::{Error, Policies, events, evict, node_condition, pods, policies, report};
+use crate::{Error, Policies, events, evict, node_condition, pods, policies, publish, report};
 
 /// After which it is tried again to act as the node, where the server does not let the agent: it
 /// may have been upgraded, or the rights granted.
@@ -245,7 +245,8 @@ impl Link {
             let node = &self.settings.node;
             let condition = node_condition::keep(&self.clients, node, reports, &self.told);
             let events = events::tell(&self.clients, &self.outbox, &self.told);
-            futures::join!(self.pods(acting), events, condition, evictions);
+            let report = publish::keep(&self.clients, node, self.reports.clone(), &self.told);
+            futures::join!(self.pods(acting), events, condition, report, evictions);
         };
         futures::join!(policies, node);
     }

@@ -2,8 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{ObjectMeta, TypeMeta};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use sexton_core::report::KIND;
 
 use super::schema::{at, object, of};
@@ -18,9 +18,20 @@ pub struct ZombieReport {
     pub types: TypeMeta,
     /// Name, owner and the like.
     pub metadata: ObjectMeta,
-    /// What is known about the node; absent until the agent has looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What is known about the node; absent until the agent has looked, and where it was written
+    /// by an agent of another version in words that this one does not know.
+    #[serde(
+        default,
+        deserialize_with = "if_known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub status: Option<Status>,
+}
+
+/// One report that cannot be read is no reason to read none of a list, nor never to write it anew.
+fn if_known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
+    let status = Option::<Value>::deserialize(deserializer)?;
+    Ok(status.and_then(|status| serde_json::from_value(status).ok()))
 }
 
 resource!(ZombieReport, "zombiereports");

@@ -109,3 +109,12 @@ fn a_policy_is_read_as_it_was_written() {
         report
     );
 }
+
+#[test]
+fn a_report_of_another_version_is_there_without_its_status() {
+    let mut json =
+        serde_json::to_value(ZombieReport::new("node1", Some(Status::default()))).unwrap();
+    json["status"]["policies"] = json!([{"name": "a", "mode": "persuade", "state": "Following"}]);
+    let read: ZombieReport = serde_json::from_value(json).unwrap();
+    assert_eq!(read, ZombieReport::new("node1", None));
+}
