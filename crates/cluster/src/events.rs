@@ -13,13 +13,11 @@ mod reason;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use k8s_openapi::api::events::v1::Event as Object;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use sexton_core::{Owner, Pod};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -34,8 +32,6 @@ use pace::Bucket;
 use queue::{Due, Queue};
 
 const SUBJECT: &str = "events";
-/// Where the server does not let events be made, it is tried again after this time.
-const FORBIDDEN_FOR: Duration = Duration::from_secs(600);
 
 /// Something that the cluster's users ought to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +88,7 @@ impl Outbox {
 pub(crate) async fn tell(clients: &Clients, outbox: &Outbox, told: &Told) {
     let mut bucket = Bucket::new(Instant::now());
     let mut pause = Pause::default();
+    let mut forbidden = Pause::for_rights();
     loop {
         told.note("lost events", lock(&outbox.queue).lost());
         let Some(due) = outbox.next() else {
@@ -111,6 +108,7 @@ pub(crate) async fn tell(clients: &Clients, outbox: &Outbox, told: &Told) {
                 lock(&outbox.queue).written(&due, Instant::now());
                 told.note(SUBJECT, None);
                 pause.reset();
+                forbidden.reset();
                 continue;
             }
             // What it was counted on is gone: events live for an hour.
@@ -125,7 +123,7 @@ pub(crate) async fn tell(clients: &Clients, outbox: &Outbox, told: &Told) {
             Err(error) if is_of_rights(&error) => {
                 let note = format!("events cannot be told: {error}");
                 told.note(SUBJECT, Some(note));
-                FORBIDDEN_FOR
+                forbidden.next()
             }
             Err(error) => {
                 tracing::warn!(%error, reason = %due.reason, "an event was refused");

@@ -4,6 +4,7 @@
 //! now, and leaves what is to be told. The thread starts with the agent; nothing is started later.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,9 +21,10 @@ use crate::pause::Pause;
 use crate::told::{Board, Told, lock};
 use crate::{Error, Policies, events, evict, node_condition, pods, policies, publish, report};
 
-/// After which it is tried again to act as the node, where the server does not let the agent: it
-/// may have been upgraded, or the rights granted.
-const PROBE_AGAIN: Duration = Duration::from_secs(600);
+/// Of each thread, in bytes.
+const STACK: usize = 1 << 20;
+/// A century.
+const FOR_EVER: Duration = Duration::from_secs(3_155_760_000);
 
 /// Where the agent is.
 #[derive(Clone, Debug)]
@@ -90,6 +92,9 @@ impl Cluster {
         bell: impl Fn() + Send + 'static,
     ) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_keep_alive(FOR_EVER)
+            .thread_stack_size(STACK)
             .enable_io()
             .enable_time()
             .build()?;
@@ -97,6 +102,14 @@ impl Cluster {
             Some(config) => config,
             None => runtime.block_on(client::config())?,
         };
+        if !is_address(&config) {
+            // Names are looked up on a thread of the runtime's, which is started at the first
+            // look-up; at the limit of pids it could not be, and tokio panics then. So it is
+            // started now and never ends.
+            runtime
+                .block_on(async { tokio::task::spawn_blocking(|| {}).await })
+                .map_err(std::io::Error::other)?;
+        }
         let clients = {
             // The client takes hold of the runtime when it is made.
             let _within = runtime.enter();
@@ -114,7 +127,7 @@ impl Cluster {
         let (asked_to_stop, told_of) = (stop.clone(), outbox.clone());
         thread::Builder::new()
             .name("cluster".to_owned())
-            .stack_size(1 << 20)
+            .stack_size(STACK)
             .spawn(move || {
                 let link = Link {
                     settings,
@@ -216,6 +229,13 @@ impl Cluster {
     }
 }
 
+/// The API server is named by its address, as it is in nearly every pod.
+fn is_address(config: &kube::Config) -> bool {
+    let host = config.cluster_url.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().is_ok()
+}
+
 /// What the thread has.
 struct Link {
     settings: Settings,
@@ -295,8 +315,10 @@ impl Link {
         if *acting == Acting::AsNode {
             return std::future::pending().await;
         }
+        // The server may be upgraded, or the rights granted.
+        let mut pause = Pause::for_rights();
         loop {
-            tokio::time::sleep(PROBE_AGAIN).await;
+            tokio::time::sleep(pause.next()).await;
             if self
                 .clients
                 .probe()
@@ -343,5 +365,52 @@ impl Link {
              (Kubernetes 1.36) and the rights for it; {off}; the server says: {why}"
         );
         self.told.note("node", Some(note));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_is_looked_up() {
+        let of = |url: &str| is_address(&kube::Config::new(url.parse().unwrap()));
+        assert!(of("https://10.96.0.1:443") && of("https://[fd00::1]:443"));
+        assert!(!of("https://kubernetes.default.svc"));
+    }
+
+    #[test]
+    fn nobody_is_started_later_though_a_name_has_to_be_looked_up() {
+        let mut config = kube::Config::new("https://sexton-test.invalid:6443".parse().unwrap());
+        config.root_cert = Some(vec![]);
+        let settings = Settings::new("node1", "sexton", false);
+        let cluster = Cluster::start_with(settings, config, || {}).unwrap();
+        let ours = || {
+            let threads = std::fs::read_dir("/proc/self/task").unwrap();
+            let names = threads.flatten().map(|thread| {
+                std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default()
+            });
+            names.filter(|name| name.contains("tokio")).count()
+        };
+        assert_eq!(ours(), 1, "it is there before anything is asked");
+        while cluster.notes().len() < 2 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(ours(), 1, "{:?}", cluster.notes());
+        let nothing = Eviction {
+            pod: sexton_core::Pod {
+                uid: None,
+                name: None,
+                namespace: None,
+            },
+            owner: None,
+            policy: String::new(),
+        };
+        assert!(!cluster.evict(nothing), "it is off");
+        assert!(
+            cluster
+                .eviction_refusal()
+                .is_some_and(|refusal| !refusal.passing)
+        );
     }
 }

@@ -37,8 +37,6 @@ const BETWEEN_TURNS: Duration = Duration::from_secs(10);
 const BETWEEN_WORDS: Duration = Duration::from_secs(300);
 /// It is written so often if it does not change.
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
-/// Where the right for it is missing, it is tried again after this time.
-const FORBIDDEN_FOR: Duration = Duration::from_secs(600);
 
 /// Keeps the condition like the one of this name in the report, for ever.
 pub(crate) async fn keep(
@@ -49,6 +47,7 @@ pub(crate) async fn keep(
 ) {
     let mut written: Option<Written> = None;
     let mut pause = Pause::default();
+    let mut forbidden = Pause::for_rights();
     loop {
         let wanted = wanted(&statuses.borrow_and_update());
         let Some(wanted) = wanted else {
@@ -70,6 +69,7 @@ pub(crate) async fn keep(
             Ok(since) => {
                 told.note(SUBJECT, None);
                 pause.reset();
+                forbidden.reset();
                 written = Some(Written {
                     at: Instant::now(),
                     heartbeat: HEARTBEAT - jitter(HEARTBEAT / 10),
@@ -84,7 +84,7 @@ pub(crate) async fn keep(
                 let wait = if error.passes() {
                     pause.next()
                 } else {
-                    FORBIDDEN_FOR
+                    forbidden.next()
                 };
                 tokio::time::sleep(wait).await;
             }

@@ -26,6 +26,12 @@ impl Pause {
         }
     }
 
+    /// Where a right is missing: it may be granted one day. But an API server that has just
+    /// started also says 403 for a moment, until it has read who may do what.
+    pub(crate) fn for_rights() -> Self {
+        Self::new(Duration::from_secs(4), Duration::from_secs(600))
+    }
+
     pub(crate) fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);

@@ -1,5 +1,6 @@
 use super::*;
 use sexton_core::ladder::Rung;
+use std::time::Duration;
 
 fn crawler(message: &str) -> Event {
     Event {

@@ -187,3 +187,67 @@ fn what_is_in_force_is_said_with_the_trouble() {
     listed(&mut book, vec![]);
     assert!(book.trouble(&gone(403)).contains("stay in force"));
 }
+
+#[test]
+fn a_watch_that_breaks_and_begins_anew_leaves_what_is_known() {
+    let told = Told::new(Arc::default(), || {});
+    let gone = || {
+        let status = kube::core::Status {
+            code: 410,
+            message: "too old resource version".to_owned(),
+            ..kube::core::Status::default()
+        };
+        Err(watcher::Error::WatchError(Box::new(status)))
+    };
+    let seen = std::cell::RefCell::new(vec![]);
+    let look = |event| {
+        let board = told.board();
+        let names = names(&board.policies).join(" ");
+        seen.borrow_mut().push((names, board.notes.len()));
+        event
+    };
+    let events = vec![
+        Ok(Event::Init),
+        Ok(Event::InitApply(raw("a", 1, json!({})))),
+        Ok(Event::InitDone),
+        gone(),
+        Ok(Event::Init),
+        Ok(Event::InitApply(raw(
+            "b",
+            1,
+            json!({"selector": {"namespaces": ["b"]}}),
+        ))),
+        gone(),
+        Ok(Event::Init),
+        Ok(Event::InitApply(raw(
+            "b",
+            1,
+            json!({"selector": {"namespaces": ["b"]}}),
+        ))),
+        Ok(Event::InitDone),
+        Ok(Event::Delete(raw("b", 1, json!({})))),
+        Ok(Event::Init),
+    ];
+    let events = futures::stream::iter(events).map(look);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(follow(events, &told));
+    // Each as it was before the event.
+    let expected = [
+        ("", 0),
+        ("", 0),
+        ("", 0),
+        ("a", 0),
+        ("a", 1),
+        ("a", 0),
+        ("a", 0),
+        ("a", 1),
+        ("a", 0),
+        ("a", 0),
+        ("b", 0),
+        ("", 0),
+    ];
+    let expected = expected.map(|(names, notes)| (names.to_owned(), notes));
+    assert_eq!(*seen.borrow(), expected);
+}

@@ -1,6 +1,7 @@
 //! The API server goes away and comes back.
 
 use serde_json::json;
+use sexton_cluster::{About, Event, Reason};
 use sexton_lab::require;
 
 use crate::policies::policy;
@@ -26,6 +27,22 @@ fn what_was_known_stays_through_an_outage_and_is_made_good_after_it() {
     assert!(agent.policies().synced);
     assert!(agent.workloads().contains_key("out-1"));
 
+    // What is to be told waits, and is not told twice.
+    for _ in 0..3 {
+        agent.tell(&Event {
+            about: About::Node,
+            reason: Reason::PidsExhaustionForecast,
+            message: "pid_max is reached within 2 hours".to_owned(),
+        });
+    }
+    let before = jiff::Timestamp::now();
+    until("it says that events wait", || {
+        agent
+            .notes()
+            .iter()
+            .any(|note| note.starts_with("events wait"))
+    });
+
     // An agent that starts now knows nothing, and says so.
     let config = world.config("x".to_owned());
     let late = sexton_cluster::Cluster::start_with(crate::world::settings("node1"), config, || {})
@@ -45,4 +62,14 @@ fn what_was_known_stays_through_an_outage_and_is_made_good_after_it() {
         agent.policies().in_force.is_empty() && !agent.workloads().contains_key("out-1")
     });
     until("nothing is wrong any more", || agent.notes().is_empty());
+    let events = world
+        .lab
+        .get(&["events", "--field-selector=involvedObject.kind=Node"]);
+    let events = events["items"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{events:?}");
+    let time: jiff::Timestamp = events[0]["eventTime"].as_str().unwrap().parse().unwrap();
+    assert!(
+        time <= before,
+        "when it happened, not when it could be told"
+    );
 }
