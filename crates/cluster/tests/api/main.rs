@@ -11,4 +11,5 @@ mod evict;
 mod outage;
 mod pods;
 mod policies;
+mod report;
 mod world;

@@ -39,6 +39,9 @@ impl World {
 
     fn of(lab: &'static sexton_lab::Cluster) -> Self {
         lab.apply(include_str!("world.yaml"));
+        let mut definitions = sexton_cluster::crd::all().into_iter();
+        let report = definitions.find(|crd| crd.spec.names.plural == "zombiereports");
+        lab.apply(&serde_json::to_string(&report).unwrap());
         let world = Self { lab };
         for node in ["node1", "node2"] {
             let pod = json!({
@@ -56,6 +59,7 @@ impl World {
             "--for=condition=Established",
             "--timeout=60s",
             "crd/reappolicies.sexton.dev",
+            "crd/zombiereports.sexton.dev",
         ];
         lab.kubectl(&crd);
         world
