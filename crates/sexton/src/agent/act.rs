@@ -11,6 +11,7 @@ use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
 use sexton_scan::Scanner;
 
 use super::ender::Ender;
+use super::member::Member;
 use super::names::Names;
 use super::ongoing::Kind;
 use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
@@ -30,6 +31,10 @@ pub struct Hands<'a> {
     pub names: &'a Names,
     /// Who ends holders.
     pub ender: &'a Ender,
+    /// The cluster, where there is one.
+    pub member: Option<&'a Member>,
+    /// Name of the policy that asks for it.
+    pub policy: &'a str,
 }
 
 /// A step that was begun.
@@ -158,7 +163,7 @@ impl Hands<'_> {
             Rung::Autoreap => self.autoreap(leak, plan, spec),
             Rung::Terminate => self.terminate(leak, spec),
             Rung::Restart => self.restart(leak, workload),
-            Rung::Evict => Taken::Done(Result::refused("pods are evicted in a cluster only")),
+            Rung::Evict => self.evict(leak),
         }
     }
 
@@ -274,6 +279,23 @@ impl Hands<'_> {
         Taken::Begun(Kind::Restart {
             id: container.id.clone(),
             ended: false,
+            zombies: leak.zombies,
+        })
+    }
+
+    fn evict(&mut self, leak: &Leak) -> Taken {
+        let container = leak.container.as_ref();
+        let pod = container.and_then(|container| container.pod.as_ref());
+        let (Some(member), Some(container), Some(uid)) =
+            (self.member, container, pod.and_then(|pod| pod.uid.clone()))
+        else {
+            return Taken::Done(Result::refused("it is not known to be in a pod"));
+        };
+        if !member.evict(container, self.policy) {
+            return Taken::Done(Result::refused("eviction is off here"));
+        }
+        Taken::Begun(Kind::Evict {
+            uid,
             zombies: leak.zombies,
         })
     }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use sexton_core::ladder::{self, Decision, Evidence, History, Now, Rung};
+use sexton_core::ladder::{self, Decision, Evidence, History, Now, Refusal, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Policy, Subject, Tie, choose};
 use sexton_core::{Leak, Limit, RestartPolicy, Workload};
 use sexton_reap::Plan;
 use sexton_scan::Scanner;
 
-use super::settings::Enabled;
 use crate::error::Error;
 use crate::policy::evidence::{gather, used_percent};
 
@@ -46,7 +45,7 @@ pub fn judge<'a>(
     scanner: &mut Scanner,
     case: &Case<'_>,
     policies: &'a [Policy],
-    enabled: &[Enabled],
+    means: &Means,
     history: &History,
     now: Now,
 ) -> Result<Option<Judgement<'a>>, Trouble> {
@@ -65,7 +64,7 @@ pub fn judge<'a>(
     };
     let mut evidence = Evidence::of(leak, *workload);
     evidence.limit_used_percent = first_of(limits).and_then(used_percent);
-    restrain(&mut evidence, enabled);
+    restrain(&mut evidence, means);
     // At first as if everything were possible: most looks end here, without a zombie read.
     evidence.settled = leak.zombies;
     evidence.adopter_reaps = true;
@@ -85,7 +84,7 @@ pub fn judge<'a>(
         }));
     }
     let (mut evidence, plan) = gather(scanner, leak, *workload, &policy.spec)?;
-    restrain(&mut evidence, enabled);
+    restrain(&mut evidence, means);
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
     Ok(Some(Judgement {
         policy,
@@ -95,14 +94,19 @@ pub fn judge<'a>(
     }))
 }
 
-/// What is not switched on for this node is not possible.
-fn restrain(evidence: &mut Evidence, enabled: &[Enabled]) {
-    if !enabled.contains(&Enabled::Restart) {
+/// What is possible on this node, whatever a policy says.
+pub struct Means {
+    /// The runtime may be asked to stop a container.
+    pub restart: bool,
+    /// Why no pod can be evicted.
+    pub no_eviction: Option<Refusal>,
+}
+
+fn restrain(evidence: &mut Evidence, means: &Means) {
+    if !means.restart {
         evidence.restart = RestartPolicy::Unknown;
     }
-    if enabled.contains(&Enabled::Evict) {
-        evidence.evict_refusal = None;
-    }
+    evidence.evict_refusal.clone_from(&means.no_eviction);
 }
 
 /// Why there is no judgement.

@@ -14,6 +14,7 @@ mod judge;
 mod ledger;
 mod lock;
 mod log;
+mod member;
 mod metrics;
 mod names;
 mod numbers;
@@ -30,8 +31,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sexton_cluster::Cluster;
-use sexton_core::ladder::{self, Decision, Step};
+use sexton_cluster::report::Hindrance;
+use sexton_core::ladder::{self, Decision, Refusal, Step};
 use sexton_core::policy::{Mode, PolicySpec};
 use sexton_core::{Leak, Report};
 use sexton_scan::Scanner;
@@ -43,14 +44,15 @@ use crate::error::Error;
 use act::Hands;
 use causes::Causes;
 use ender::Ender;
-use judge::{Case, Judgement, judge};
+use judge::{Case, Judgement, Means, judge};
 use ledger::Ledger;
 use lock::Lock;
+use member::Member;
 use names::{Known, Names};
 use ongoing::{Ongoing, Sight};
 use policies::Policies;
 use record::{Intent, Log, Outcome, Verdict};
-use settings::{Listen, Settings};
+use settings::{Enabled, Listen, Settings};
 use state::Shared;
 use wake::{Wake, Woken};
 use workloads::Workloads;
@@ -85,7 +87,7 @@ struct Agent {
     unwritten: Vec<Outcome>,
     policies: Policies,
     names: Names,
-    cluster: Option<Cluster>,
+    member: Option<Member>,
     workloads: Workloads,
     causes: Causes,
     ender: Ender,
@@ -107,8 +109,8 @@ impl Agent {
             tracing::info!(address = %bound, "serving the page, /metrics and /report");
         }
         let names = Names::start(host, settings.runtimes.clone(), wake.bell()?)?;
-        let cluster = match settings.cluster {
-            true => Some(join(&settings, wake.bell()?)?),
+        let member = match settings.cluster {
+            true => Some(Member::join(&settings, wake.bell()?)?),
             false => None,
         };
         let causes = Causes::start(roots.clone(), wake.bell()?)?;
@@ -132,7 +134,7 @@ impl Agent {
             unwritten: vec![],
             policies,
             names,
-            cluster,
+            member,
             workloads: Workloads::default(),
             causes,
             ender,
@@ -173,6 +175,9 @@ impl Agent {
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.leave_ongoing();
+        if let Some(member) = self.member.take() {
+            member.leave();
+        }
         tracing::info!("told to stop");
         Ok(())
     }
@@ -180,7 +185,7 @@ impl Agent {
     /// One look: scan, names, judge, act, tell. Returns how long to wait for the next.
     fn look(&mut self) -> Result<Duration, Error> {
         let began = Instant::now();
-        let told = self.cluster.as_ref().map(Cluster::policies);
+        let told = self.member.as_ref().map(Member::policies);
         let heard = told.is_some_and(|told| self.policies.hear(told));
         if self.policies.refresh() || heard {
             self.say_policies();
@@ -197,7 +202,7 @@ impl Agent {
         if let Some(name) = &self.settings.node_name {
             report.node.name.clone_from(name);
         }
-        let api = self.cluster.as_ref().map(Cluster::workloads);
+        let api = self.member.as_ref().map(Member::workloads);
         let known = self.workloads.hear(self.names.known(), api);
         if name(&mut report, &known) {
             self.names.ask();
@@ -209,6 +214,7 @@ impl Agent {
         self.settle_ongoing(&report, &known);
         let soonest = self.work_down(&report, &known, may_act);
         let pause = self.settings.interval.min(soonest);
+        self.tell(&report, uptime);
         self.publish(report);
         Ok(pause)
     }
@@ -302,6 +308,7 @@ impl Agent {
     fn work_down(&mut self, report: &Report, known: &Known, may_act: bool) -> Duration {
         let mut soonest = ladder::LONGEST;
         let pause_file = self.settings.state_dir.join("pause").exists();
+        let means = self.means();
         self.ledger.paused = pause_file.then(|| {
             format!(
                 "{} is there",
@@ -328,7 +335,7 @@ impl Agent {
                 &mut self.scanner,
                 &case,
                 policies,
-                &self.settings.enabled,
+                &means,
                 self.ledger.history(),
                 now,
             ) {
@@ -339,6 +346,9 @@ impl Agent {
                     continue;
                 }
             };
+            if let Some(member) = &mut self.member {
+                member.covered(leak.holder.id, judgement.policy.name());
+            }
             let wait = self.ledger.next_look(leak, &judgement, now);
             soonest = soonest.min(wait);
             tracing::debug!(
@@ -417,6 +427,9 @@ impl Agent {
             self.read_only = Some(error.to_string());
             return;
         }
+        if let Some(member) = &self.member {
+            member.begins(&intent);
+        }
         fault::point("after-intent");
         let at = Duration::from_millis(intent.uptime_millis);
         self.ledger
@@ -432,6 +445,8 @@ impl Agent {
             wake: &self.wake,
             names: &self.names,
             ender: &self.ender,
+            member: self.member.as_ref(),
+            policy: &intent.policy,
         };
         match hands.take(intent.rung, leak, &plan, workload, spec) {
             act::Taken::Done(result) => {
@@ -448,6 +463,9 @@ impl Agent {
     fn conclude(&mut self, intent: &Intent, result: act::Result) {
         let outcome = result.outcome(intent, clock::now());
         say(intent, &outcome);
+        if let Some(member) = &mut self.member {
+            member.ends(intent, &outcome);
+        }
         self.unwritten.push(outcome.clone());
         if let Err(error) = self.write_outcomes() {
             tracing::error!(%error, "an outcome could not be recorded yet");
@@ -461,12 +479,15 @@ impl Agent {
     fn settle_ongoing(&mut self, report: &Report, known: &Known) {
         let ended: Vec<_> = std::iter::from_fn(|| self.names.ended()).collect();
         let terminated: Vec<_> = std::iter::from_fn(|| self.ender.ended()).collect();
+        let member = self.member.as_ref();
+        let evicted: Vec<_> = std::iter::from_fn(|| member?.evicted()).collect();
         let sight = Sight {
             leaks: &report.leaks,
             known,
             uptime: clock::uptime(),
             ended: &ended,
             terminated: &terminated,
+            evicted: &evicted,
         };
         let mut still: Vec<Ongoing> = vec![];
         for mut ongoing in std::mem::take(&mut self.ledger.ongoing) {
@@ -489,6 +510,43 @@ impl Agent {
         }
     }
 
+    /// What is possible on this node beyond what any policy can say.
+    fn means(&self) -> Means {
+        let off = || Refusal {
+            why: "pods are evicted in a cluster only".to_owned(),
+            passing: false,
+        };
+        let member = self.member.as_ref();
+        Means {
+            restart: self.settings.enabled.contains(&Enabled::Restart),
+            no_eviction: member.map_or_else(|| Some(off()), Member::eviction_refusal),
+        }
+    }
+
+    /// Tells the cluster.
+    fn tell(&mut self, report: &Report, uptime: Duration) {
+        let hindrance = self.hindrance();
+        if let Some(member) = &mut self.member {
+            member.looked(report, self.policies.states(), hindrance.as_ref(), uptime);
+        }
+    }
+
+    /// Why this node does not do what its policies ask for.
+    fn hindrance(&self) -> Option<Hindrance> {
+        let why = |reason: &str, message: String| Hindrance {
+            reason: reason.to_owned(),
+            message,
+        };
+        let refused = self.policies.states().iter().find_map(|state| {
+            let message = state.message.as_ref()?;
+            Some(why("PolicyRefused", format!("{}: {message}", state.name)))
+        });
+        let paused = self.ledger.paused.clone();
+        (self.read_only.clone().map(|m| why("OnlyLooking", m)))
+            .or_else(|| paused.map(|m| why("Paused", m)))
+            .or(refused)
+    }
+
     fn publish(&mut self, report: Report) {
         let agent = self.ledger.state(
             &self.settings,
@@ -502,7 +560,7 @@ impl Agent {
     /// Who does not answer, and what is off for it.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.names.notes();
-        notes.extend(self.cluster.iter().flat_map(Cluster::notes));
+        notes.extend(self.member.iter().flat_map(Member::notes));
         notes
     }
 
@@ -534,17 +592,6 @@ impl Agent {
             tracing::info!("no policy: looking only");
         }
     }
-}
-
-/// Takes up the link with the API server. Whether that answers shows later, and is no matter for
-/// what is done on this node.
-fn join(settings: &Settings, bell: wake::Bell) -> Result<Cluster, Error> {
-    let node = settings.node_name.clone();
-    let node = node.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
-    let evict = settings.enabled.contains(&settings::Enabled::Evict);
-    let told = sexton_cluster::Settings::new(&node, &settings.namespace, evict);
-    tracing::info!(node = told.node, "taking part in the cluster");
-    Ok(Cluster::start(told, move || bell.ring())?)
 }
 
 /// Puts the names that the runtimes know into the report. True where one is missing.

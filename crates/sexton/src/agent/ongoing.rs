@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use sexton_cluster::{End, Evicted};
 use sexton_core::{Leak, ProcessId};
 use sexton_scan::Scanner;
 
@@ -45,6 +46,13 @@ pub enum Kind {
         /// What it held.
         zombies: u64,
     },
+    /// The pod has to be gone.
+    Evict {
+        /// Its uid.
+        uid: String,
+        /// What its holder held.
+        zombies: u64,
+    },
 }
 
 /// What a look shows that an ongoing step may wait for.
@@ -59,6 +67,8 @@ pub struct Sight<'a> {
     pub ended: &'a [names::Ended],
     /// Holders that the thread for it has dealt with since the last look.
     pub terminated: &'a [ender::Ended],
+    /// Pods that have been evicted, or could not be, since the last look.
+    pub evicted: &'a [Evicted],
 }
 
 impl Ongoing {
@@ -91,6 +101,22 @@ impl Ongoing {
                         Result::measured(outcome.zombies, left, outcome.end.to_string())
                     }
                     Err(error) => Result::gave_up(error),
+                })
+            }
+            Kind::Evict { uid, zombies } => {
+                let mut told = sight.evicted.iter();
+                let told = told.find(|told| told.pod.uid.as_ref() == Some(uid))?;
+                let holder = self.intent.holder;
+                let there = sight.leaks.iter().find(|leak| leak.holder.id == holder);
+                let left = there.map_or(0, |leak| leak.zombies);
+                Some(match &told.end {
+                    End::Gone | End::Ending => {
+                        Result::measured(*zombies, left, told.end.to_string())
+                    }
+                    End::Blocked(_) | End::NotOurTurn(_) | End::Refused(_) => {
+                        Result::refused(&told.end)
+                    }
+                    End::Failed(_) => Result::failed(&told.end),
                 })
             }
             Kind::Restart { id, ended, zombies } => {
