@@ -13,6 +13,11 @@ pub const API_VERSION: &str = "sexton.dev/v1alpha1";
 /// Kind of the document, in the manner of the Kubernetes API.
 pub const KIND: &str = "ZombieReport";
 
+/// So many zombies of one holder want somebody's attention, whatever the limits are.
+pub const MANY: u64 = 100;
+/// So many percent of a limit used want attention, while there are zombies.
+pub const NEAR_PERCENT: u8 = 80;
+
 /// What is known about one node at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

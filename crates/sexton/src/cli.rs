@@ -183,10 +183,10 @@ Examples:
   sexton npd --path-procfs /host/proc --path-cgroupfs /host/sys/fs/cgroup")]
 pub struct Npd {
     /// A problem is so many zombies of one holder
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = sexton_core::report::MANY, value_parser = clap::value_parser!(u64).range(1..))]
     pub min: u64,
     /// A problem is a limit of which so many percent are used, while there are zombies
-    #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "PERCENT", default_value_t = sexton_core::report::NEAR_PERCENT, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub used: u8,
     /// Bytes that the detector keeps, its max_output_length
     #[arg(long, value_name = "BYTES", default_value_t = 80)]

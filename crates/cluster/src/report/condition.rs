@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use sexton_core::report::{MANY, NEAR_PERCENT};
+
 use super::{Hindrance, Status, round};
 
 /// Type of the condition that the agent looks and can do what its policies ask for.
@@ -11,10 +13,6 @@ pub const READY: &str = "Ready";
 /// bears the same name.
 pub const ZOMBIE_LEAK: &str = "ZombieLeak";
 
-/// So many zombies of one holder want attention, whatever the limits are.
-const MANY: u64 = 100;
-/// So many percent of the node's limits used want attention while there are zombies.
-const NEAR_PERCENT: u8 = 80;
 /// A limit that is reached within this time wants attention.
 const NEAR: &str = "1d";
 

@@ -137,13 +137,8 @@ impl Member {
         } = intent;
         let of = intent.container.as_ref().and_then(|c| c.name.as_deref());
         let of = of.map_or_else(String::new, |name| format!(" of container {name}"));
-        let dry = if stage == Stage::DryRun {
-            ", dry run"
-        } else {
-            ""
-        };
         let message = format!(
-            "{name} (pid {}){of}: {rung}: {detail} (policy {policy}{dry})",
+            "{name} (pid {}){of}: {rung}: {detail} (policy {policy})",
             holder.pid
         );
         self.link.tell(&Event {
