@@ -19,7 +19,8 @@ Examples:
   kubectl sexton explain shop/crawler-0        why, and the cure
   kubectl sexton reap shop/crawler-0           what would be done; --yes does it
   kubectl sexton audit -A                      who will not end on its stop signal
-  kubectl sexton policy                        what the nodes make of the policies")]
+  kubectl sexton policy                        what the nodes make of the policies
+  kubectl sexton page --open                   all of it in a browser")]
 pub struct Cli {
     #[command(flatten)]
     pub connection: Connection,
@@ -78,6 +79,8 @@ pub enum Command {
     Audit(Audit),
     Reap(Reap),
     Policy(Policy),
+    Page(Page),
+    Completion(Completion),
     Version(Version),
 }
 
@@ -323,6 +326,47 @@ pub struct PolicyExplain {
     pub output: Option<Document>,
 }
 
+/// Serve the page of the cluster on loopback
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The page shows the cluster with your rights, to whoever can open it: it listens on 127.0.0.1
+alone. It is read anew when somebody looks at it.
+
+Examples:
+  kubectl sexton page --open
+  kubectl sexton page --port 8090
+  kubectl sexton page --save cluster.html     one file, to be mailed")]
+pub struct Page {
+    /// Port; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Seconds after which the page renews itself
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..))]
+    pub refresh: u32,
+    /// Open it in a browser
+    #[arg(long)]
+    pub open: bool,
+    /// Write it to a file, and serve nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["port", "open"])]
+    pub save: Option<PathBuf>,
+}
+
+/// Print completions for a shell
+#[derive(Args, Debug)]
+#[command(after_help = "\
+That is for the binary under its own name. For `kubectl sexton`, kubectl's own completion asks an
+executable of the name kubectl_complete-sexton; this binary is one:
+  ln -s kubectl-sexton \"$(dirname \"$(command -v kubectl-sexton)\")/kubectl_complete-sexton\"
+
+Examples:
+  kubectl sexton completion bash > /etc/bash_completion.d/kubectl-sexton
+  kubectl sexton completion zsh > \"${fpath[1]}/_kubectl-sexton\"")]
+pub struct Completion {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
 /// Of what only a program can be told more.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Json {
@@ -332,6 +376,9 @@ pub enum Json {
 
 /// Print the version of this plugin
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl sexton version")]
 pub struct Version {}
 
 /// A time as kubectl takes it: a number of seconds, or `1s`, `2m`, `3h`.
@@ -357,6 +404,20 @@ mod tests {
     #[test]
     fn definitions_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        let cli = Cli::command();
+        let nested = cli.get_subcommands().flat_map(|c| c.get_subcommands());
+        for command in cli.get_subcommands().chain(nested) {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(
+                help.is_some_and(|help| help.contains("Examples:")),
+                "{}",
+                command.get_name()
+            );
+        }
     }
 
     #[test]

@@ -8,12 +8,14 @@
 
 mod audit;
 mod cli;
+mod complete;
 mod connect;
 mod error;
 mod explain;
 mod leaks;
 mod nodes;
 mod output;
+mod page;
 mod pod;
 mod policy;
 mod reap;
@@ -22,6 +24,7 @@ mod seen;
 mod status;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,6 +33,11 @@ use cli::{Cli, Command};
 use error::Error;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().map(PathBuf::from);
+    if name.is_some_and(|name| name.file_stem().is_some_and(|stem| stem == complete::NAME)) {
+        return complete::answer(words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -66,6 +74,8 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             Command::Audit(args) => audit::run(args, &connection).await,
             Command::Reap(args) => reap::run(args, &connection).await,
             Command::Policy(args) => policy::run(args, &connection).await,
+            Command::Page(args) => page::run(args, &connection).await,
+            Command::Completion(args) => complete::script(&args),
             Command::Version(_) => {
                 println!("kubectl-sexton {}", env!("CARGO_PKG_VERSION"));
                 Ok(ExitCode::SUCCESS)

@@ -18,7 +18,7 @@ use crate::output::{self, List};
 use crate::seen;
 use crate::table::Table;
 
-pub use tally::{Tally, tally};
+pub use tally::{Remark, Tally, tally};
 
 /// Runs the command.
 pub async fn run(args: cli::Policy, connection: &Connection) -> Result<ExitCode, Error> {
@@ -69,7 +69,7 @@ fn table(tallies: &[Tally]) -> Table {
         "REFUSED",
         "LIMITED",
     ]);
-    let nodes = |remarks: &[tally::Remark]| -> u64 {
+    let nodes = |remarks: &[Remark]| -> u64 {
         remarks.iter().map(|remark| remark.nodes.len() as u64).sum()
     };
     for tally in tallies {
