@@ -13,6 +13,8 @@ pub struct Connected {
     pub client: Client,
     /// What `-n` says, else the namespace of the context.
     pub namespace: String,
+    /// Its address.
+    pub server: String,
     /// What people call this cluster: the context.
     pub name: String,
     /// Where the agents are.
@@ -49,6 +51,7 @@ pub async fn connect(connection: &Connection) -> Result<Connected, Error> {
     }
     Ok(Connected {
         namespace: config.default_namespace.clone(),
+        server: config.cluster_url.to_string(),
         client: Client::try_from(config).map_err(Error::Client)?,
         name,
         agent_namespace: connection.agent_namespace.clone(),

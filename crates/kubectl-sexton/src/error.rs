@@ -7,11 +7,13 @@ use kube::config::KubeconfigError;
 
 pub use sexton_cluster::crd::GROUP;
 
+use crate::connect::Connected;
+
 /// Every error ends the command with exit status 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kubeconfig says nothing that can be used.
-    #[error("error: {0}")]
+    #[error("error: {}", kubeconfig(.0))]
     Kubeconfig(#[from] KubeconfigError),
     /// `--kubeconfig` names a file that is not there.
     #[error("error: stat {path}: no such file or directory", path = .0.display())]
@@ -22,13 +24,15 @@ pub enum Error {
     )]
     NoConfiguration,
     /// The server refused, or could not be asked.
-    #[error("{message}{hint}", message = server(cause, right), hint = hint(cause, right))]
+    #[error("{message}{hint}", message = message(cause, right, server), hint = hint(cause, right))]
     Server {
+        /// Its address.
+        server: String,
         /// What the request takes.
         right: Right,
         /// What came of it.
         #[source]
-        cause: kube::Error,
+        cause: Box<kube::Error>,
     },
     /// The client could not be made.
     #[error("error: {0}")]
@@ -91,8 +95,13 @@ impl Right {
     }
 
     /// For a kube error of a request that takes it.
-    pub fn failed(self) -> impl FnOnce(kube::Error) -> Error {
-        move |cause| Error::Server { right: self, cause }
+    pub fn failed(self, at: &Connected) -> impl FnOnce(kube::Error) -> Error {
+        let server = at.server.clone();
+        move |cause| Error::Server {
+            server,
+            right: self,
+            cause: Box::new(cause),
+        }
     }
 }
 
@@ -116,8 +125,20 @@ impl std::fmt::Display for Right {
     }
 }
 
+/// As kubectl says it, where that is clearer.
+fn kubeconfig(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::LoadContext(name) => format!("context \"{name}\" does not exist"),
+        KubeconfigError::LoadClusterOfContext(name) => format!("cluster \"{name}\" does not exist"),
+        KubeconfigError::CurrentContextNotSet => {
+            "current-context is not set: give --context".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What the server said, as kubectl prints it.
-fn server(cause: &kube::Error, right: &Right) -> String {
+fn message(cause: &kube::Error, right: &Right, server: &str) -> String {
     match cause {
         kube::Error::Api(status) if is_unknown_resource(status, right) => format!(
             "error: the server doesn't have a resource type \"{}\"",
@@ -129,6 +150,9 @@ fn server(cause: &kube::Error, right: &Right) -> String {
         kube::Error::Api(status) => {
             format!("Error from server ({}): {}", status.reason, status.message)
         }
+        other if is_refused(other) => format!(
+            "The connection to the server {server} was refused - did you specify the right host or port?"
+        ),
         other => format!("Unable to connect to the server: {}", innermost(other)),
     }
 }
@@ -136,6 +160,21 @@ fn server(cause: &kube::Error, right: &Right) -> String {
 /// A list can be not found only where the server does not know of such things.
 fn is_unknown_resource(status: &kube::core::Status, right: &Right) -> bool {
     right.verb == "list" && status.code == 404
+}
+
+/// Nobody listens there.
+fn is_refused(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let refused = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if refused {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The chain's last words: what is above them says "service error", "client error".

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use sexton_cluster::report::Leak;
-use sexton_core::cause::{self, entries};
+use sexton_core::cause::{self, Entry, entries};
 use sexton_core::text::{count, plural, safe};
 
 use crate::cli::{self, Connection, Document};
@@ -91,27 +91,34 @@ fn from_report(placed: &Placed, leaks: &[Leak], output: Option<Document>) -> Res
         return output::document(format, &List::new("LeakList", leaks.to_vec()));
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let width = output::width();
     if leaks.is_empty() {
         writeln!(out, "Pod {placed} holds no zombies.")?;
     }
     for leak in leaks {
-        for line in words(placed, leak) {
-            writeln!(out, "{}", safe(&line))?;
+        for (indent, line) in words(placed, leak) {
+            for line in output::hanging(&safe(&line), indent, width) {
+                writeln!(out, "{line}")?;
+            }
         }
     }
     Ok(out.flush()?)
 }
 
-/// All that a report and the knowledge base say of a leak.
-fn words(placed: &Placed, leak: &Leak) -> Vec<String> {
+/// All that a report and the knowledge base say of a leak: lines, and how far to the right what
+/// does not fit goes on.
+fn words(placed: &Placed, leak: &Leak) -> Vec<(usize, String)> {
     let container = leak.container.as_deref().unwrap_or("");
-    let mut lines = vec![format!(
-        "{} or more of {} (pid {}), {placed} {container}",
-        plural(leak.zombies, "zombie", "zombies"),
-        leak.holder,
-        leak.pid
+    let mut lines = vec![(
+        0,
+        format!(
+            "{} or more of {} (pid {}), {placed} {container}",
+            plural(leak.zombies, "zombie", "zombies"),
+            leak.holder,
+            leak.pid
+        ),
     )];
-    let mut field = |name: &str, value: String| lines.push(format!("  {name:<10}{value}"));
+    let mut field = |name: &str, value: String| lines.push((12, format!("  {name:<10}{value}")));
     if let Some(command) = &leak.command {
         field("ended", format!("mostly {command}"));
     }
@@ -122,10 +129,8 @@ fn words(placed: &Placed, leak: &Leak) -> Vec<String> {
         field("protected", "Sexton never touches it".to_owned());
     }
     if let Some(outlook) = outlook(leak.forecast.as_ref()) {
-        field(
-            "forecast",
-            format!("{} {}", outlook.limit.name(), within(outlook.within)),
-        );
+        let limit = outlook.limit.name();
+        field("forecast", format!("{limit} {}", within(outlook.within)));
     }
     if let Some(policy) = &leak.policy {
         field("policy", policy.clone());
@@ -133,16 +138,23 @@ fn words(placed: &Placed, leak: &Leak) -> Vec<String> {
     if let Some(step) = step(leak) {
         field("last step", step);
     }
-    let Some(id) = &leak.cause else {
-        lines.push("  The agent has not looked into the cause yet.".to_owned());
-        return lines;
-    };
-    let Some(entry) = entries().iter().find(|entry| entry.id == id) else {
-        lines.push(format!(
-            "  cause     {id}, which this plugin does not know of"
-        ));
-        return lines;
-    };
+    let entry = |id: &String| entries().iter().find(|entry| entry.id == id);
+    match &leak.cause {
+        None => field("cause", "the agent has not looked into it yet".to_owned()),
+        Some(id) => match entry(id) {
+            None => field("cause", format!("{id}, which this plugin does not know of")),
+            Some(entry) => {
+                field("cause", entry.title.to_owned());
+                field("", entry.id.to_owned());
+                lines.extend(known(placed, leak, entry));
+            }
+        },
+    }
+    lines
+}
+
+/// What to do about a cause.
+fn known(placed: &Placed, leak: &Leak, entry: &Entry) -> Vec<(usize, String)> {
     let fill = |template: &&str| {
         cause::fill_with(template, |name| match name {
             "reap" => (!leak.protected).then(|| format!("kubectl sexton reap {placed} --yes")),
@@ -153,24 +165,25 @@ fn words(placed: &Placed, leak: &Leak) -> Vec<String> {
             _ => None,
         })
     };
-    lines.push(format!("  cause     {}", entry.title));
-    lines.push(format!("            {id}"));
-    lines.push(String::new());
-    lines.push("Now".to_owned());
-    let steps = entry.now.iter().filter_map(fill);
-    lines.extend(
-        steps
-            .enumerate()
-            .map(|(i, step)| format!("      {}. {step}", i + 1)),
-    );
-    lines.push(String::new());
-    lines.push("Cure".to_owned());
-    let text = fill(&entry.cure.text).unwrap_or_else(|| entry.cure.text.to_owned());
-    lines.push(format!("      {text}"));
+    let mut lines = vec![(0, String::new()), (0, "Now".to_owned())];
+    let steps = entry.now.iter().filter_map(fill).enumerate();
+    lines.extend(steps.map(|(i, step)| (9, format!("      {}. {step}", i + 1))));
+    let cure = fill(&entry.cure.text).unwrap_or_else(|| entry.cure.text.to_owned());
+    lines.extend([
+        (0, String::new()),
+        (0, "Cure".to_owned()),
+        (6, format!("      {cure}")),
+    ]);
     if let Some(code) = entry.cure.code {
-        lines.push(String::new());
+        lines.push((0, String::new()));
         let code = code.trim_end().lines();
-        lines.extend(code.map(|line| format!("          {}", line.replace('\t', "    "))));
+        // Code is never broken.
+        lines.extend(code.map(|line| {
+            (
+                usize::MAX,
+                format!("          {}", line.replace('\t', "    ")),
+            )
+        }));
     }
     lines
 }

@@ -116,7 +116,7 @@ async fn labelled(
     let params = ListParams::default().labels(selector);
     let pods = seen::metadata(&api, &params)
         .await
-        .map_err(Right::new("list", "", "pods").failed())?;
+        .map_err(Right::new("list", "", "pods").failed(at))?;
     Ok(pods
         .into_iter()
         .filter_map(|meta| Some((meta.namespace?, meta.name?)))

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use sexton_core::text::safe;
+use unicode_width::UnicodeWidthStr;
 
 use crate::cli::{Document, Format, Output};
 use crate::error::Error;
@@ -101,4 +102,55 @@ pub fn document(format: Document, value: &impl Serialize) -> Result<(), Error> {
 pub fn safe_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(safe).collect();
     lines.join("\n")
+}
+
+/// Text for people: as wide as the terminal, at most 100 columns.
+pub fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    terminal.map_or(100, |(width, _)| usize::from(width.0).clamp(40, 100))
+}
+
+/// `text` broken at spaces; what does not fit goes on below, `indent` columns from the left.
+/// The first `indent` columns of `text` stay as they are.
+pub fn hanging(text: &str, indent: usize, width: usize) -> Vec<String> {
+    let start = text
+        .char_indices()
+        .nth(indent)
+        .map_or(text.len(), |(at, _)| at);
+    let mut line = text[..start].to_owned();
+    let mut lines = Vec::new();
+    let mut empty = true;
+    for word in text[start..].split_whitespace() {
+        if !empty && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_hang() {
+        assert_eq!(
+            hanging("  why  one two three", 7, 14),
+            ["  why  one two", "       three"]
+        );
+        assert_eq!(hanging("", 5, 10), [""]);
+        assert_eq!(hanging("a b", 0, 80), ["a b"]);
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(safe_lines("a\x1b[2J\nb"), "a\\x1b[2J\nb");
+    }
 }

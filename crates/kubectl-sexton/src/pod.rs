@@ -72,7 +72,7 @@ pub async fn find(at: &Connected, named: &Named, container: Option<&str>) -> Res
     let pod = api
         .get(&named.name)
         .await
-        .map_err(Right::new("get", "", "pods").failed())?;
+        .map_err(Right::new("get", "", "pods").failed(at))?;
     placed(&pod, namespace, container)
         .map_err(|why| Error::Usage(format!("pod {}: {why}", named.name)))
 }

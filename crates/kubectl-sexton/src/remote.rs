@@ -35,7 +35,7 @@ pub async fn agent(at: &Connected, node: &str) -> Result<Agent, Error> {
     let pods = api
         .list(&params)
         .await
-        .map_err(Right::with_agents("list", "pods").failed())?;
+        .map_err(Right::with_agents("list", "pods").failed(at))?;
     let none = || {
         Error::Usage(format!(
             "no agent runs on node {node} (pods with {AGENTS} in namespace {}): \
@@ -120,7 +120,7 @@ impl Agent {
         let mut process = api
             .exec(&self.pod, command, &params)
             .await
-            .map_err(Right::with_agents("create", "pods/exec").failed())?;
+            .map_err(Right::with_agents("create", "pods/exec").failed(at))?;
         let status = process.take_status();
         let (stdout, stderr) = (process.stdout(), process.stderr());
         tokio::try_join!(copy(stdout, &mut out), copy(stderr, tokio::io::stderr()))?;

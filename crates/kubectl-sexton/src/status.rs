@@ -1,5 +1,6 @@
 //! `kubectl sexton status`: the cluster at a glance.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -13,7 +14,9 @@ use crate::error::Error;
 use crate::leaks::{self, Found};
 use crate::nodes;
 use crate::output::{self, One};
+use crate::policy::{Stored, stored, tally};
 use crate::seen::{self, Seen, SeenNode};
+use crate::table::Table;
 
 /// Worth a look at a glance.
 const SHOWN: usize = 5;
@@ -40,6 +43,10 @@ struct Glance {
     forecasts: u64,
     /// Containers that will not end on their stop signal.
     exit_signals: u64,
+    /// How many policies there are.
+    policies: u64,
+    /// Nodes that refuse one of them.
+    refusing: u64,
     /// The leaks, the most urgent first.
     worst: Vec<Found>,
     /// What could not be seen.
@@ -60,7 +67,9 @@ pub async fn run(args: cli::Status, connection: &Connection) -> Result<ExitCode,
     let at = connect(connection).await?;
     let mut seen = seen::look(&at, None).await?;
     seen.nodes.sort_by_cached_key(nodes::urgency);
-    let glance = glance(at.name, seen);
+    // Without the right to list them, what the reports say of them has to do.
+    let stored = stored(&at).await.unwrap_or_default();
+    let glance = glance(at.name, seen, &stored);
     match args.output {
         Some(format) => output::document(format, &One::new("ClusterStatus", &glance))?,
         None => {
@@ -72,7 +81,7 @@ pub async fn run(args: cli::Status, connection: &Connection) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-fn glance(cluster: String, seen: Seen) -> Glance {
+fn glance(cluster: String, seen: Seen, stored: &[Stored]) -> Glance {
     let Seen { nodes, gaps } = seen;
     let statuses = || nodes.iter().filter_map(|node| node.status.as_ref());
     let sum = |of: fn(&Status) -> u64| statuses().map(of).sum();
@@ -81,8 +90,20 @@ fn glance(cluster: String, seen: Seen) -> Glance {
             .iter()
             .filter_map(|node| Some((node.name.as_str(), node.status.as_ref()?))),
     );
+    let reports = nodes
+        .iter()
+        .filter_map(|node| Some((node.name.clone(), node.status.clone()?)))
+        .collect();
+    let policies = tally(&reports, stored);
+    let refusing: BTreeSet<&String> = policies
+        .iter()
+        .flat_map(|tally| &tally.refused)
+        .flat_map(|remark| &remark.nodes)
+        .collect();
     Glance {
         cluster,
+        policies: len(&policies),
+        refusing: refusing.len() as u64,
         nodes: len(&nodes),
         ready: nodes.iter().filter(|n| n.state.why().is_none()).count() as u64,
         not_ready: nodes.iter().filter_map(blind).collect(),
@@ -122,6 +143,8 @@ fn draw(out: &mut impl Write, glance: &Glance) -> io::Result<()> {
         nodes_with_zombies,
         forecasts,
         exit_signals,
+        policies,
+        refusing,
         worst,
         gaps,
     } = glance;
@@ -158,9 +181,19 @@ fn draw(out: &mut impl Write, glance: &Glance) -> io::Result<()> {
         "Exit signals:",
         &match exit_signals {
             0 => "every container ends on its stop signal".to_owned(),
-            n => format!(
-                "{} will not end on their stop signal",
-                plural(*n, "container", "containers")
+            1 => "1 container will not end on its stop signal".to_owned(),
+            n => format!("{} containers will not end on their stop signal", count(*n)),
+        },
+    )?;
+    field(
+        "Policies:",
+        &match (policies, refusing) {
+            (0, _) => "none: the agents observe and never act".to_owned(),
+            (n, 0) => format!("{}, refused by no node", count(*n)),
+            (n, refusing) => format!(
+                "{}, refused by {}: kubectl sexton policy",
+                count(*n),
+                plural(*refusing, "node", "nodes")
             ),
         },
     )?;
@@ -175,14 +208,16 @@ fn draw(out: &mut impl Write, glance: &Glance) -> io::Result<()> {
     }
     if !not_ready.is_empty() {
         writeln!(out, "\nAgents that do not do their work:")?;
-        for Blind {
-            node,
-            state,
-            message,
-        } in not_ready.iter().take(SHOWN)
-        {
-            writeln!(out, "  {}   {state}   {}", safe(node), safe(message))?;
+        let mut table = Table::new(&["NODE", "STATUS", "MESSAGE"]);
+        for blind in not_ready.iter().take(SHOWN) {
+            let Blind {
+                node,
+                state,
+                message,
+            } = blind;
+            table.row(vec![node.clone(), (*state).to_owned(), message.clone()]);
         }
+        table.write(out, true, "  ")?;
         if not_ready.len() > SHOWN {
             let more = not_ready.len() - SHOWN;
             writeln!(out, "  and {more} more: kubectl sexton nodes -o wide")?;
