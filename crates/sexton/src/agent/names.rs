@@ -178,7 +178,14 @@ impl Clerk {
     }
 
     fn end(&mut self, id: String, grace: Duration) {
-        match self.runtimes.end(&id, grace, Then::StartAgain) {
+        let mut begun = self.runtimes.end(&id, grace, Then::StartAgain);
+        if matches!(begun, Err(Error::Unknown { .. })) {
+            // Where the API server names the containers, nobody has asked the runtime since
+            // this one was made.
+            self.refresh();
+            begun = self.runtimes.end(&id, grace, Then::StartAgain);
+        }
+        match begun {
             Ok(pending) => self.ending.push((id, pending)),
             Err(error) => self.say(id, Err(error)),
         }
