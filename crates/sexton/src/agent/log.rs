@@ -3,6 +3,9 @@
 use std::io::{self, IsTerminal};
 
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::settings::LogFormat;
 
@@ -12,18 +15,30 @@ pub fn start(format: LogFormat) {
         .ok()
         .and_then(|word| word.parse().ok())
         .unwrap_or(Level::INFO);
+    // The HTTP libraries would tell of every frame at debug.
+    let ours = Targets::new()
+        .with_target("sexton", level)
+        .with_default(level.min(Level::WARN));
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
         .with_target(false);
     match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(ours)
+            .init(),
         // The journal stamps each line by itself.
         LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
-            builder.with_ansi(false).without_time().init();
+            let journal = builder.with_ansi(false).without_time();
+            journal.finish().with(ours).init();
         }
         LogFormat::Text => builder
             .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .finish()
+            .with(ours)
             .init(),
     }
 }
