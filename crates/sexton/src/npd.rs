@@ -49,12 +49,18 @@ fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
             limit.kind.name()
         )));
     }
+    let mut worst = None;
     for leak in report.leaks.iter().take(LOOKED_AT) {
         let limits = sexton_scan::limits::of_process(&scanner, leak.holder.id.pid)?;
-        if let Some((limit, used)) = used_up(&limits.unwrap_or_default(), args.used) {
-            let whose = whose(leak);
-            return Ok(Some(format!("{} {used}% used: {whose}", limit.kind.name())));
+        if let Some((limit, used)) = used_up(&limits.unwrap_or_default(), args.used)
+            && worst.as_ref().is_none_or(|(most, _)| used > *most)
+        {
+            let name = limit.kind.name();
+            worst = Some((used, format!("{name} {used}% used: {}", whose(leak))));
         }
+    }
+    if let Some((_, problem)) = worst {
+        return Ok(Some(problem));
     }
     let large = report.leaks.first().filter(|leak| leak.zombies >= args.min);
     Ok(large.map(whose))
