@@ -218,7 +218,7 @@ fn without_it_it_reads_and_does_nothing_else_unless_told() {
         .iter()
         .filter(|right| !right.starts_with("sexton.dev "))
         .collect();
-    assert_eq!(core, [" pods list", " pods watch"]);
+    assert_eq!(core, [" pods list", " pods watch", " nodes get"]);
     // A server that has it switched on early, and one that has it switched off.
     let always = rights(
         &helm
