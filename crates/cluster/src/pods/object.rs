@@ -12,10 +12,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+/// Set by the kubelet on the mirror of a static pod.
+pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
+/// The annotations that are Sexton's.
+const OUR_ANNOTATIONS: &str = "sexton.dev/";
+
 /// A pod, as far as it is read.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct NodePod {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lean")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     pub spec: Spec,
@@ -86,6 +91,49 @@ pub(crate) struct ContainerStatus {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerState {
     pub terminated: Option<Present>,
+}
+
+/// The metadata without what is large and not read: `managedFields`, and annotations of others.
+fn lean<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let Meta {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        creation_timestamp,
+        deletion_timestamp,
+        labels,
+        annotations,
+        owner_references,
+    } = Meta::deserialize(deserializer)?;
+    let read = |key: &String| key == MIRROR || key.starts_with(OUR_ANNOTATIONS);
+    let annotations = annotations.into_iter().flatten();
+    Ok(ObjectMeta {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        creation_timestamp,
+        deletion_timestamp,
+        labels,
+        annotations: Some(annotations.filter(|(key, _)| read(key)).collect()),
+        owner_references,
+        ..ObjectMeta::default()
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
 }
 
 /// That something is there; what it says is not read.

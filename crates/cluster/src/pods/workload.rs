@@ -5,15 +5,11 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use sexton_core::{Owner, Pod, RestartPolicy, Tenure, Workload};
 
-use super::object::{Container, ContainerStatus, NodePod};
+use super::object::{Container, ContainerStatus, MIRROR, NodePod};
 
-/// Set by the kubelet on the mirror of a static pod.
-const MIRROR: &str = "kubernetes.io/config.mirror";
 /// `scheduling.SystemCriticalPriority`: from here on priorities are the system's.
 const SYSTEM_CRITICAL: i32 = 2_000_000_000;
 const SYSTEM_CLASSES: [&str; 2] = ["system-cluster-critical", "system-node-critical"];
-/// Annotations of other people may be long, and nobody reads them here.
-const OUR_ANNOTATIONS: &str = "sexton.dev/";
 /// Pods of a CronJob's Job may be made so many minutes after it was due, retries included.
 const LATEST: i64 = 7 * 24 * 60;
 
@@ -72,7 +68,6 @@ struct Common {
 impl Common {
     fn of(pod: &NodePod) -> Self {
         let meta = &pod.metadata;
-        let annotations = meta.annotations.iter().flatten();
         Self {
             pod: Pod {
                 uid: meta.uid.clone(),
@@ -80,10 +75,7 @@ impl Common {
                 namespace: meta.namespace.clone(),
             },
             labels: meta.labels.clone().unwrap_or_default(),
-            annotations: annotations
-                .filter(|(key, _)| key.starts_with(OUR_ANNOTATIONS))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            annotations: meta.annotations.clone().unwrap_or_default(),
             owner: owner(pod),
             tenure: tenure(pod),
         }
