@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use sexton_cluster::crd::ZombieReport;
 use sexton_cluster::publish::{Published, Publisher};
-use sexton_cluster::report::Status;
+use sexton_cluster::report::{LARGEST, Status};
 use sexton_lab::{process::wait_until, require};
 
 use crate::server::{Server, run};
@@ -199,5 +199,28 @@ fn kubectl_shows_a_cluster_at_a_glance() {
         }
         let listed = node.api.list(&ListParams::default()).await.unwrap();
         assert!(!listed.items.is_empty());
+    });
+}
+
+#[test]
+fn the_largest_report_is_below_eight_kib_in_all() {
+    let Some(server) = require(Server::shared()) else {
+        return;
+    };
+    run(async {
+        let name: &str = "node-0123456789-0123456789-0123456789-0123456789.example.internal";
+        let mut node = Node::new(server, name).await;
+        node.publisher
+            .owned_by("5f4e1ab0-0000-4000-8000-000000000000");
+        let mut status: Status = serde_json::from_str(include_str!("leaking.json")).unwrap();
+        let size = |status: &Status| serde_json::to_vec(status).unwrap().len();
+        // As full as `condense` leaves it at most.
+        status.kernel = "x".repeat(LARGEST - size(&status) + status.kernel.len());
+        assert_eq!(size(&status), LARGEST);
+        node.publisher.want(status, node.now);
+        node.publish().await.unwrap();
+        let path = format!("/apis/sexton.dev/v1alpha1/zombiereports/{name}");
+        let whole = server.lab.kubectl(&["get", "--raw", &path]);
+        assert!(whole.trim().len() <= 8 * 1024, "{}", whole.len());
     });
 }
