@@ -36,7 +36,7 @@ const EVERYTHING: &[&str] = &[
     "image.pullSecrets[0].name=registry",
     "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "seLinuxOptions.type=spc_t",
-    "nodeSelector.kubernetes\\.io/os=linux",
+    "nodeSelector.pool=workers",
     "podLabels.team=platform",
     "podAnnotations.note=x",
     "serviceAccount.annotations.note=x",
@@ -72,6 +72,15 @@ fn helm_lint_has_nothing_to_say() {
         !said.contains("WARNING") && !said.contains("ERROR"),
         "{said}"
     );
+}
+
+#[test]
+fn the_chart_is_of_this_version() {
+    let chart = std::fs::read_to_string(root().join("charts/sexton/Chart.yaml")).unwrap();
+    for field in ["version", "appVersion"] {
+        let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(chart.contains(&line), "{field}");
+    }
 }
 
 #[test]
