@@ -81,6 +81,9 @@ impl std::fmt::Display for Owner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tenure {
+    /// When the pod was made, in seconds since 1970-01-01 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
     /// The kubelet made it from a file (`kubernetes.io/config.mirror`): what the API server has
     /// is only its image in a mirror.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -62,6 +62,15 @@ fn with(change: &Value) -> Value {
     whole
 }
 
+/// The tenure of an ordinary pod.
+fn plain() -> Tenure {
+    Tenure {
+        // 2026-11-24T16:00:00Z
+        created: Some(1_795_536_000),
+        ..Tenure::default()
+    }
+}
+
 fn only(change: &Value) -> Workload {
     let mut all = workloads(&pod(&with(change)));
     assert_eq!(all.len(), 1, "{all:?}");
@@ -95,7 +104,7 @@ fn a_container_is_known_by_its_id_with_all_that_its_pod_says() {
     assert_eq!(found.restarts, Some(3));
     assert_eq!(found.stop_signal, None);
     assert!(!found.pre_stop);
-    assert_eq!(found.tenure, Some(Tenure::default()));
+    assert_eq!(found.tenure, Some(plain()));
 }
 
 #[test]
@@ -220,7 +229,7 @@ fn owners_are_found_without_a_look_up() {
 #[test]
 fn what_bears_on_evicting_is_told() {
     let tenure = |change: Value| only(&change).tenure.unwrap();
-    let plain = Tenure::default();
+    let plain = plain();
     let bare = tenure(json!({"metadata": {"ownerReferences": [
         {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "c-1"},
     ]}}));

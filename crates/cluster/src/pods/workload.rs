@@ -211,6 +211,7 @@ fn tenure(pod: &NodePod) -> Tenure {
     let controller = pod.controller();
     let class = spec.priority_class_name.as_deref().unwrap_or_default();
     Tenure {
+        created: pod.created().map(|time| time.0.as_second()),
         mirror: is_mirror(pod),
         bare: controller.is_none(),
         daemon_set: controller.is_some_and(|owner| owner.kind == "DaemonSet"),

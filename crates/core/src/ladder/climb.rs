@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::evict;
 use super::history::Standing;
 use super::possible::possible;
 use super::{
     ActBecause, Cannot, Decision, Evidence, History, NothingBecause, Now, Opted, Rung, WaitBecause,
 };
-use crate::policy::{PolicySpec, next_open};
+use crate::policy::{PolicySpec, Span, next_open};
 
 /// When to judge again where nothing says when it will be different.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -240,6 +241,14 @@ impl Ladder<'_> {
             && let Some(wait) = self.too_gentle_for(rung, now)
         {
             return Some(wait);
+        }
+        if rung == Rung::Evict
+            && let Some((missing, age)) =
+                evict::too_young(self.evidence.tenure, &self.spec.disruption, now.unix)
+        {
+            let age = Span::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            let reason = WaitBecause::YoungPod { age };
+            return Some((self.now.saturating_add(missing), reason));
         }
         let rates = self.spec.disruption.rates();
         let all = over(&self.spec.rate_limits, false);

@@ -4,9 +4,30 @@
 //! whichever limit it used up: that of the pod or that of the node. What is left to ask is whether
 //! something worse comes of it.
 
+use std::time::Duration;
+
 use super::Refusal;
 use crate::Tenure;
-use crate::policy::{Eviction, Spared};
+use crate::policy::{Disruption, Eviction, Spared};
+
+/// How much older the pod must become before it is evicted, and the age it must have.
+///
+/// The pod that takes the place of one that was evicted has another uid, and it may be on another
+/// node, which knows nothing of the former. If it leaks too, it would be evicted as well, and so
+/// on as fast as pods start. So the rate that a container may be ended at holds by the age of the
+/// pod: what is younger may have come from an eviction.
+pub(super) fn too_young(
+    tenure: Option<Tenure>,
+    disruption: &Disruption,
+    unix: i64,
+) -> Option<(Duration, Duration)> {
+    let created = tenure?.created?;
+    let rate = disruption.rates().per_container?;
+    let least = rate.per.get() / rate.count.max(1);
+    let age = Duration::from_secs(u64::try_from(unix.saturating_sub(created)).unwrap_or(0));
+    let missing = least.saturating_sub(age);
+    (!missing.is_zero()).then_some((missing, least))
+}
 
 /// Why a pod of this tenure is not evicted.
 pub(super) fn refusal(tenure: Option<Tenure>, eviction: &Eviction) -> Option<Refusal> {
@@ -22,6 +43,7 @@ pub(super) fn refusal(tenure: Option<Tenure>, eviction: &Eviction) -> Option<Ref
         return never("the API server has not told what kind of pod it is");
     };
     let Tenure {
+        created: _,
         mirror,
         bare,
         daemon_set,
@@ -71,6 +93,7 @@ pub(super) fn refusal(tenure: Option<Tenure>, eviction: &Eviction) -> Option<Ref
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Rate, Span};
 
     fn why(tenure: Tenure, allow: &[Spared]) -> Option<String> {
         let eviction = Eviction {
@@ -125,6 +148,36 @@ mod tests {
         };
         assert!(why(both, &[Spared::Bare]).is_some_and(|why| why.contains("critical")));
         assert_eq!(why(both, &[Spared::Bare, Spared::Critical]), None);
+    }
+
+    #[test]
+    fn a_pod_that_may_have_come_from_an_eviction_is_left_alone_for_a_while() {
+        let born = |created| {
+            Some(Tenure {
+                created: Some(created),
+                ..Tenure::default()
+            })
+        };
+        let mut disruption = Disruption::default();
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        let wait =
+            |disruption: &Disruption, created, now| too_young(born(created), disruption, now);
+        assert_eq!(
+            wait(&disruption, 10_000, 10_060),
+            Some((minutes(9), minutes(10)))
+        );
+        assert_eq!(wait(&disruption, 10_000, 10_600), None);
+        // By a clock that is behind that of the API server.
+        assert_eq!(
+            wait(&disruption, 10_000, 9_000),
+            Some((minutes(10), minutes(10)))
+        );
+        assert_eq!(too_young(None, &disruption, 10_000), None);
+        disruption.rate_limits.per_container = Some(Rate::new(2, Span::from_secs(3_600)));
+        assert_eq!(
+            wait(&disruption, 10_000, 10_600),
+            Some((minutes(20), minutes(30)))
+        );
     }
 
     #[test]

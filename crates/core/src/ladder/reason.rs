@@ -190,6 +190,15 @@ pub enum WaitBecause {
         /// Which rung.
         rung: Rung,
     },
+    /// It may have come from an eviction itself.
+    #[error(
+        "evict has to wait: the pod is younger than {age}, and may have come from an eviction \
+         itself (disruption.rateLimits.perContainer)"
+    )]
+    YoungPod {
+        /// The age that it has to reach.
+        age: Span,
+    },
     /// The windows for ending something are closed.
     #[error("{rung} has to wait: outside the windows of disruption")]
     DisruptionWindow {

@@ -162,6 +162,7 @@ fn tenure() -> impl Strategy<Value = Option<Tenure>> {
     let rare = || prop::bool::weighted(0.1);
     let tenure = (rare(), rare(), rare(), rare(), rare(), rare()).prop_map(
         |(mirror, bare, daemon_set, critical, terminating, ended)| Tenure {
+            created: None,
             mirror,
             bare,
             daemon_set,

@@ -368,6 +368,39 @@ fn an_outcome_is_awaited_but_not_for_ever() {
 }
 
 #[test]
+fn what_comes_in_the_place_of_an_evicted_pod_is_not_evicted_at_once() {
+    let mut spec = up_to(Rung::Evict);
+    spec.autoreap = crate::policy::Autoreap::Never;
+    let mut leak = evidence();
+    leak.container_init = true;
+    leak.limit_used_percent = Some(100);
+    leak.restart = crate::RestartPolicy::Unknown;
+    leak.reap_refusal = Some(Refusal {
+        why: "it is a 32-bit program".to_owned(),
+        passing: false,
+    });
+    leak.tenure = Some(crate::Tenure {
+        created: Some(at(1_000).unix),
+        ..crate::Tenure::default()
+    });
+    let mut history = History::default();
+    let decision = decide(&leak, &spec, &history, at(1_060));
+    let Decision::Wait { until, reason } = &decision else {
+        panic!("{decision:?}");
+    };
+    assert_eq!(until.as_secs(), 1_600);
+    assert_eq!(
+        reason.to_string(),
+        "evict has to wait: the pod is younger than 10m, and may have come from an eviction \
+         itself (disruption.rateLimits.perContainer)"
+    );
+    assert_eq!(
+        act(&mut history, &leak, &spec, at(1_600), left(0)),
+        Rung::Evict
+    );
+}
+
+#[test]
 fn a_restarted_container_is_still_the_same_to_the_rate_limits() {
     let mut spec = up_to(Rung::Restart);
     spec.autoreap = crate::policy::Autoreap::Never;
