@@ -40,7 +40,7 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
             Some(Output::Yaml) => Some(Document::Yaml),
             Some(Output::Wide | Output::Name) | None => None,
         };
-        let status = on_node(&at, &placed.node, command, output).await?;
+        let status = on_node(&at, &placed, command, output).await?;
         return Ok(ExitCode::from(status));
     }
     let reports = seen::reports(&at).await?;

@@ -31,7 +31,7 @@ pub async fn run(args: cli::Explain, connection: &Connection) -> Result<ExitCode
     let placed = pod::find(&at, &named, container.as_deref()).await?;
     let mut command = vec!["explain".to_owned(), placed.target.clone()];
     command.extend(rest);
-    match on_node(&at, &placed.node, command, output).await {
+    match on_node(&at, &placed, command, output).await {
         Ok(status) => Ok(ExitCode::from(status)),
         Err(why) => {
             let report = seen::report(&at, &placed.node).await;
@@ -65,13 +65,14 @@ pub async fn run(args: cli::Explain, connection: &Connection) -> Result<ExitCode
 /// It cannot be run.
 pub async fn on_node(
     at: &Connected,
-    node: &str,
+    placed: &Placed,
     mut command: Vec<String>,
     output: Option<Document>,
 ) -> Result<u8, Error> {
-    let agent = remote::agent(at, node).await?;
-    if output.is_some() {
-        command.push("--output=json".to_owned());
+    let agent = remote::agent(at, &placed.node).await?;
+    match output {
+        Some(_) => command.push("--output=json".to_owned()),
+        None => eprintln!("{}", safe(&placed.legend())),
     }
     if output != Some(Document::Yaml) {
         return agent.run(at, &command).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::Api;
 
 use crate::connect::Connected;
@@ -53,6 +53,21 @@ pub struct Placed {
     pub node: String,
     /// How `sexton` on that node is told of it, or of the one container that was asked for.
     pub target: String,
+    /// Its UID as the kubelet has it.
+    pub uid: String,
+    /// The ids of its containers, short, and their names.
+    pub containers: Vec<(String, String)>,
+}
+
+impl Placed {
+    /// Whose the ids are that the agent will speak of: it may know no names.
+    pub fn legend(&self) -> String {
+        let mut legend = format!("On {}: {} is pod {self}", self.node, self.uid);
+        for (id, name) in &self.containers {
+            legend += &format!(", {id} its container {name}");
+        }
+        legend + "."
+    }
 }
 
 /// `shop/crawler-5d9c`.
@@ -85,43 +100,52 @@ fn placed(pod: &Pod, namespace: &str, container: Option<&str>) -> Result<Placed,
         .as_ref()
         .and_then(|spec| spec.node_name.clone())
         .ok_or("it runs on no node yet")?;
+    let annotations = pod.metadata.annotations.as_ref();
+    let uid = annotations
+        .and_then(|all| all.get(STATIC_UID))
+        .or(pod.metadata.uid.as_ref())
+        .ok_or("it has no UID")?;
     let target = match container {
         Some(container) => format!("container/{}", container_id(pod, container)?),
-        None => {
-            let annotations = pod.metadata.annotations.as_ref();
-            let uid = annotations
-                .and_then(|all| all.get(STATIC_UID))
-                .or(pod.metadata.uid.as_ref())
-                .ok_or("it has no UID")?;
-            format!("pod/{uid}")
-        }
+        None => format!("pod/{uid}"),
     };
     Ok(Placed {
         namespace: namespace.to_owned(),
         name: pod.metadata.name.clone().unwrap_or_default(),
         node,
         target,
+        uid: uid.clone(),
+        containers: statuses(pod)
+            .filter_map(|status| Some((id_of(status)?, &status.name)))
+            .map(|(id, name)| (id.chars().take(12).collect(), name.clone()))
+            .collect(),
     })
 }
 
-fn container_id<'a>(pod: &'a Pod, name: &str) -> Result<&'a str, String> {
+/// Of all kinds of containers.
+fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
     let all = [
         status.and_then(|status| status.container_statuses.as_ref()),
         status.and_then(|status| status.init_container_statuses.as_ref()),
         status.and_then(|status| status.ephemeral_container_statuses.as_ref()),
     ];
-    let all = || all.iter().copied().flatten().flatten();
-    let found = all().find(|status| status.name == name).ok_or_else(|| {
-        let names: Vec<&str> = all().map(|status| status.name.as_str()).collect();
+    all.into_iter().flatten().flatten()
+}
+
+/// Without the runtime's name in front.
+fn id_of(status: &ContainerStatus) -> Option<&str> {
+    let (_, id) = status.container_id.as_deref()?.split_once("://")?;
+    Some(id)
+}
+
+fn container_id<'a>(pod: &'a Pod, name: &str) -> Result<&'a str, String> {
+    let found = statuses(pod).find(|status| status.name == name);
+    let found = found.ok_or_else(|| {
+        let names: Vec<&str> = statuses(pod).map(|status| status.name.as_str()).collect();
         format!("it has no container {name}, but {}", names.join(", "))
     })?;
-    found
-        .container_id
-        .as_deref()
-        .and_then(|id| id.split_once("://"))
-        .map(|(_, id)| id)
-        .ok_or_else(|| format!("its container {name} does not run"))
+    id_of(found).ok_or_else(|| format!("its container {name} does not run"))
 }
 
 #[cfg(test)]
@@ -161,6 +185,10 @@ mod tests {
             ]},
         }));
         let target = |container| placed(&web, "shop", container).map(|placed| placed.target);
+        assert_eq!(
+            placed(&web, "shop", None).unwrap().legend(),
+            "On node1: u-1 is pod shop/web, 3f2a its container app."
+        );
         assert_eq!(target(None), Ok("pod/u-1".to_owned()));
         assert_eq!(target(Some("app")), Ok("container/3f2a".to_owned()));
         assert_eq!(

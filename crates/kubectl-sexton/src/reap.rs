@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use sexton_core::text::safe;
+
 use crate::cli::{self, Connection};
 use crate::connect::connect;
 use crate::error::Error;
@@ -19,6 +21,9 @@ pub async fn run(args: cli::Reap, connection: &Connection) -> Result<ExitCode, E
     let at = connect(connection).await?;
     let placed = pod::find(&at, &named, container.as_deref()).await?;
     let agent = remote::agent(&at, &placed.node).await?;
+    if output.is_none() {
+        eprintln!("{}", safe(&placed.legend()));
+    }
     let mut command = vec!["reap".to_owned(), placed.target.clone()];
     if yes {
         command.push("--yes".to_owned());

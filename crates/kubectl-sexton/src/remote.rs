@@ -117,10 +117,11 @@ impl Agent {
             .stdin(false)
             .stdout(true)
             .stderr(true);
+        // A WebSocket is asked for by GET; from 1.35 on `create` is asked for as well.
         let mut process = api
             .exec(&self.pod, command, &params)
             .await
-            .map_err(Right::with_agents("create", "pods/exec").failed(at))?;
+            .map_err(Right::with_agents("create, get", "pods/exec").failed(at))?;
         let status = process.take_status();
         let (stdout, stderr) = (process.stdout(), process.stderr());
         tokio::try_join!(copy(stdout, &mut out), copy(stderr, tokio::io::stderr()))?;

@@ -180,7 +180,7 @@ fn draw(out: &mut impl Write, glance: &Glance) -> io::Result<()> {
     field(
         "Exit signals:",
         &match exit_signals {
-            0 => "every container ends on its stop signal".to_owned(),
+            0 => "no container is known that will not end on its stop signal".to_owned(),
             1 => "1 container will not end on its stop signal".to_owned(),
             n => format!("{} containers will not end on their stop signal", count(*n)),
         },

@@ -74,7 +74,7 @@ fn row(node: &str, leak: &ClusterLeak) -> Markup {
                 small { @if let Some(owner) = owner { (owner) " · " } (node) }
             } }
             td data-label="Holder" { span {
-                (holder) " " small { "pid " (pid) }
+                (holder) " " small.whole { "pid " (pid) }
                 @if let Some(command) = command { br; small { "ended: " (command) } }
             } }
             td data-label="Why" {
