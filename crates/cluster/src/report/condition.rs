@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use sexton_core::report::{MANY, NEAR_PERCENT};
+use sexton_core::text::plural;
 
 use super::{Hindrance, Status, round};
 
@@ -105,6 +106,7 @@ fn summary(status: &Status) -> String {
         ),
         None => String::new(),
     };
-    let total = format!("{zombies} or more zombies of {leak_count} processes");
-    format!("{total}, worst {} in {worst}{end}", leak.holder)
+    let holders = plural(*leak_count, "process", "processes");
+    let total = format!("{zombies} or more zombies of {holders}");
+    format!("{total}, worst: {} in {worst}{end}", leak.holder)
 }

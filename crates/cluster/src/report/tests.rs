@@ -160,7 +160,7 @@ fn the_worst_comes_first_and_is_named() {
     );
     assert_eq!(
         leaking.message,
-        "5000 or more zombies of 3 processes, worst small in shop/Deployment/small; \
+        "5000 or more zombies of 3 processes, worst: small in shop/Deployment/small; \
          pids.max is reached within 10m"
     );
     let host = told(&report(vec![leak(3, "cron", 30)]), None, 0);

@@ -4,6 +4,7 @@
 //! looks and acts must never wait for that, so it only picks up what is known by now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sexton_core::audit::ExitSignal;
 use sexton_core::{Cause, Leak, ProcessId, Report, Workload};
 use sexton_scan::{Roots, Scanner, audit, facts};
 
+use super::names;
 use super::wake::Bell;
 
 /// Causes are asked for again after this time: a program may have been made to wait meanwhile.
@@ -19,6 +21,8 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 /// The audit looks at every container, so it is made rarely: what it tells changes with a
 /// deployment, not with the minute.
 const AUDIT_EVERY: Duration = Duration::from_secs(900);
+/// Sooner, where other containers are known than at the last one; but not for each of many.
+const AUDIT_NEWS: Duration = Duration::from_secs(60);
 /// Leaks that may wait for their turn.
 const QUEUE: usize = 64;
 
@@ -28,7 +32,13 @@ pub struct Causes {
     answers: Receiver<Answer>,
     known: HashMap<ProcessId, Known>,
     exit_signals: Vec<ExitSignal>,
-    audited: Option<Duration>,
+    audited: Option<Audited>,
+}
+
+/// The last audit.
+struct Audited {
+    at: Duration,
+    of: Arc<names::Known>,
 }
 
 enum Question {
@@ -69,12 +79,7 @@ impl Causes {
     }
 
     /// Puts what is known into the report, and asks for what is not.
-    pub fn fill<'a>(
-        &mut self,
-        report: &mut Report,
-        workloads: impl Iterator<Item = &'a Workload>,
-        now: Duration,
-    ) {
+    pub fn fill(&mut self, report: &mut Report, workloads: &Arc<names::Known>, now: Duration) {
         self.hear();
         let leaks = &mut report.leaks;
         self.known
@@ -95,12 +100,15 @@ impl Causes {
                 leak.causes.clone_from(&known.causes);
             }
         }
-        if self
-            .audited
-            .is_none_or(|audited| now.saturating_sub(audited) >= AUDIT_EVERY)
-            && self.ask(Question::WhoEnds(workloads.cloned().collect()))
-        {
-            self.audited = Some(now);
+        let due = self.audited.as_ref().is_none_or(|last| {
+            let since = now.saturating_sub(last.at);
+            since >= AUDIT_EVERY || since >= AUDIT_NEWS && !Arc::ptr_eq(&last.of, workloads)
+        });
+        if due && self.ask(Question::WhoEnds(workloads.values().cloned().collect())) {
+            self.audited = Some(Audited {
+                at: now,
+                of: workloads.clone(),
+            });
         }
         report.exit_signals.clone_from(&self.exit_signals);
     }

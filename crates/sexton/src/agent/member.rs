@@ -223,11 +223,15 @@ fn runs_out(leak: &Leak) -> Option<String> {
         };
         let holder = &leak.holder;
         let zombies = text::plural(leak.zombies, "zombie", "zombies");
-        let scope = forecast.scope.as_deref().unwrap_or_default();
+        let scope = text::short_ids(forecast.scope.as_deref().unwrap_or_default());
+        // Of a cgroup's path the last part tells it from the others, and the event has little room.
+        let scope = match scope.rsplit_once('/') {
+            Some((above, last)) if !above.is_empty() => format!("cgroup …/{last}"),
+            _ => scope,
+        };
         format!(
-            "{} of {} {when}: {zombies} of {} (pid {})",
+            "{} of {scope} {when}: {zombies} of {} (pid {})",
             limit.name(),
-            text::short_ids(scope),
             holder.name,
             holder.id.pid
         )

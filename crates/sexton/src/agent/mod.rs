@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sexton_core::Report;
+use sexton_core::{Container, Report};
 use sexton_scan::Scanner;
 
 pub use settings::Given;
@@ -201,11 +201,14 @@ impl Agent {
         }
         let api = self.member.as_ref().map(Member::workloads);
         let known = self.workloads.hear(self.names.known(), api);
-        if name(&mut report, &known) {
+        let holders = report.leaks.iter_mut();
+        if name(holders.filter_map(|leak| leak.container.as_mut()), &known) {
             self.names.ask();
         }
         let uptime = clock::uptime();
-        self.causes.fill(&mut report, known.values(), uptime);
+        self.causes.fill(&mut report, &known, uptime);
+        let audited = report.exit_signals.iter_mut();
+        name(audited.map(|found| &mut found.container), &known);
         self.forecast(&mut report, uptime);
         self.ledger.looked(&report, began.elapsed());
         self.settle_ongoing(&report, &known);
@@ -301,14 +304,10 @@ impl Agent {
     }
 }
 
-/// Puts the names that the runtimes know into the report. True where one is missing.
-fn name(report: &mut Report, known: &Known) -> bool {
+/// Puts what is known of them into the containers. True where one is not known.
+fn name<'a>(containers: impl Iterator<Item = &'a mut Container>, known: &Known) -> bool {
     let mut missing = false;
-    for container in report
-        .leaks
-        .iter_mut()
-        .filter_map(|leak| leak.container.as_mut())
-    {
+    for container in containers {
         match known.get(&container.id) {
             Some(workload) => {
                 if workload.name.is_some() {
