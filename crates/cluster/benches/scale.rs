@@ -71,7 +71,7 @@ async fn bench(lab: &Cluster, nodes: usize) {
         run
     };
     phase("start: each makes and writes its report", 60, How::Quiet).await;
-    phase("quiet: counts waver by 3%", 600, How::Quiet).await;
+    phase("quiet: counts waver by 3%", 300, How::Quiet).await;
     server.say("with all reports");
     let size = size(&client, 0).await;
     println!(

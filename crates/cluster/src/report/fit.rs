@@ -1,5 +1,7 @@
 //! A report is never larger than it may be, whatever names there are.
 
+use serde::Serialize;
+
 use super::{Leak, Status};
 
 /// The largest status, in bytes of JSON. What the publisher and the API server add (name, owner,
@@ -27,34 +29,50 @@ pub(super) fn text(text: &str, most: usize) -> String {
 
 /// Leaves out what is least missed, until the rest fits. The counts tell what there was.
 pub(super) fn fit(status: &mut Status) {
-    let steps: [fn(&mut Status) -> bool; 7] = [
+    /// Leaves out one thing more; how many bytes that saves, at least.
+    type Cut = fn(&mut Status) -> Option<usize>;
+    let cuts: [Cut; 8] = [
         |status| {
             shorten(status, |leak| {
-                let more = (leak.step.take(), leak.policy.take(), leak.command.take());
-                more != (None, None, None)
+                (leak.step, leak.policy, leak.command) = (None, None, None);
             })
         },
         |status| pop_above(&mut status.exit_signals, KEPT),
         |status| pop_above(&mut status.policies, KEPT),
-        |status| shorten(status, |leak| leak.forecast.take().is_some()),
-        |status| shorten(status, |leak| leak.cause.take().is_some()),
+        |status| shorten(status, |leak| leak.forecast = None),
+        |status| shorten(status, |leak| leak.cause = None),
         |status| pop_above(&mut status.leaks, 1),
-        |status| status.exit_signals.pop().is_some() || status.policies.pop().is_some(),
+        |status| pop_above(&mut status.exit_signals, 0),
+        |status| pop_above(&mut status.policies, 0),
     ];
-    for step in steps {
-        while size(status) > LARGEST && step(status) {}
+    let mut size = bytes(status);
+    for cut in cuts {
+        while size > LARGEST
+            && let Some(saved) = cut(status)
+        {
+            size -= saved;
+        }
     }
 }
 
-/// Takes something from the last leak that has it, the first few excepted.
-fn shorten(status: &mut Status, take: impl FnMut(&mut Leak) -> bool) -> bool {
-    status.leaks.iter_mut().skip(IN_FULL).rev().any(take)
+/// Cuts the last leak on which that has an effect, the first few excepted.
+fn shorten(status: &mut Status, cut: impl Fn(&mut Leak)) -> Option<usize> {
+    let mut lesser = status.leaks.iter_mut().skip(IN_FULL).rev();
+    lesser.find_map(|leak| {
+        let before = bytes(leak);
+        cut(leak);
+        let saved = before - bytes(leak);
+        (saved > 0).then_some(saved)
+    })
 }
 
-fn pop_above<T>(list: &mut Vec<T>, kept: usize) -> bool {
-    list.len() > kept && list.pop().is_some()
+fn pop_above<T: Serialize>(list: &mut Vec<T>, kept: usize) -> Option<usize> {
+    if list.len() <= kept {
+        return None;
+    }
+    list.pop().map(|last| bytes(&last))
 }
 
-fn size(status: &Status) -> usize {
-    serde_json::to_vec(status).map_or(0, |json| json.len())
+fn bytes(of: &impl Serialize) -> usize {
+    serde_json::to_vec(of).map_or(0, |json| json.len())
 }
