@@ -71,11 +71,11 @@ pub async fn on_node(
 ) -> Result<u8, Error> {
     let agent = remote::agent(at, &placed.node).await?;
     match output {
+        None => return agent.run(at, &command, Some(placed.legend())).await,
         Some(_) => command.push("--output=json".to_owned()),
-        None => eprintln!("{}", safe(&placed.legend())),
     }
-    if output != Some(Document::Yaml) {
-        return agent.run(at, &command).await;
+    if output == Some(Document::Json) {
+        return agent.run(at, &command, None).await;
     }
     let (status, json) = agent.output(at, &command).await?;
     if !json.is_empty() {

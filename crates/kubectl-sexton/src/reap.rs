@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use sexton_core::text::safe;
-
 use crate::cli::{self, Connection};
 use crate::connect::connect;
 use crate::error::Error;
@@ -21,9 +19,6 @@ pub async fn run(args: cli::Reap, connection: &Connection) -> Result<ExitCode, E
     let at = connect(connection).await?;
     let placed = pod::find(&at, &named, container.as_deref()).await?;
     let agent = remote::agent(&at, &placed.node).await?;
-    if output.is_none() {
-        eprintln!("{}", safe(&placed.legend()));
-    }
     let mut command = vec!["reap".to_owned(), placed.target.clone()];
     if yes {
         command.push("--yes".to_owned());
@@ -32,5 +27,7 @@ pub async fn run(args: cli::Reap, connection: &Connection) -> Result<ExitCode, E
         command.push("--output=json".to_owned());
     }
     command.extend(rest);
-    Ok(ExitCode::from(agent.run(&at, &command).await?))
+    let legend = output.is_none().then(|| placed.legend());
+    let status = agent.run(&at, &command, legend).await?;
+    Ok(ExitCode::from(status))
 }

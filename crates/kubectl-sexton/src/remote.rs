@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Client;
 use kube::api::{Api, AttachParams, ListParams};
+use sexton_core::text::safe;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::connect::Connected;
@@ -80,12 +81,19 @@ fn command(container: &Container) -> Vec<String> {
 }
 
 impl Agent {
-    /// Runs `sexton ARGUMENTS` beside the agent, with its output as ours; its exit status.
+    /// Runs `sexton ARGUMENTS` beside the agent, with its output as ours; its exit status. Once it
+    /// has begun, `legend` is told.
     ///
     /// # Errors
     /// It cannot be begun, or the connection broke.
-    pub async fn run(&self, at: &Connected, arguments: &[String]) -> Result<u8, Error> {
-        self.run_to(at, arguments, tokio::io::stdout()).await
+    pub async fn run(
+        &self,
+        at: &Connected,
+        arguments: &[String],
+        legend: Option<String>,
+    ) -> Result<u8, Error> {
+        self.run_to(at, arguments, legend, tokio::io::stdout())
+            .await
     }
 
     /// The same with its standard output kept.
@@ -98,7 +106,7 @@ impl Agent {
         arguments: &[String],
     ) -> Result<(u8, Vec<u8>), Error> {
         let mut kept = Vec::new();
-        let status = self.run_to(at, arguments, &mut kept).await?;
+        let status = self.run_to(at, arguments, None, &mut kept).await?;
         Ok((status, kept))
     }
 
@@ -106,6 +114,7 @@ impl Agent {
         &self,
         at: &Connected,
         arguments: &[String],
+        legend: Option<String>,
         mut out: impl AsyncWrite + Unpin,
     ) -> Result<u8, Error> {
         // Not the client of `--request-timeout`: this may rightly take minutes.
@@ -122,6 +131,9 @@ impl Agent {
             .exec(&self.pod, command, &params)
             .await
             .map_err(Right::with_agents("create, get", "pods/exec").failed(at))?;
+        if let Some(legend) = legend {
+            eprintln!("{}", safe(&legend));
+        }
         let status = process.take_status();
         let (stdout, stderr) = (process.stdout(), process.stderr());
         tokio::try_join!(copy(stdout, &mut out), copy(stderr, tokio::io::stderr()))?;
