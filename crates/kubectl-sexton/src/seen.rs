@@ -332,3 +332,103 @@ where
 fn next(token: Option<String>) -> Option<String> {
     token.filter(|token| !token.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    fn status(ready: &str, message: &str) -> Status {
+        Status {
+            conditions: vec![Condition {
+                type_: "Ready".to_owned(),
+                status: ready.to_owned(),
+                reason: "Paused".to_owned(),
+                message: message.to_owned(),
+                last_transition_time: Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH),
+                observed_generation: None,
+            }],
+            ..Status::default()
+        }
+    }
+
+    fn by(agents: &[(&str, Option<&str>)]) -> Agents {
+        let owned = |why: &Option<&str>| why.map(str::to_owned);
+        Agents::By(
+            agents
+                .iter()
+                .map(|(n, why)| ((*n).to_owned(), owned(why)))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn how_an_agent_does() {
+        let ready = status("True", "");
+        let paused = status("False", "a pause file");
+        let running = by(&[("n", None)]);
+        let crashing = by(&[("n", Some("it is CrashLoopBackOff"))]);
+        let nowhere = by(&[]);
+        for (status, agents, expected) in [
+            (Some(&ready), &Agents::All, State::Ready),
+            (Some(&ready), &Agents::Unseen, State::Ready),
+            (Some(&ready), &running, State::Ready),
+            (
+                Some(&paused),
+                &running,
+                State::NotReady("a pause file".into()),
+            ),
+            (
+                Some(&self::status("Unknown", "")),
+                &running,
+                State::NotReady("Paused".into()),
+            ),
+            (
+                Some(&ready),
+                &crashing,
+                State::AgentDown("it is CrashLoopBackOff".into()),
+            ),
+            (
+                Some(&ready),
+                &nowhere,
+                State::AgentDown("no pod of the agent is on it".into()),
+            ),
+            (
+                None,
+                &nowhere,
+                State::NoReport("no pod of the agent is on it".into()),
+            ),
+            (
+                None,
+                &running,
+                State::NoReport("the agent has not reported".into()),
+            ),
+            // Without the condition of a version that did not have it.
+            (Some(&Status::default()), &running, State::Ready),
+        ] {
+            assert_eq!(
+                state(status, "n", agents),
+                expected,
+                "{status:?} {agents:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_node_is_there_once_and_reports_of_nodes_that_are_gone_are_not() {
+        let reports = || {
+            ["a", "gone"]
+                .map(|n| (n.to_owned(), Status::default()))
+                .into()
+        };
+        let names =
+            |nodes: Vec<SeenNode>| -> Vec<String> { nodes.into_iter().map(|n| n.name).collect() };
+        let nodes = ["a", "b"].map(str::to_owned).into();
+        assert_eq!(
+            names(join(reports(), Some(nodes), &Agents::All)),
+            ["a", "b"]
+        );
+        // Where nodes may not be listed, the reports are all that is known.
+        assert_eq!(names(join(reports(), None, &Agents::All)), ["a", "gone"]);
+    }
+}
