@@ -156,10 +156,16 @@ impl Cluster {
         })
     }
 
-    /// The policies as they are known by now.
+    /// The policies as they are known by now. None before the pods of this node are known, or
+    /// cannot be: else a new agent would act before it can read who has opted out.
     #[must_use]
     pub fn policies(&self) -> Arc<Policies> {
-        lock(&self.board).policies.clone()
+        let board = lock(&self.board);
+        if board.pods_known || board.notes.contains_key(pods::SUBJECT) {
+            board.policies.clone()
+        } else {
+            Arc::default()
+        }
     }
 
     /// The containers of this node's pods, by their ids.

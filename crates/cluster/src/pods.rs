@@ -26,7 +26,7 @@ use workload::workloads;
 use crate::Error;
 use crate::told::Told;
 
-const SUBJECT: &str = "pods";
+pub(crate) const SUBJECT: &str = "pods";
 
 /// The field selector for the pods of `node`.
 pub(crate) fn of_node(node: &str) -> String {
@@ -97,7 +97,8 @@ impl Known {
                 for uid in &gone {
                     self.set(uid, vec![], told);
                 }
-                !gone.is_empty()
+                let first = !std::mem::replace(&mut told.board().pods_known, true);
+                first || !gone.is_empty()
             }
             Event::Apply(pod) => self.apply(&pod, told),
             Event::Delete(pod) => pod.uid().is_some_and(|uid| self.set(uid, vec![], told)),

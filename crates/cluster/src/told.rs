@@ -13,6 +13,8 @@ use crate::policies::Policies;
 pub(crate) struct Board {
     pub policies: Arc<Policies>,
     pub workloads: Arc<HashMap<String, Workload>>,
+    /// The pods have been told once, all of them.
+    pub pods_known: bool,
     /// By what they are about, so that one takes the place of another.
     pub notes: BTreeMap<&'static str, String>,
     /// Why no pod can be evicted from here.
@@ -24,6 +26,7 @@ impl Default for Board {
         Self {
             policies: Arc::default(),
             workloads: Arc::default(),
+            pods_known: false,
             notes: BTreeMap::new(),
             no_eviction: Some(Refusal {
                 why: "the API server has not answered yet".to_owned(),

@@ -327,7 +327,9 @@ fn the_board_follows_the_watch() {
     assert!(!known.take(Event::Init, &told));
     assert!(known.take(Event::InitApply(made("a", "a1")), &told));
     assert!(known.take(Event::InitApply(made("b", "b1")), &told));
-    assert!(!known.take(Event::InitDone, &told));
+    assert!(!told.board().pods_known, "there may be more");
+    assert!(known.take(Event::InitDone, &told), "all of them are known");
+    assert!(told.board().pods_known);
     assert_eq!(ids(&told), ["a1", "b1"]);
 
     // What the agent has in its hands stays as it was.
