@@ -195,6 +195,14 @@ impl Ledger {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Policies have changed: what rests under the old ones is to be judged by the new ones at
+    /// once, a dry run that is enforced from now on above all.
+    pub fn stir(&mut self) {
+        for watched in self.watched.values_mut() {
+            watched.dealt_with = None;
+        }
+    }
+
     fn pace(&self, holder: ProcessId) -> Pace {
         let watched = self.watched.get(&holder);
         Pace {

@@ -165,6 +165,7 @@ impl Agent {
                 Woken::News => std::thread::sleep(Duration::from_millis(50)),
                 Woken::Reload => {
                     self.policies.reload();
+                    self.ledger.stir();
                     self.say_policies();
                 }
                 Woken::Stop => break,
@@ -185,6 +186,7 @@ impl Agent {
         let told = self.member.as_ref().map(Member::policies);
         let heard = told.is_some_and(|told| self.policies.hear(told));
         if self.policies.refresh() || heard {
+            self.ledger.stir();
             self.say_policies();
         }
         let may_act = self.may_act();
