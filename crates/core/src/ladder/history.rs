@@ -152,6 +152,17 @@ impl History {
         }
     }
 
+    /// Forgets what was not done because its policy was a dry run. A rehearsal holds only as long
+    /// as the policies do: what it was about is still there, and the first step that is taken in
+    /// earnest may well be the same.
+    pub fn forget_rehearsals(&mut self) {
+        self.by_holder.retain(|_, steps| {
+            steps.retain(|step| step.outcome != Some(Outcome::DryRun));
+            !steps.is_empty()
+        });
+        self.len = self.by_holder.values().map(VecDeque::len).sum();
+    }
+
     /// All steps, of one holder after the other.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.by_holder.values().flatten()

@@ -252,6 +252,22 @@ fn a_dry_run_neither_repeats_itself_nor_climbs() {
 }
 
 #[test]
+fn after_a_dry_run_the_same_is_done_in_earnest() {
+    let spec = up_to(Rung::Evict);
+    let mut history = History::default();
+    let leak = evidence();
+    act(&mut history, &leak, &spec, at(1_000), Outcome::DryRun);
+    history.forget_rehearsals();
+    assert!(history.is_empty());
+    assert_eq!(
+        act(&mut history, &leak, &spec, at(1_001), left(0)),
+        Rung::Reap
+    );
+    history.forget_rehearsals();
+    assert_eq!(history.len(), 1, "what was done stays");
+}
+
+#[test]
 fn what_was_not_done_may_be_tried_on_the_same_evidence_after_a_while() {
     let spec = PolicySpec::default();
     let mut history = History::default();

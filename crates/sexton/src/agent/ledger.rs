@@ -198,6 +198,7 @@ impl Ledger {
     /// Policies have changed: what rests under the old ones is to be judged by the new ones at
     /// once, a dry run that is enforced from now on above all.
     pub fn stir(&mut self) {
+        self.steps.forget_rehearsals();
         for watched in self.watched.values_mut() {
             watched.dealt_with = None;
         }
