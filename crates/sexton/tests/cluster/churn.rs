@@ -3,14 +3,14 @@
 use serde_json::json;
 use sexton_lab::require;
 
-use crate::sexton::{NAMESPACE, Namespace, Sexton, container};
+use crate::sexton::{Alone, NAMESPACE, Namespace, container};
 
 #[test]
 fn two_hundred_pods_come_and_go_and_the_agent_stays() {
-    let Some(sexton) = require(Sexton::installed()) else {
+    let Some(alone) = require(Alone::with_sexton()) else {
         return;
     };
-    let at = Namespace::new(sexton.cluster, "churn");
+    let at = Namespace::new(alone.cluster, "churn");
     at.policy("churn", "  mode: enforce\n");
     let agents = || {
         let pods = at.cluster.get(&["pods", "--namespace", NAMESPACE]);
@@ -52,4 +52,7 @@ fn two_hundred_pods_come_and_go_and_the_agent_stays() {
         (!text.contains("\"churn-")).then_some(())
     });
     assert_eq!(agents(), before, "no agent was restarted");
+    drop(at);
+    // Events of hundreds of pods wait to be told.
+    alone.uninstall();
 }

@@ -76,6 +76,13 @@ impl Alone {
         Ok(alone)
     }
 
+    /// Takes it away, so that the next test begins with agents that have nothing left to tell.
+    pub(crate) fn uninstall(self) {
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        uninstall(self.cluster);
+        *installed = false;
+    }
+
     fn take() -> Result<Self, Skip> {
         let cluster = Cluster::shared()?;
         let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +125,16 @@ pub(crate) fn install(cluster: &Cluster, values: &[&str]) {
     }
 }
 
+/// As docs/kubernetes.md says: the agents go first, while they may still take their nodes'
+/// conditions away.
 pub(crate) fn uninstall(cluster: &Cluster) {
+    cluster.kubectl(&[
+        "delete",
+        "--namespace",
+        NAMESPACE,
+        "daemonset/sexton-agent",
+        "--cascade=foreground",
+    ]);
     cluster.helm(&["uninstall", "sexton", "--namespace", NAMESPACE, "--wait"]);
     cluster.kubectl(&["delete", "namespace", NAMESPACE]);
 }
