@@ -78,7 +78,8 @@ fn a_pod_that_cannot_be_helped_is_evicted_when_its_budget_allows() {
     at.policy(
         "evict",
         "  mode: enforce\n  maxRung: evict\n\
-         \x20 disruption: {threshold: {minZombies: 1}, escalateAfter: 1s}\n",
+         \x20 disruption: {threshold: {minZombies: 1}, escalateAfter: 1s, \
+         rateLimits: {perContainer: {count: 1, per: 2s}}}\n",
     );
     let name = format!("Pod/{}", pod.name);
     at.wait_for_event("EvictionBlocked", &name);
