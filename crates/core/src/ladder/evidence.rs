@@ -42,6 +42,8 @@ pub struct Evidence {
     pub keep_alive: bool,
     /// Something above the holder is known to reap what would come to it.
     pub adopter_reaps: bool,
+    /// Why no container can be restarted from here, whatever container it is.
+    pub restart_refusal: Option<Refusal>,
     /// Whether its container is started again.
     pub restart: RestartPolicy,
     /// Why its pod cannot be evicted from here, whatever pod it is.
@@ -104,6 +106,7 @@ impl Evidence {
             keep_alive: kind_of_first(holder.executable.as_deref(), &holder.command_line)
                 == First::KeepAlive,
             adopter_reaps: false,
+            restart_refusal: None,
             restart: workload.map_or(RestartPolicy::Unknown, |workload| workload.restart),
             evict_refusal: Some(Refusal {
                 why: "eviction is not switched on here".to_owned(),

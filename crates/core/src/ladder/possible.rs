@@ -32,10 +32,13 @@ pub(super) fn possible(rung: Rung, evidence: &Evidence, spec: &PolicySpec) -> Re
         Rung::Terminate if evidence.container_init => Err(Cannot::ContainerInit),
         Rung::Terminate if !evidence.adopter_reaps => Err(Cannot::NobodyReaps),
         Rung::Terminate => Ok(()),
-        Rung::Restart if evidence.restart != RestartPolicy::Always => Err(Cannot::NotBroughtBack {
-            restart: evidence.restart,
-        }),
-        Rung::Restart => Ok(()),
+        Rung::Restart => {
+            refused(&evidence.restart_refusal)?;
+            match evidence.restart {
+                RestartPolicy::Always => Ok(()),
+                restart => Err(Cannot::NotBroughtBack { restart }),
+            }
+        }
         Rung::Evict => {
             refused(&evidence.evict_refusal)?;
             refused(&evict::refusal(evidence.tenure, &spec.disruption.evict))

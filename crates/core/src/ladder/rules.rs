@@ -238,6 +238,7 @@ fn any_leak() -> impl Strategy<Value = Evidence> {
                     keep_alive,
                     adopter_reaps,
                     restart,
+                    restart_refusal: None,
                     evict_refusal: refusals.1,
                     tenure: refusals.2,
                     limit_used_percent: counts.1,

@@ -27,6 +27,7 @@ pub(super) fn evidence() -> Evidence {
         keep_alive: false,
         adopter_reaps: true,
         restart: RestartPolicy::Always,
+        restart_refusal: None,
         evict_refusal: None,
         tenure: Some(crate::Tenure::default()),
         limit_used_percent: Some(50),

@@ -297,6 +297,7 @@ impl Hands<'_> {
         Taken::Begun(Kind::Evict {
             uid,
             zombies: leak.zombies,
+            told: None,
         })
     }
 }

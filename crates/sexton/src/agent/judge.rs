@@ -5,7 +5,7 @@ use std::time::Duration;
 use sexton_core::ladder::{self, Decision, Evidence, History, Now, Refusal, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Policy, Subject, Tie, choose};
-use sexton_core::{Leak, Limit, RestartPolicy, Workload};
+use sexton_core::{Leak, Limit, Workload};
 use sexton_reap::Plan;
 use sexton_scan::Scanner;
 
@@ -94,18 +94,16 @@ pub fn judge<'a>(
     }))
 }
 
-/// What is possible on this node, whatever a policy says.
+/// What is not possible on this node, whatever a policy says.
 pub struct Means {
-    /// The runtime may be asked to stop a container.
-    pub restart: bool,
+    /// Why no container can be restarted.
+    pub no_restart: Option<Refusal>,
     /// Why no pod can be evicted.
     pub no_eviction: Option<Refusal>,
 }
 
 fn restrain(evidence: &mut Evidence, means: &Means) {
-    if !means.restart {
-        evidence.restart = RestartPolicy::Unknown;
-    }
+    evidence.restart_refusal.clone_from(&means.no_restart);
     evidence.evict_refusal.clone_from(&means.no_eviction);
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -15,9 +15,16 @@ pub fn start(format: LogFormat) {
         .ok()
         .and_then(|word| word.parse().ok())
         .unwrap_or(Level::INFO);
-    // The HTTP libraries would tell of every frame at debug.
+    // The HTTP libraries would tell of every frame at debug, and the client of Kubernetes of every
+    // try of an outage, which the agent tells once.
+    let kube = if level > Level::INFO {
+        LevelFilter::WARN
+    } else {
+        LevelFilter::OFF
+    };
     let ours = Targets::new()
         .with_target("sexton", level)
+        .with_target("kube", kube)
         .with_default(level.min(Level::WARN));
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)

@@ -52,6 +52,8 @@ pub enum Kind {
         uid: String,
         /// What its holder held.
         zombies: u64,
+        /// It has been evicted, and the zombies were still there at that look.
+        told: Option<End>,
     },
 }
 
@@ -103,20 +105,25 @@ impl Ongoing {
                     Err(error) => Result::gave_up(error),
                 })
             }
-            Kind::Evict { uid, zombies } => {
-                let mut told = sight.evicted.iter();
-                let told = told.find(|told| told.pod.uid.as_ref() == Some(uid))?;
+            Kind::Evict { uid, zombies, told } => {
+                let news = sight.evicted.iter();
+                let news = news.filter(|evicted| evicted.pod.uid.as_ref() == Some(&*uid));
+                let again = told.take();
+                let end = again
+                    .clone()
+                    .or(news.map(|evicted| evicted.end.clone()).next())?;
                 let holder = self.intent.holder;
                 let there = sight.leaks.iter().find(|leak| leak.holder.id == holder);
                 let left = there.map_or(0, |leak| leak.zombies);
-                Some(match &told.end {
-                    End::Gone | End::Ending => {
-                        Result::measured(*zombies, left, told.end.to_string())
+                Some(match &end {
+                    // What is seen may be older than what is told.
+                    End::Gone if left > 0 && again.is_none() => {
+                        *told = Some(end);
+                        return None;
                     }
-                    End::Blocked(_) | End::NotOurTurn(_) | End::Refused(_) => {
-                        Result::refused(&told.end)
-                    }
-                    End::Failed(_) => Result::failed(&told.end),
+                    End::Gone | End::Ending => Result::measured(*zombies, left, end.to_string()),
+                    End::Blocked(_) | End::NotOurTurn(_) | End::Refused(_) => Result::refused(&end),
+                    End::Failed(_) => Result::failed(&end),
                 })
             }
             Kind::Restart { id, ended, zombies } => {

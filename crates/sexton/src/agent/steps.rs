@@ -9,7 +9,6 @@ use sexton_core::{Leak, Report};
 
 use super::act::{self, Hands};
 use super::judge::{Case, Judgement, Means, judge};
-use super::member::Member;
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
 use super::record::{Intent, Outcome, Verdict};
@@ -224,16 +223,19 @@ impl Agent {
         }
     }
 
-    /// What is possible on this node beyond what any policy can say.
+    /// What is not possible on this node, whatever a policy says.
     fn means(&self) -> Means {
-        let off = || Refusal {
-            why: "pods are evicted in a cluster only".to_owned(),
+        let off = |why: &str| Refusal {
+            why: why.to_owned(),
             passing: false,
         };
-        let member = self.member.as_ref();
+        let restarts = self.settings.enabled.contains(&Enabled::Restart);
         Means {
-            restart: self.settings.enabled.contains(&Enabled::Restart),
-            no_eviction: member.map_or_else(|| Some(off()), Member::eviction_refusal),
+            no_restart: (!restarts).then(|| off("restart is not switched on here")),
+            no_eviction: match &self.member {
+                Some(member) => member.eviction_refusal(),
+                None => Some(off("pods are evicted in a cluster only")),
+            },
         }
     }
 }
