@@ -116,6 +116,11 @@ pub(crate) async fn tell(clients: &Clients, outbox: &Outbox, told: &Told) {
                 lock(&outbox.queue).begin_anew(&due);
                 continue;
             }
+            // Nobody is left who would read it there.
+            Err(error) if is_of_a_lost_namespace(&error) => {
+                lock(&outbox.queue).refused(&due);
+                continue;
+            }
             Err(error) if error.passes() => {
                 told.note(SUBJECT, Some(format!("events wait to be told: {error}")));
                 pause.next()
@@ -161,11 +166,16 @@ async fn write(client: Client, due: &Due) -> Result<(), Error> {
     }
 }
 
-/// The agent lacks the right, whatever the event is; in a namespace that goes away nobody has it.
-fn is_of_rights(error: &Error) -> bool {
+/// The namespace of the event is gone, or goes: nothing can be made in it, by nobody.
+fn is_of_a_lost_namespace(error: &Error) -> bool {
     match error {
-        Error::Refused { code: 401, .. } => true,
-        Error::Refused { code: 403, message } => !message.contains("being terminated"),
+        Error::Refused { code: 404, .. } => true,
+        Error::Refused { code: 403, message } => message.contains("being terminated"),
         _ => false,
     }
+}
+
+/// The agent lacks the right, whatever the event is.
+fn is_of_rights(error: &Error) -> bool {
+    matches!(error.code(), Some(401 | 403))
 }
