@@ -21,8 +21,9 @@ use crate::pause::Pause;
 use crate::told::{Board, Told, lock};
 use crate::{Error, Policies, events, evict, node_condition, pods, policies, publish, report};
 
-/// Of each thread, in bytes.
-const STACK: usize = 1 << 20;
+/// Of each thread, in bytes. This is address space; memory is taken as far as it is used. Where
+/// nothing is optimized, the watches of kube with TLS below them need more than a mebibyte.
+const STACK: usize = 8 << 20;
 /// A century.
 const FOR_EVER: Duration = Duration::from_secs(3_155_760_000);
 
