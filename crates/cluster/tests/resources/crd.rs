@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sexton_cluster::crd::ReapPolicy;
 use sexton_core::policy::{Policy, validate};
-use sexton_lab::require;
+use sexton_lab::{process::wait_until, require};
 
 use crate::server::{Server, run};
 
@@ -473,17 +473,20 @@ fn the_api_server_explains_every_field() {
     let Some(server) = require(Server::shared()) else {
         return;
     };
-    let explained = server
-        .lab
-        .kubectl(&["explain", "--recursive", "reappolicy.spec"]);
-    assert!(explained.contains("limitUsedPercent"), "{explained}");
-    let explained = server.lab.kubectl(&["explain", "rpol.spec.mode"]);
-    assert!(
-        explained.contains("- dryRun: Decide, record and tell"),
-        "{explained}"
-    );
-    let explained = server.lab.kubectl(&["explain", "zr.status.leaks.cause"]);
-    assert!(explained.contains("Why they stay"), "{explained}");
+    // The server puts its OpenAPI document together in the background: a resource is served
+    // seconds before it is explained.
+    let explained = |arguments: &[&str]| {
+        wait_until("the API server explains what it serves", || {
+            let explain = [&["explain"], arguments].concat();
+            server.lab.try_kubectl(&explain).ok()
+        })
+    };
+    let spec = explained(&["--recursive", "reappolicy.spec"]);
+    assert!(spec.contains("limitUsedPercent"), "{spec}");
+    let mode = explained(&["rpol.spec.mode"]);
+    assert!(mode.contains("- dryRun: Decide, record and tell"), "{mode}");
+    let cause = explained(&["zr.status.leaks.cause"]);
+    assert!(cause.contains("Why they stay"), "{cause}");
 }
 
 /// Values that are right or wrong, put together at random: the two agree on each.
