@@ -60,6 +60,10 @@ for line in sys.stdin:
     message = json.loads(line)
     if message.get("profile", {}).get("test") and message.get("executable"):
         print(message["executable"])')
+# A cluster needs more than a runtime and busybox: lab/cluster/in-vm.
+for i in "${!tests[@]}"; do
+    case $(basename "${tests[i]}") in cluster-????????????????) unset "tests[i]" ;; esac
+done
 [ ${#tests[@]} -gt 0 ] || { echo "no test was built" >&2; exit 1; }
 
 # --- a root file system: busybox, the runtimes, the tests, and the libraries they load
@@ -83,7 +87,7 @@ copy() { # FILE: to the same place, without its debugging symbols, with its libr
     done
 }
 PATH=$PATH:/usr/sbin
-for program in runc crun unshare setpriv; do
+for program in bash runc crun unshare setpriv; do
     if path=$(command -v $program); then copy "$path"; fi
 done
 for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/crawler" \
@@ -92,6 +96,9 @@ for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/cr
     case $(basename "$file") in *-????????????????) [[ " ${tests[*]} " == *" $file "* ]] || continue ;; esac
     if [ -f "$file" ] && [ -x "$file" ]; then copy "$file"; fi
 done
+# What tests read of the repository they read where they were built.
+mkdir -p "$root$PWD/crates/sexton"
+cp -r docs charts deploy "$root$PWD/"
 echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
 cp lab/kernels/init "$root/init"
 {
