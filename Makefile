@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image generate torture fuzz kernels setup
+.PHONY: help demo test lint bench image generate torture fuzz kernels vm setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ fuzz: ## Fuzz each parser for a short while (needs cargo-fuzz and a nightly tool
 
 kernels: setup ## Scan and reap for real on other kernels, cgroup v2 and v1, under QEMU
 	@lab/kernels.sh
+
+vm: setup ## The tests on a real cluster with cgroup v2 alone, in a machine of QEMU
+	@lab/cluster/in-vm
 
 setup: # What the tests need beside Rust, by apt-get where that may be done
 	@scripts/setup

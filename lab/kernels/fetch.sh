@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
 # Fetches Debian's cloud kernel of each suite named, unpacked for QEMU, into DIR:
-#   fetch.sh DIR SUITE...
-# Prints the path of each. The machine's own mirror is asked, by an apt state of our own, so
-# that nothing of the machine's configuration changes.
+#   fetch.sh [--modules] DIR SUITE...
+# Prints the path of each. With --modules it is the kernel for any machine, which knows 9p, too,
+# and its modules are in PATH.modules, as in an initramfs. The machine's own mirror is asked, by
+# an apt state of our own, so that nothing of the machine's configuration changes.
 set -euo pipefail
 
+flavor=-cloud
+suffix=
+if [ "$1" = --modules ]; then
+    flavor=
+    suffix=-modules
+    shift
+fi
 dir=$1
 shift
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,29 +46,43 @@ if ! cmp -s "$dir/sources.list" "$dir/sources.fetched"; then
 fi
 
 for suite in "$@"; do
-    kernel=$dir/kernels/$suite
+    kernel=$dir/kernels/$suite$suffix
     if [ ! -s "$kernel" ]; then
         # The meta package names the version.
-        version=$(apt-cache "${options[@]}" show "linux-image-cloud-$arch/$suite" 2>/dev/null |
-            sed -n "s/^Depends:.*linux-image-\([0-9][^ ,]*-cloud-$arch\).*/\1/p" | head -1)
+        version=$(apt-cache "${options[@]}" show "linux-image$flavor-$arch/$suite" 2>/dev/null |
+            sed -n "s/^Depends:.*linux-image-\([0-9][^ ,]*$flavor-$arch\).*/\1/p" | head -1)
         if [ -z "$version" ]; then
-            echo "SKIP: $suite has no cloud kernel" >&2
+            echo "SKIP: $suite has no kernel linux-image$flavor-$arch" >&2
             continue
         fi
-        # From 6.19 on vmlinuz lies in linux-binary-*, before in linux-image-*.
-        package=linux-image-$version
+        # From 6.19 on vmlinuz lies in linux-binary-* and the modules in linux-modules-*, before
+        # both in linux-image-*.
+        image=linux-image-$version modules=linux-image-$version
         if apt-cache "${options[@]}" show "linux-binary-$version" >/dev/null 2>&1; then
-            package=linux-binary-$version
+            image=linux-binary-$version modules=linux-modules-$version
         fi
-        if ! (cd "$dir/archives" && apt-get "${options[@]}" -qq download "$package" >&2); then
-            echo "SKIP: $suite: $package cannot be downloaded" >&2
+        packages=("$image")
+        [ -z "$suffix" ] || [ "$modules" = "$image" ] || packages+=("$modules")
+        if ! (cd "$dir/archives" && apt-get "${options[@]}" -qq download "${packages[@]}" >&2); then
+            echo "SKIP: $suite: ${packages[*]} cannot be downloaded" >&2
             continue
         fi
-        package=$(ls -t "$dir/archives/$package"_*.deb | head -1)
-        dpkg --fsys-tarfile "$package" | tar -xO --wildcards '*/vmlinuz*' >"$kernel.vmlinuz"
+        archive() { ls -t "$dir/archives/$1"_*.deb | head -1; }
+        if [ -n "$suffix" ]; then
+            rm -rf "$kernel.modules"
+            mkdir "$kernel.modules"
+            # The file systems and networks of a cluster, and how it finds its disk. From 6.19
+            # on they lie below /usr.
+            dpkg --fsys-tarfile "$(archive "$modules")" |
+                tar -x -C "$kernel.modules" --wildcards '*/kernel/fs/*' '*/kernel/net/*' \
+                    '*/drivers/virtio/*' '*/drivers/net/veth*' '*/modules.order' '*/modules.builtin*'
+            find "$kernel.modules" -name '*.xz' -exec xz -d {} +
+        fi
+        dpkg --fsys-tarfile "$(archive "$image")" | tar -xO --wildcards '*/vmlinuz*' >"$kernel.vmlinuz"
         python3 "$here/unpack.py" "$kernel.vmlinuz" "$kernel.new"
         mv "$kernel.new" "$kernel"
-        rm -f "$kernel.vmlinuz" "$package"
+        for package in "${packages[@]}"; do rm -f "$dir/archives/$package"_*.deb; done
+        rm -f "$kernel.vmlinuz"
     fi
     echo "$kernel"
 done
