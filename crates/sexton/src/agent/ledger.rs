@@ -81,6 +81,8 @@ impl Ledger {
                 self.show(&action.intent, Some(outcome));
             }
         }
+        // Its policy may have come to enforce while nobody was there to be told.
+        self.steps.forget_rehearsals();
     }
 
     /// What was done, for the ladder.

@@ -62,6 +62,22 @@ fn a_dry_run_records_and_touches_nothing() {
 }
 
 #[test]
+fn what_was_a_dry_run_before_a_restart_is_done_when_it_is_enforced_after_it() {
+    let Some(container) = leaking(5) else { return };
+    let place = Place::new();
+    place.covers("take", &container, "  settle: 100ms\n");
+    let agent = place.agent();
+    wait_until("a dry run", || place.outcomes("dryRun").pop());
+    agent.end(Signal::TERM);
+
+    place.covers("take", &container, ENFORCE);
+    let _agent = place.agent();
+    wait_until("the zombies are gone", || {
+        zombies_of(container.pid()).is_empty().then_some(())
+    });
+}
+
+#[test]
 fn enforced_it_reaps_and_the_program_goes_on() {
     let (Some(container), Some(other)) = (leaking(40), leaking(7)) else {
         return;
