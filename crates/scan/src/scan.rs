@@ -296,7 +296,8 @@ impl Scanner {
         let uname = rustix::system::uname();
         let boot_id = self.proc.read("sys/kernel/random/boot_id")?;
         Ok(Node {
-            name: uname.nodename().to_string_lossy().into_owned(),
+            name: (self.node_name.clone())
+                .unwrap_or_else(|| uname.nodename().to_string_lossy().into_owned()),
             kernel: uname.release().to_string_lossy().into_owned(),
             boot_id: crate::lossy(boot_id.unwrap_or_default().trim_ascii()),
             cgroups: self.hierarchies.mode(),

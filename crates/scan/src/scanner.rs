@@ -55,6 +55,8 @@ pub struct Scanner {
     /// PID namespace of the first process that this `/proc` shows: who shares it is of the
     /// host, as far as we can see.
     pub(crate) host_pid_namespace: Option<u64>,
+    /// What the node is called, where that is not its host name.
+    pub(crate) node_name: Option<String>,
     /// `cgroup.procs` lists processes whose leader ended before its threads: since Linux 5.2.
     pub(crate) lists_dead_leaders: bool,
     pub(crate) viewer: Viewer,
@@ -74,10 +76,18 @@ impl Scanner {
             proc,
             roots,
             host_pid_namespace,
+            node_name: None,
             lists_dead_leaders: lists_dead_leaders(),
             viewer: Viewer::current(),
             buffer: Vec::with_capacity(8192),
         })
+    }
+
+    /// Says what the node is called. A pod's host name is its own, not its node's; without a
+    /// name the host name is taken.
+    #[must_use]
+    pub fn named(self, node_name: Option<String>) -> Self {
+        Self { node_name, ..self }
     }
 
     /// The `/proc` it looks at.

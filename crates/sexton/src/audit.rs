@@ -16,7 +16,7 @@ pub use prove::Proof;
 use crate::cli::{self, AuditOutput, AuditVerdict};
 use crate::error::Error;
 use crate::target::{self, Target};
-use crate::{output, roots};
+use crate::{output, scanner};
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
@@ -33,7 +33,7 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
         container,
         pod,
     };
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let (workloads, silent) = ask_runtimes(&scanner.roots().host);
     let mut found = audit::containers(&mut scanner, &workloads, |container, pids| {
         filter.admits(Some(container), pids)

@@ -34,6 +34,7 @@ pub struct Roots {
     #[arg(
         long,
         global = true,
+        env = "SEXTON_PATH_PROCFS",
         default_value = "/proc",
         value_name = "DIR",
         help_heading = "Paths"
@@ -43,6 +44,7 @@ pub struct Roots {
     #[arg(
         long,
         global = true,
+        env = "SEXTON_PATH_CGROUPFS",
         default_value = "/sys/fs/cgroup",
         value_name = "DIR",
         help_heading = "Paths"
@@ -52,6 +54,7 @@ pub struct Roots {
     #[arg(
         long,
         global = true,
+        env = "SEXTON_PATH_ROOTFS",
         default_value = "/",
         value_name = "DIR",
         help_heading = "Paths"

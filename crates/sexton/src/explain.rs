@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
-use crate::roots;
+use crate::scanner;
 use crate::target::{self, Target};
 
 /// Runs the command; see its `--help` for the exit status.
@@ -27,7 +27,7 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
         output,
     } = args;
     let target: Target = target.parse()?;
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let target = target::resolve(&scanner, target)?;
     let began = Instant::now();
     let mut report = look(&mut scanner, &target)?;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
 use crate::output::{self, BAD, HEADING, WARN, leak, text};
-use crate::{roots, target};
+use crate::{scanner, target};
 
 /// What `sexton limits -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -44,7 +44,7 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         container,
         output,
     } = args;
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let pid = match container {
         Some(id) => Some(target::first_process(&mut scanner, &id)?),
         // Of a zombie, those of the process that ought to wait for it.

@@ -69,6 +69,17 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
     }
 }
 
+/// A scanner of the node as the command line and the environment describe it.
+fn scanner(paths: cli::Roots) -> Result<sexton_scan::Scanner, sexton_scan::Error> {
+    Ok(sexton_scan::Scanner::new(roots(paths))?.named(node_name()))
+}
+
+/// The node's name, as a pod is told by the downward API (`fieldRef: spec.nodeName`).
+fn node_name() -> Option<String> {
+    let name = std::env::var("NODE_NAME").ok();
+    name.filter(|name| !name.is_empty())
+}
+
 /// The places to look, as the scanner wants them.
 fn roots(paths: cli::Roots) -> sexton_scan::Roots {
     let cli::Roots {

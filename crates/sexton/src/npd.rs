@@ -10,11 +10,10 @@ use std::process::ExitCode;
 use sexton_core::limit::first_of;
 use sexton_core::text::{count, leak::place, percent};
 use sexton_core::{Leak, Limit};
-use sexton_scan::Scanner;
 
 use crate::error::Error;
 use crate::output::text;
-use crate::{cli, output, roots};
+use crate::{cli, output, scanner};
 
 const PROBLEM: u8 = 1;
 const UNKNOWN: u8 = 2;
@@ -37,7 +36,7 @@ pub fn run(args: &cli::Npd, paths: cli::Roots) -> Result<ExitCode, Error> {
 
 /// The worst problem, in words that still say it when they are cut off.
 fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let report = scanner.scan(&sexton_scan::Options::default())?;
     let nodes = sexton_scan::limits::of_node(&scanner, Some(report.zombies));
     if report.zombies > 0

@@ -19,7 +19,7 @@ use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, text};
 use crate::target::{self, Target};
-use crate::{REFUSED, roots};
+use crate::{REFUSED, scanner};
 
 /// What `sexton reap -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -110,7 +110,7 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         cli::Autoreap::Off => Waiter::Process,
     });
     let named: Target = target.parse()?;
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let resolved = target::resolve(&scanner, named.clone())?;
     let only = match (&named, &resolved) {
         (Target::Pid(pid), Target::Pid(holder)) if pid != holder => Some(*pid),

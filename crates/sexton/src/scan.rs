@@ -14,7 +14,7 @@ use sexton_scan::Scanner;
 use crate::cli::{self, ScanOutput};
 use crate::error::Error;
 use crate::output;
-use crate::{roots, target};
+use crate::{scanner, target};
 use view::{View, draw};
 
 /// Runs the command; see its `--help` for the exit status.
@@ -36,7 +36,7 @@ pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
         pod,
         min,
     };
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let options = sexton_scan::Options {
         full,
         ..Default::default()

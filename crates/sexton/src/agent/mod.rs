@@ -99,7 +99,7 @@ impl Agent {
     fn start(settings: Settings, paths: cli::Roots, wake: Wake) -> Result<Self, Error> {
         let host = paths.path_rootfs.clone();
         let roots = crate::roots(paths);
-        let scanner = Scanner::new(roots.clone())?;
+        let scanner = Scanner::new(roots.clone())?.named(settings.node_name.clone());
         let shared = Arc::new(Shared::new(PATIENCE.max(settings.interval * 3)));
         if let Listen::At(address) = settings.listen {
             let bound = serve::start(address, shared.clone())?;
@@ -198,9 +198,6 @@ impl Agent {
                 return Ok(self.settings.interval);
             }
         };
-        if let Some(name) = &self.settings.node_name {
-            report.node.name.clone_from(name);
-        }
         let api = self.member.as_ref().map(Member::workloads);
         let known = self.workloads.hear(self.names.known(), api);
         let holders = report.leaks.iter_mut();

@@ -25,7 +25,7 @@ Examples:
   sexton agent --policy /etc/sexton/policies
   sexton agent --policy p.yaml --interval 2s --listen 127.0.0.1:9713
   sexton agent --config /etc/sexton/agent.yaml     the same from a file
-  sexton agent --cluster --path-cgroupfs /host/sys/fs/cgroup       in a pod: see charts/sexton
+  sexton agent --cluster                           in a pod: see charts/sexton
   curl -s http://127.0.0.1:9713/metrics            then http://127.0.0.1:9713/ in a browser")]
 pub struct Given {
     /// YAML file with these settings, by their long names in camelCase; a flag wins
@@ -166,8 +166,6 @@ pub struct Settings {
 const POLICIES: &str = "/etc/sexton/policies";
 const AUDIT_LOG: &str = "/var/log/sexton/audit.jsonl";
 const STATE: &str = "/run/sexton";
-/// Set in a pod by the downward API (`fieldRef: spec.nodeName`).
-const NODE_NAME: &str = "NODE_NAME";
 const NAMESPACE: &str = "POD_NAMESPACE";
 
 impl Settings {
@@ -222,8 +220,8 @@ impl Settings {
             node_name: given
                 .node_name
                 .or(filed.node_name)
-                .or_else(|| std::env::var(NODE_NAME).ok())
-                .filter(|name| !name.is_empty()),
+                .filter(|name| !name.is_empty())
+                .or_else(crate::node_name),
             namespace: std::env::var(NAMESPACE).unwrap_or_else(|_| "sexton".to_owned()),
             log_format: given.log_format.or(filed.log_format).unwrap_or_default(),
         })

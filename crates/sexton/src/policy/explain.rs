@@ -18,7 +18,7 @@ use crate::cli::{self, Output};
 use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::{self, GOOD, HEADING, WARN, leak, text};
-use crate::roots;
+use crate::scanner;
 use crate::target::{self, Target};
 
 /// What `-o json` prints.
@@ -138,7 +138,7 @@ pub fn run(args: cli::PolicyExplain, paths: cli::Roots) -> Result<ExitCode, Erro
     } = args;
     let named: Target = target.parse()?;
     let loaded = load_or_tell(&policy)?;
-    let mut scanner = Scanner::new(roots(paths))?;
+    let mut scanner = scanner(paths)?;
     let target = target::resolve(&scanner, named)?;
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
     report.retain(|leak| target.matches(leak));

@@ -1,10 +1,10 @@
 //! Zombies go; the container stays the very same.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sexton_lab::cluster::container as system_container;
 use sexton_lab::{Program, require};
 
-use crate::sexton::{Namespace, Sexton, container, deployment};
+use crate::sexton::{NAMESPACE, Namespace, Sexton, container, deployment};
 
 /// Leaks 200, then waits for what it starts.
 const LEAK: &[&str] = &["/story/leak", "200", "10"];
@@ -38,6 +38,20 @@ fn a_go_program_is_told_of_in_a_dry_run_and_healed_when_enforced() {
             .any(|it| it["type"] == "ZombieLeak" && it["status"] == "True")
             .then_some(())
     });
+
+    // Whoever is on call asks in the agent's pod, and types no path.
+    let agent = sexton.agent_on(&pod.node);
+    let asked = |command: &[&str]| {
+        let mut all = vec!["exec", "--namespace", NAMESPACE, &agent, "--", "/sexton"];
+        all.extend(command);
+        let printed = at.cluster.try_kubectl(&all).unwrap();
+        serde_json::from_str::<Value>(&printed).unwrap()
+    };
+    let explained = asked(&["explain", &format!("pod/go/{}", pod.name), "-o", "json"]);
+    assert_eq!(explained["node"]["name"], pod.node.as_str());
+    let leak = &explained["leaks"][0];
+    assert_eq!(leak["causes"][0]["id"], "go-start-without-wait", "{leak}");
+    assert_eq!(leak["container"]["id"], pod.container.as_str(), "{leak}");
 
     at.policy("go", "  mode: enforce\n");
     at.wait_for_event("ReapSucceeded", &format!("Pod/{}", pod.name));

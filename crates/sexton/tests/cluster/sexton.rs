@@ -49,6 +49,16 @@ impl Sexton {
         let _turn = turn;
         Ok(Self { cluster, _turn })
     }
+
+    /// The name of the agent's pod on this node.
+    pub(crate) fn agent_on(&self, node: &str) -> String {
+        let on_it = format!("--field-selector=spec.nodeName={node}");
+        let agents = "--selector=app.kubernetes.io/name=sexton";
+        let namespace = format!("--namespace={NAMESPACE}");
+        let pods = self.cluster.get(&["pods", &namespace, agents, &on_it]);
+        let name = pods["items"][0]["metadata"]["name"].as_str();
+        name.expect("each node has an agent").to_owned()
+    }
 }
 
 impl Alone {

@@ -1,10 +1,11 @@
 //! Sexton in a container: an agent with the machine's PIDs, and `kubectl exec` into the leak.
 
 use std::path::Path;
+use std::process::Command;
 
 use sexton_lab::{Container, Layout, Leak, Program, Runtime, wait_until, zombies_of};
 
-use crate::sexton::{Answer, SEXTON, leak_of};
+use crate::sexton::{Answer, SEXTON, answer, leak_of};
 use crate::situation::{leaking, runtime, settled};
 
 /// Runs `sexton` in a container that was given [`sexton_dir`].
@@ -47,6 +48,24 @@ fn an_agent_with_the_machines_pids_tells_containers_apart() {
         inside(&agent, &reap).expect(0);
         assert_eq!(zombies_of(pod.pid()), [0_u32; 0]);
     }
+}
+
+#[test]
+fn in_a_pod_variables_say_where_the_node_is_and_what_it_is_called() {
+    let in_pod = |proc: &str, args: &[&str]| {
+        let mut command = Command::new(SEXTON);
+        command.args(args);
+        command.env("NODE_NAME", "node-7");
+        answer(command.env("SEXTON_PATH_PROCFS", proc))
+    };
+    let report = in_pod("/proc", &["scan", "-o", "json"]).json();
+    assert_eq!(report["node"]["name"], "node-7", "{report}");
+
+    let elsewhere = in_pod("/nowhere", &["scan"]).expect(2);
+    assert!(elsewhere.stderr.contains("/nowhere"), "{elsewhere:?}");
+    // What is typed wins.
+    let typed = in_pod("/nowhere", &["limits", "--path-procfs=/proc"]);
+    typed.expect(0);
 }
 
 #[test]
