@@ -16,8 +16,14 @@ pub(super) struct Around {
     pub(super) shared: Answer,
     pub(super) inits: Vec<String>,
     pub(super) drivers: Vec<String>,
-    /// Names of the holder's live children; `None` where they were not looked for.
-    pub(super) live_children: Option<Vec<String>>,
+    /// The holder's live children; `None` where they were not looked for.
+    pub(super) live_children: Option<Vec<LiveChild>>,
+}
+
+/// A child of the holder that has not ended.
+pub(super) struct LiveChild {
+    pub(super) name: String,
+    pub(super) start_ticks: u64,
 }
 
 pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Result<Around, Error> {
@@ -48,7 +54,10 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
             continue;
         };
         if member.parent == leak.holder.id.pid {
-            live_children.push(member.name.clone());
+            live_children.push(LiveChild {
+                name: member.name.clone(),
+                start_ticks: member.start_ticks,
+            });
         }
         if let Some(driver) = driver_of(&member.name, &member.command_line.join(" ")) {
             around.drivers.push(format!("{driver} (pid {pid})"));
@@ -97,6 +106,7 @@ fn members(scanner: &Scanner, inode: u64) -> Result<Vec<u32>, Error> {
 struct Member {
     name: String,
     parent: u32,
+    start_ticks: u64,
     command_line: Vec<String>,
     executable: Option<String>,
     inner_pid: u32,
@@ -110,6 +120,7 @@ fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
     Some(Member {
         name: stat.comm.to_lossy(),
         parent: stat.parent,
+        start_ticks: stat.start_ticks,
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
         executable: executable.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
         inner_pid: status.ns_pids.last().copied().unwrap_or(0),

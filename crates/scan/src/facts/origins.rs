@@ -7,13 +7,15 @@
 //! - Sessions and process groups are inherited. A session that is neither the holder's nor led
 //!   by the zombie itself came from a process between the two.
 //! - What a PID 1 that has never waited is given was started by a child of its own, which is
-//!   then alive or a zombie too. With no such child alive, some of the zombies are its own.
+//!   then alive or a zombie too. With no such child alive that is older than the zombies, some
+//!   of them are its own.
 //! - Who is neither PID 1 of its PID namespace nor a subreaper is given no orphans.
 
 use sexton_core::cause::{Origins, Session, is_init};
 use sexton_core::report::Exit;
 use sexton_core::{Leak, State};
 
+use super::namespace::LiveChild;
 use crate::proc::{Process, Stat};
 use crate::{Error, Scanner};
 
@@ -29,8 +31,8 @@ pub(super) struct Circumstances {
     pub(super) job_control: bool,
     /// The holder has waited for no child that it started.
     pub(super) never_waited: bool,
-    /// Names of the holder's live children, where known.
-    pub(super) live_children: Option<Vec<String>>,
+    /// The holder's live children, where known.
+    pub(super) live_children: Option<Vec<LiveChild>>,
 }
 
 pub(super) fn judge(
@@ -50,7 +52,7 @@ pub(super) fn judge(
         adopts: leak.holder.namespace_init || leak.holder.subreaper || is_known_subreaper(leak),
         parent_session,
         job_control: circumstances.job_control,
-        began_here: never_waited_and_alone(leak, circumstances),
+        alone_until: alone_until(leak, circumstances),
     };
     let mut counts = Counts::default();
     for (zombie, by_other_thread) in &zombies {
@@ -100,8 +102,8 @@ struct View<'a> {
     adopts: bool,
     parent_session: Option<u32>,
     job_control: bool,
-    /// Nobody but the holder can have begun what ended here.
-    began_here: bool,
+    /// Nobody but the holder can have begun what was started before this time, in ticks.
+    alone_until: u64,
 }
 
 impl View<'_> {
@@ -127,7 +129,7 @@ impl View<'_> {
             Sign::Group
         } else if !self.adopts {
             Sign::CannotAdopt
-        } else if self.began_here && zombie.session == holder.session {
+        } else if zombie.start_ticks < self.alone_until && zombie.session == holder.session {
             Sign::Alone
         } else {
             Sign::Untold
@@ -175,7 +177,7 @@ impl Counts {
             (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
             (
                 self.alone,
-                format!("share its session and group, and as it has never waited, and no other child of it lives, it started some of them if not all (field 11 of /proc/{pid}/stat)"),
+                format!("share its session and group, and as it has never waited, and no other child of it lives that is older, it started some of them if not all (field 11 of /proc/{pid}/stat)"),
             ),
             (self.untold, "may be its own or orphans: neither session nor group tells, and the kernel keeps no record of a first parent".to_owned()),
         ];
@@ -187,15 +189,21 @@ impl Counts {
     }
 }
 
-/// The holder has never waited, so every child that it started is alive or among the zombies,
-/// and those alive bear no other names than the zombies: nothing else has been started here.
-fn never_waited_and_alone(leak: &Leak, circumstances: &Circumstances) -> bool {
-    let names_of_zombies = |name: &String| leak.commands.iter().any(|c| c.name == *name);
-    circumstances.never_waited
-        && circumstances
-            .live_children
-            .as_ref()
-            .is_some_and(|live| live.iter().all(names_of_zombies))
+/// Where the holder has never waited, every child that it started is alive or among the zombies.
+/// Those alive that bear other names than the zombies may have started some, but none that is
+/// older than themselves. Between fork and exec each child is such a one, for a moment.
+fn alone_until(leak: &Leak, circumstances: &Circumstances) -> u64 {
+    let is_stranger = |child: &&LiveChild| leak.commands.iter().all(|c| c.name != child.name);
+    match &circumstances.live_children {
+        Some(live) if circumstances.never_waited => {
+            let strangers = live.iter().filter(is_stranger);
+            strangers
+                .map(|child| child.start_ticks)
+                .min()
+                .unwrap_or(u64::MAX)
+        }
+        _ => 0,
+    }
 }
 
 /// Subreapers that are known by name; the kernel shows the attribute nowhere.
@@ -293,13 +301,13 @@ mod tests {
         Stat::parse(text.as_bytes()).unwrap()
     }
 
-    fn sign(adopts: bool, job_control: bool, alone: bool, zombie: &Stat, other: bool) -> Sign {
+    fn sign(adopts: bool, job_control: bool, alone_until: u64, zombie: &Stat, other: bool) -> Sign {
         let view = View {
             holder: &stat(100, 100, 100, 50),
             adopts,
             parent_session: Some(7),
             job_control,
-            began_here: alone,
+            alone_until,
         };
         view.sign(zombie, other)
     }
@@ -307,38 +315,42 @@ mod tests {
     #[test]
     fn each_sign() {
         let plain = stat(200, 100, 100, 60);
-        assert_eq!(sign(true, false, false, &plain, false), Sign::Untold);
-        assert_eq!(sign(true, false, true, &plain, false), Sign::Alone);
-        assert_eq!(sign(true, false, false, &plain, true), Sign::OtherThread);
-        assert_eq!(sign(false, false, false, &plain, false), Sign::CannotAdopt);
+        assert_eq!(sign(true, false, 0, &plain, false), Sign::Untold);
+        assert_eq!(sign(true, false, u64::MAX, &plain, false), Sign::Alone);
+        // Beside a live child that is younger, or as old, or older.
+        assert_eq!(sign(true, false, 61, &plain, false), Sign::Alone);
+        assert_eq!(sign(true, false, 60, &plain, false), Sign::Untold);
+        assert_eq!(sign(true, false, 59, &plain, false), Sign::Untold);
+        assert_eq!(sign(true, false, 0, &plain, true), Sign::OtherThread);
+        assert_eq!(sign(false, false, 0, &plain, false), Sign::CannotAdopt);
 
         let older = stat(200, 100, 100, 40);
-        assert_eq!(sign(true, false, false, &older, false), Sign::Older);
+        assert_eq!(sign(true, false, 0, &older, false), Sign::Older);
 
         let foreign_session = stat(200, 150, 150, 60);
-        assert_eq!(
-            sign(true, false, false, &foreign_session, false),
-            Sign::Session
-        );
+        assert_eq!(sign(true, false, 0, &foreign_session, false), Sign::Session);
         // It tells of a subreaper, too.
         assert_eq!(
-            sign(false, false, false, &foreign_session, false),
+            sign(false, false, 0, &foreign_session, false),
             Sign::Session
         );
         // The holder was in its parent's session before it called setsid.
         let before_setsid = stat(200, 7, 7, 60);
         assert_eq!(
-            sign(false, false, false, &before_setsid, false),
+            sign(false, false, 0, &before_setsid, false),
             Sign::CannotAdopt
         );
 
         // Whoever leads its own session may have been anybody's child.
         let own_session = stat(200, 200, 200, 60);
-        assert_eq!(sign(true, false, true, &own_session, false), Sign::Untold);
+        assert_eq!(
+            sign(true, false, u64::MAX, &own_session, false),
+            Sign::Untold
+        );
 
         let foreign_group = stat(200, 150, 100, 60);
-        assert_eq!(sign(true, false, false, &foreign_group, false), Sign::Group);
+        assert_eq!(sign(true, false, 0, &foreign_group, false), Sign::Group);
         // Pipelines of a shell.
-        assert_eq!(sign(true, true, false, &foreign_group, false), Sign::Untold);
+        assert_eq!(sign(true, true, 0, &foreign_group, false), Sign::Untold);
     }
 }

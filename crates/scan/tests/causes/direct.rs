@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sexton_core::Confidence::{High, Low, Medium};
 use sexton_core::cause::{Language, Origin};
-use sexton_lab::{Leak, Program, Skip, require};
+use sexton_lab::{Leak, Program, Skip, live_children_of, require, wait_until, zombies_of};
 
 use crate::situation::{Situation, copy, directory, parent, python, source, which};
 
@@ -66,6 +66,26 @@ fn python_popen_without_wait() {
     let Some(situation) = require(Situation::pid1(&[&python, "-c", PYTHON_POPEN])) else {
         return;
     };
+    situation.diagnose(5).is("python-popen-without-wait", High);
+}
+
+/// Each child is such a stranger for a moment, between fork and exec.
+#[test]
+fn a_live_child_did_not_start_what_is_older_than_itself() {
+    let Some(python) = require(python()) else {
+        return;
+    };
+    let program = PYTHON_POPEN.replace(
+        "time.sleep(1000)",
+        "time.sleep(0.1)\nkept.append(subprocess.Popen(['sleep', '1000']))\ntime.sleep(1000)",
+    );
+    let Some(situation) = require(Situation::pid1(&[&python, "-c", &program])) else {
+        return;
+    };
+    wait_until("the stranger", || {
+        (!live_children_of(situation.holder).is_empty() && zombies_of(situation.holder).len() == 5)
+            .then_some(())
+    });
     situation.diagnose(5).is("python-popen-without-wait", High);
 }
 
