@@ -50,8 +50,11 @@ pub enum Refusal {
          parent when it lets go of them or ends"
     )]
     HeldAsTracer,
-    /// `EPERM`.
-    #[error("permission denied: this needs the same user as the process, or CAP_SYS_PTRACE")]
+    /// `EPERM`; or `EACCES` of `/proc/PID/mem`, whose mode counts beside the right to trace.
+    #[error(
+        "permission denied: this needs the same user as the process, or CAP_SYS_PTRACE and \
+         CAP_DAC_OVERRIDE"
+    )]
     NotPermitted,
     /// `/proc/sys/kernel/yama/ptrace_scope`.
     #[error("Yama forbids it: /proc/sys/kernel/yama/ptrace_scope is {scope} ({})", yama(*.scope))]
