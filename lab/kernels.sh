@@ -27,19 +27,11 @@ skip() {
 
 [ "$(uname -m)" = x86_64 ] || skip "only x86_64 is wired up"
 command -v apt-get >/dev/null || skip "no apt-get to fetch kernels with"
-needs=(qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio xz:xz-utils zstd:zstd
-    lz4:lz4 python3:python3-minimal)
-missing=()
+needs=(qemu-system-x86_64 busybox cpio xz zstd lz4 python3)
+scripts/setup "${needs[@]}"
 for need in "${needs[@]}"; do
-    command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
+    command -v "$need" >/dev/null || skip "$need is not installed"
 done
-if [ ${#missing[@]} -gt 0 ]; then
-    [ "$(id -u)" -eq 0 ] || skip "not root to install ${missing[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-cache policy "${missing[0]}" | grep -q 'Candidate: [0-9]' || apt-get update -qq || true
-    apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
-        skip "${missing[*]} cannot be installed"
-fi
 
 cache=$PWD/lab/.cache/kernels
 out=$cache/out

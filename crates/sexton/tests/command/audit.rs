@@ -190,8 +190,9 @@ fn what_is_no_container_is_refused() {
 #[test]
 fn a_container_runtime_in_a_container_is_never_signalled() {
     let Some(runtime) = runtime() else { return };
-    // Docker in Docker: PID 1 bears a protected name.
-    let program = Program::system(["/bin/bash", "-c", "exec -a dockerd sleep 1000"]);
+    // Docker in Docker: PID 1 bears a protected name. Busybox's sleep would not run under it.
+    let script = "exec -a dockerd /bin/bash -c 'sleep 1000; true'";
+    let program = Program::system(["/bin/bash", "-c", script]);
     let container = Container::builder(&runtime).start(&program);
     wait_until("it bears the name", || {
         let line = fs::read(format!("/proc/{}/cmdline", container.pid())).ok()?;
