@@ -58,6 +58,7 @@ pub(super) fn judge(
     for (zombie, by_other_thread) in &zombies {
         counts.add(view.sign(zombie, *by_other_thread));
     }
+    counts.doubt();
     let half = |count: usize| count > 0 && count * 2 >= zombies.len();
     let same_name = zombies
         .iter()
@@ -159,6 +160,14 @@ impl Counts {
             Sign::Alone => &mut self.alone,
             Sign::Untold => &mut self.untold,
         } += 1;
+    }
+
+    /// A child that is alive and older than more than a few of the zombies may have started
+    /// those, and then being alone for a while tells nothing of the leak.
+    fn doubt(&mut self) {
+        if self.untold > 1 + self.alone / 10 {
+            self.untold += std::mem::take(&mut self.alone);
+        }
     }
 
     fn evidence(&self, pid: u32, inspected: usize) -> Vec<String> {
@@ -310,6 +319,25 @@ mod tests {
             alone_until,
         };
         view.sign(zombie, other)
+    }
+
+    #[test]
+    fn being_alone_tells_where_it_is_so_of_nearly_all() {
+        let alone_of = |alone, untold| {
+            let mut counts = Counts {
+                alone,
+                untold,
+                ..Counts::default()
+            };
+            counts.doubt();
+            assert_eq!(counts.alone + counts.untold, alone + untold);
+            counts.alone
+        };
+        assert_eq!(alone_of(1, 1), 1);
+        assert_eq!(alone_of(40, 5), 40);
+        // A worker that came later than the first zombies, and leaves its own children.
+        assert_eq!(alone_of(1, 2), 0);
+        assert_eq!(alone_of(3, 500), 0);
     }
 
     #[test]
