@@ -37,17 +37,14 @@ pub struct Member {
 }
 
 impl Member {
-    /// Takes up the link with the API server. Whether that answers shows later, and is no matter
-    /// for what is done on this node.
+    /// Takes up the link with the API server, as this node. Whether that answers shows later, and
+    /// is no matter for what is done here.
     ///
     /// # Errors
     /// Nothing says where the API server is, or there is no room for a thread.
-    pub fn join(settings: &Settings, bell: Bell) -> Result<Self, Error> {
-        let node = settings.node_name.clone();
-        let node =
-            node.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into());
+    pub fn join(node: &str, settings: &Settings, bell: Bell) -> Result<Self, Error> {
         let evict = settings.enabled.contains(&Enabled::Evict);
-        let settings = sexton_cluster::Settings::new(&node, &settings.namespace, evict);
+        let settings = sexton_cluster::Settings::new(node, &settings.namespace, evict);
         let link = Cluster::start(settings, move || bell.ring())?;
         tracing::info!(node, "taking part in the cluster");
         Ok(Self {

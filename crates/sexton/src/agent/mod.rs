@@ -100,6 +100,7 @@ impl Agent {
         let host = paths.path_rootfs.clone();
         let roots = crate::roots(paths);
         let scanner = Scanner::new(roots.clone())?.named(settings.node_name.clone());
+        let node = scanner.node()?;
         let shared = Arc::new(Shared::new(PATIENCE.max(settings.interval * 3)));
         if let Listen::At(address) = settings.listen {
             let bound = serve::start(address, shared.clone())?;
@@ -107,7 +108,7 @@ impl Agent {
         }
         let names = Names::start(host, settings.runtimes.clone(), wake.bell()?)?;
         let member = match settings.cluster {
-            true => Some(Member::join(&settings, wake.bell()?)?),
+            true => Some(Member::join(&node.name, &settings, wake.bell()?)?),
             false => None,
         };
         let causes = Causes::start(roots.clone(), wake.bell()?)?;
@@ -119,7 +120,7 @@ impl Agent {
             cause,
         })?;
         let policies = Policies::open(&settings.policies);
-        let boot = scanner.node()?.boot_id;
+        let boot = node.boot_id;
         let agent = Self {
             ledger: Ledger::new(),
             settings,

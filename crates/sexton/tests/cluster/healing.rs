@@ -41,13 +41,11 @@ fn a_go_program_is_told_of_in_a_dry_run_and_healed_when_enforced() {
 
     // Whoever is on call asks in the agent's pod, and types no path.
     let agent = sexton.agent_on(&pod.node);
-    let asked = |command: &[&str]| {
-        let mut all = vec!["exec", "--namespace", NAMESPACE, &agent, "--", "/sexton"];
-        all.extend(command);
-        let printed = at.cluster.try_kubectl(&all).unwrap();
-        serde_json::from_str::<Value>(&printed).unwrap()
-    };
-    let explained = asked(&["explain", &format!("pod/go/{}", pod.name), "-o", "json"]);
+    let leaking = format!("pod/go/{}", pod.name);
+    let asked = ["/sexton", "explain", &leaking, "-o", "json"];
+    let mut command = vec!["exec", "--namespace", NAMESPACE, &agent, "--"];
+    command.extend(asked);
+    let explained: Value = serde_json::from_str(&at.cluster.kubectl(&command)).unwrap();
     assert_eq!(explained["node"]["name"], pod.node.as_str());
     let leak = &explained["leaks"][0];
     assert!(leak["causes"][0]["id"].is_string(), "{leak}");
