@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image generate torture fuzz kernels vm setup
+.PHONY: help demo test lint bench image generate torture hostile fuzz kernels vm setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ generate: ## What is made from sources in the tree: runbooks, alerts, dashboard,
 
 torture: setup ## The long test of reaping: kill -9 of the tracer at random moments
 	@scripts/torture
+
+hostile: setup ## All attacks of a hostile node, then ten minutes of hostile load; on cgroup v2, too
+	@scripts/hostile
 
 fuzz: ## Fuzz each parser for a short while (needs cargo-fuzz and a nightly toolchain)
 	@scripts/fuzz

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests that look at a kernel on other kernels, with cgroup v2 and v1: Debian's cloud
 # kernels, booted by QEMU without KVM. The programs are those that `make test` built.
-#   kernels.sh [-k "SUITE..."] [-c "v2 v1 hybrid"] [-p "PACKAGE..."] [-j BOOTS_AT_ONCE] [FILTER...]
-# FILTER is a test's name or a part of one, as with cargo test.
+#   kernels.sh [-l] [-k "SUITE..."] [-c "v2 v1 hybrid"] [-p "PACKAGE..."] [-t PROGRAM] [-j BOOTS_AT_ONCE] [FILTER...]
+# FILTER is a test's name or a part of one, as with cargo test; -t takes one test program alone, and
+# -l its long tests, too, those that are ignored elsewhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,9 +11,10 @@ cd "$(dirname "$0")/.."
 suites="bullseye-security bookworm-security trixie trixie-backports"
 modes="v2 v1"
 packages="sexton-lab sexton-scan sexton-reap sexton"
-jobs=2
-while getopts k:c:p:j: option; do
+jobs=2 only="" long=""
+while getopts lk:c:p:t:j: option; do
     case $option in
+    l) long=--include-ignored ;; t) only=$OPTARG ;;
     k) suites=$OPTARG ;; c) modes=$OPTARG ;; p) packages=$OPTARG ;; j) jobs=$OPTARG ;;
     *) exit 2 ;;
     esac
@@ -54,7 +56,11 @@ for line in sys.stdin:
         print(message["executable"])')
 # A cluster needs more than a runtime and busybox: lab/cluster/in-vm.
 for i in "${!tests[@]}"; do
-    case $(basename "${tests[i]}") in cluster-????????????????) unset "tests[i]" ;; esac
+    case $(basename "${tests[i]}") in
+    cluster-????????????????) unset "tests[i]" ;;
+    "$only"-????????????????) ;;
+    *) [ -z "$only" ] || unset "tests[i]" ;;
+    esac
 done
 [ ${#tests[@]} -gt 0 ] || { echo "no test was built" >&2; exit 1; }
 
@@ -82,7 +88,7 @@ PATH=$PATH:/usr/sbin
 for program in bash runc crun unshare setpriv; do
     if path=$(command -v $program); then copy "$path"; fi
 done
-for file in "$target"/debug/{sexton,sexton-test-leak} "$target/sexton-test-go/crawler" \
+for file in "$target"/debug/{sexton,sexton-test-leak} "$target"/sexton-test-{go/crawler,c/actor} \
     "$target"/debug/examples/* "${tests[@]}"; do
     # Cargo keeps each example twice, the second time with a hash in its name.
     case $(basename "$file") in *-????????????????) [[ " ${tests[*]} " == *" $file "* ]] || continue ;; esac
@@ -96,7 +102,8 @@ cp lab/kernels/init "$root/init"
 {
     echo 'export RUST_TEST_THREADS=2 HOME=/root; status=0'
     # What does not depend on the kernel is left out: an emulated processor is slow.
-    options="--show-output --skip help:: --skip schema:: --skip terminal::"
+    options="--show-output $long --skip help:: --skip schema:: --skip terminal::"
+    echo "export SEXTON_HOSTILE_SECONDS=${SEXTON_HOSTILE_SECONDS:-600}"
     for test in "${tests[@]}"; do
         echo "echo; echo 'Running $(basename "$test")'; timeout 1200 $test $options $filters </dev/null 2>&1 || status=1"
     done

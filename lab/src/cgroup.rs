@@ -19,6 +19,8 @@ pub struct Hierarchies {
     pub pids: PathBuf,
     /// The unified one; the same as `pids` on a machine that has only cgroup v2.
     pub unified: Option<PathBuf>,
+    /// The one with the `memory` controller, where there is one.
+    pub memory: Option<PathBuf>,
     /// Mount points of all of them.
     pub all: Vec<PathBuf>,
 }
@@ -30,7 +32,7 @@ impl Hierarchies {
     /// [`Skip`] where no hierarchy counts pids.
     pub fn find() -> Result<Self, Skip> {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let (mut pids, mut unified, mut all) = (None, None, Vec::new());
+        let (mut pids, mut unified, mut memory, mut all) = (None, None, None, Vec::new());
         for line in mountinfo.lines() {
             let Some((left, right)) = line.split_once(" - ") else {
                 continue;
@@ -41,11 +43,12 @@ impl Hierarchies {
             let mut right = right.split(' ');
             match right.next() {
                 Some("cgroup") => {
-                    if right
-                        .nth(1)
-                        .is_some_and(|o| o.split(',').any(|o| o == "pids"))
-                    {
-                        pids = Some(mount.clone());
+                    for option in right.nth(1).into_iter().flat_map(|o| o.split(',')) {
+                        match option {
+                            "pids" => pids = Some(mount.clone()),
+                            "memory" => memory = Some(mount.clone()),
+                            _ => {}
+                        }
                     }
                     all.push(mount);
                 }
@@ -61,7 +64,13 @@ impl Hierarchies {
             (None, Some(unified)) => unified.clone(),
             (None, None) => return Skip::because("no cgroup file system with pids"),
         };
-        Ok(Self { pids, unified, all })
+        let memory = memory.or_else(|| unified.clone());
+        Ok(Self {
+            pids,
+            unified,
+            memory,
+            all,
+        })
     }
 
     /// There is nothing but cgroup v2.
@@ -77,6 +86,8 @@ impl Hierarchies {
 pub struct Cgroup {
     pub(crate) name: String,
     pub(crate) hierarchies: Hierarchies,
+    /// The hierarchy that bounds its memory, where one does.
+    memory: Option<PathBuf>,
 }
 
 impl Cgroup {
@@ -91,6 +102,7 @@ impl Cgroup {
         let cgroup = Self {
             name: names::unique(label),
             hierarchies,
+            memory: None,
         };
         for mount in cgroup.mounts() {
             let dir = mount.join(&cgroup.name);
@@ -104,6 +116,28 @@ impl Cgroup {
             return Skip::because("the pids controller is not handed down to new cgroups");
         }
         Ok(cgroup)
+    }
+
+    /// Bounds the memory of all that starts in it from now on.
+    ///
+    /// # Errors
+    /// [`Skip`] where the kernel does not count memory here.
+    pub fn set_memory_max(&mut self, bytes: u64) -> Result<(), Skip> {
+        let Some(mount) = &self.hierarchies.memory else {
+            return Skip::because("no cgroup file system with memory");
+        };
+        let dir = mount.join(&self.name);
+        let file = if self.hierarchies.unified.as_ref() == Some(mount) {
+            dir.join("memory.max")
+        } else {
+            dir.join("memory.limit_in_bytes")
+        };
+        let made = fs::create_dir_all(&dir).and_then(|()| fs::write(&file, bytes.to_string()));
+        if let Err(error) = made {
+            return Skip::because(format!("{}: {error}", file.display()));
+        }
+        self.memory = Some(mount.clone());
+        Ok(())
     }
 
     /// Its path below the mount: `/sexton-test-…`.
@@ -157,10 +191,13 @@ impl Cgroup {
         joined(self.mounts().map(|mount| mount.join(&self.name)), program)
     }
 
+    /// Where it has a directory, each once.
     fn mounts(&self) -> impl Iterator<Item = &PathBuf> {
-        let unified = self.hierarchies.unified.as_ref();
-        let other = unified.filter(|&mount| *mount != self.hierarchies.pids);
-        std::iter::once(&self.hierarchies.pids).chain(other)
+        let Hierarchies { pids, unified, .. } = &self.hierarchies;
+        let unified = unified.as_ref().filter(|&mount| mount != pids);
+        let memory = self.memory.as_ref();
+        let memory = memory.filter(|&mount| mount != pids && Some(mount) != unified);
+        std::iter::once(pids).chain(unified).chain(memory)
     }
 }
 

@@ -84,27 +84,56 @@ impl Program {
     /// # Errors
     /// [`Skip`] where the C compiler is not there or does not build it.
     pub fn leak_of_32_bits() -> Result<Self, Skip> {
+        let flags = "-m32 -nostdlib -static -ffreestanding -fno-pie -no-pie -fno-stack-protector";
+        Self::c("leak32", &source("leak32.c"), flags)
+    }
+
+    /// A process that means harm; `lab/hostile/actor.c` says what it can do. Static, so that it
+    /// runs wherever it is copied to.
+    ///
+    /// # Errors
+    /// [`Skip`] where the C compiler is not there or does not build it.
+    pub fn hostile(arguments: &[&str]) -> Result<Self, Skip> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile/actor.c");
+        let mut program = Self::c("actor", &source, "-static -pthread")?;
+        program
+            .argv
+            .extend(arguments.iter().map(|word| (*word).to_owned()));
+        Ok(program)
+    }
+
+    /// A program of one file of C.
+    fn c(name: &str, source: &Path, flags: &str) -> Result<Self, Skip> {
         let dir = target_dir().join("sexton-test-c");
-        let program = dir.join("leak32");
-        let said = |error: std::io::Error| Skip(format!("cc -m32: {error}"));
+        let program = dir.join(name);
+        let built = Self {
+            argv: vec![text(&program)],
+            binds: vec![dir.clone()],
+        };
+        // Perhaps it was built elsewhere, as in the virtual machines of lab/kernels.sh.
+        if find("cc").is_none() && program.exists() {
+            return Ok(built);
+        }
+        let said = |error: std::io::Error| Skip(format!("cc {flags}: {error}"));
         std::fs::create_dir_all(&dir).map_err(said)?;
+        // Several test binaries may come here at once.
         let _lock = File::create(dir.join("lock"))
             .and_then(|file| file.lock().map(|()| file))
             .map_err(said)?;
+        // Whoever runs it already keeps the former file: the new one takes its place.
+        let new = dir.join(format!("{name}.new"));
         let output = Command::new("cc")
-            .args("-m32 -nostdlib -static -ffreestanding -fno-pie -no-pie".split(' '))
-            .args(["-fno-stack-protector", "-O1", "-o"])
-            .args([&program, &source("leak32.c")])
+            .args(flags.split(' '))
+            .args(["-O1", "-o"])
+            .args([&new, source])
             .output()
             .map_err(said)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Skip::because(format!("cc -m32: {said}"));
+            return Skip::because(format!("cc {flags}: {said}"));
         }
-        Ok(Self {
-            binds: vec![dir],
-            argv: vec![text(&program)],
-        })
+        std::fs::rename(&new, &program).map_err(said)?;
+        Ok(built)
     }
 
     /// The story's crawler: Python, Selenium, real headless Chromium, drivers that are given up.

@@ -2,3 +2,8 @@
 //! misdirect Sexton. One file a kind of attack; `docs/security.md` says which promise each holds.
 
 #![allow(clippy::unwrap_used)]
+
+#[path = "../agent/agent.rs"]
+#[expect(dead_code, reason = "the agent's own tests use all of it")]
+mod agent;
+mod load;
