@@ -10,7 +10,11 @@ use crate::agent::{Agent, Place, SEXTON, metric};
 /// What the agent has to live in.
 const MEMORY: u64 = 64 << 20;
 /// What it may use of that at the most, in kB. Without optimization code is larger.
-const PEAK_KB: u64 = if cfg!(debug_assertions) { 56_000 } else { 32_000 };
+const PEAK_KB: u64 = if cfg!(debug_assertions) {
+    56_000
+} else {
+    32_000
+};
 /// Zombies of a victim, which makes one a second, that may stand at any one moment.
 const STANDING: usize = 60;
 
@@ -66,7 +70,11 @@ struct Seen {
 impl Seen {
     fn holds(&self) {
         assert!(self.peak_kb <= PEAK_KB, "it took {} kB", self.peak_kb);
-        assert_eq!(self.unwell, 0, "/healthz was 200 each of {} times", self.asked);
+        assert_eq!(
+            self.unwell, 0,
+            "/healthz was 200 each of {} times",
+            self.asked
+        );
         assert!(self.looks >= 3.0, "it went on looking");
         assert!(
             self.most_standing <= STANDING,
@@ -140,7 +148,8 @@ fn watch(agent: &mut Agent, victims: &[Container], time: Duration) -> Seen {
         seen.most_standing = seen.most_standing.max(standing.max().unwrap_or(0));
         std::thread::sleep(Duration::from_millis(500));
     }
-    let used = (processor_ticks(pid) - ticks) as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let used =
+        (processor_ticks(pid) - ticks) as f64 / rustix::param::clock_ticks_per_second() as f64;
     seen.percent_of_a_core = 100.0 * used / began.elapsed().as_secs_f64();
     seen.peak_kb = status_kb(pid, "VmHWM:");
     let metrics = agent.get("/metrics").1;
