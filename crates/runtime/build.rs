@@ -1,4 +1,4 @@
-//! Generates the client of the CRI from its published description, without a `protoc` binary.
+//! Generates the client of the CRI from `proto/cri.proto`, without a `protoc` binary.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");

@@ -1,14 +1,8 @@
-//! The CRI, version 1, as generated from `proto/cri.proto` (k8s.io/cri-api v0.37.2), and how to
-//! connect to it.
+//! As much of the CRI, version 1, as `proto/cri.proto` describes, and how to connect to it.
 //!
 //! For [`Cri`](crate::Cri), and for tests that make pods the way the kubelet does.
 
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
-#![allow(
-    rustdoc::invalid_html_tags,
-    rustdoc::bare_urls,
-    rustdoc::broken_intra_doc_links
-)]
 
 use std::path::Path;
 

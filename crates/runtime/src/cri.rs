@@ -312,10 +312,7 @@ fn running() -> ListContainersRequest {
         state: ContainerState::ContainerRunning.into(),
     };
     ListContainersRequest {
-        filter: Some(ContainerFilter {
-            state: Some(state),
-            ..ContainerFilter::default()
-        }),
+        filter: Some(ContainerFilter { state: Some(state) }),
     }
 }
 

@@ -24,7 +24,6 @@ fn image_spec(name: &str) -> ImageSpec {
     ImageSpec {
         image: name.to_owned(),
         user_specified_image: name.to_owned(),
-        ..ImageSpec::default()
     }
 }
 
@@ -51,7 +50,6 @@ impl ContainerBuilder {
             annotations: HashMap::from([(GRACE.to_owned(), "30".to_owned())]),
             linux: Some(LinuxContainerConfig {
                 security_context: Some(security_context),
-                ..LinuxContainerConfig::default()
             }),
             ..ContainerConfig::default()
         };
@@ -111,7 +109,6 @@ impl ContainerBuilder {
             container_path: dir.clone(),
             host_path: dir,
             readonly,
-            ..Mount::default()
         });
         self
     }

@@ -106,11 +106,8 @@ impl Builder {
                 cgroup_parent: format!("{top}/kubepods/burstable/pod{uid}"),
                 security_context: Some(LinuxSandboxSecurityContext {
                     namespace_options: Some(namespaces(self.pid)),
-                    ..LinuxSandboxSecurityContext::default()
                 }),
-                ..LinuxPodSandboxConfig::default()
             }),
-            ..PodSandboxConfig::default()
         };
         let request = RunPodSandboxRequest {
             config: Some(config.clone()),
@@ -137,7 +134,6 @@ fn namespaces(pid: NamespaceMode) -> NamespaceOption {
         network: NamespaceMode::Node.into(),
         pid: pid.into(),
         ipc: NamespaceMode::Pod.into(),
-        ..NamespaceOption::default()
     }
 }
 
