@@ -14,6 +14,7 @@ mod holder;
 mod leak;
 pub mod limits;
 mod names;
+mod notes;
 pub mod proc;
 mod scan;
 mod scanner;
