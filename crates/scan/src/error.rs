@@ -38,8 +38,8 @@ pub enum Error {
     },
 }
 
-/// Names of files of `/proc/PID` and of a cgroup, and of directories of the former.
-const FACTS: [&str; 24] = [
+/// Names of files of `/proc`, `/proc/PID` and a cgroup, and of directories of `/proc/PID`.
+const FACTS: [&str; 25] = [
     "stat",
     "status",
     "exe",
@@ -57,6 +57,7 @@ const FACTS: [&str; 24] = [
     "timers",
     "uid_map",
     "fdinfo",
+    "uptime",
     "tasks",
     "cgroup.procs",
     "cgroup.threads",

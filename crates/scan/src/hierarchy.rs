@@ -14,10 +14,19 @@ use crate::proc::file::{self, End};
 
 /// One file of a cgroup; `None` if the cgroup is gone or has no such file.
 pub(crate) fn read(cgroup: &Path, file: &str) -> Result<Option<Vec<u8>>, Error> {
+    read_most(cgroup, file, bounds::FILE)
+}
+
+/// A list of pids or threads of a cgroup; empty if the cgroup is gone.
+pub(crate) fn read_pids(cgroup: &Path, file: &str) -> Result<Vec<u8>, Error> {
+    Ok(read_most(cgroup, file, bounds::PIDS)?.unwrap_or_default())
+}
+
+fn read_most(cgroup: &Path, file: &str, most: usize) -> Result<Option<Vec<u8>>, Error> {
     let path = cgroup.join(file);
     let mut buffer = Vec::new();
     let bytes = path.as_os_str().as_bytes();
-    match file::read_whole(CWD, bytes, bounds::FILE, End::Short, &mut buffer) {
+    match file::read_whole(CWD, bytes, most, End::Short, &mut buffer) {
         Ok(()) => Ok(Some(buffer)),
         Err(e) if is_gone(e) => Ok(None),
         Err(e) => Err(Error::io(path, e)),

@@ -32,7 +32,6 @@ pub(crate) fn read(
         let tracer = notes.take(proc.process_of_thread(thread, &mut Vec::new()));
         tracer.unwrap_or(thread)
     });
-    let [uid, ..] = status.uids;
     Ok(Some(Holder {
         id: stat.id(),
         pid_namespace: notes.take(process.ns_inode("pid")),
@@ -41,7 +40,7 @@ pub(crate) fn read(
         executable: (notes.take(process.exe()))
             .map(|path| lossy(path.as_os_str().as_encoded_bytes())),
         parent_pid: stat.parent,
-        uid,
+        uid: status.real_uid(),
         threads: stat.threads,
         state: lasting(process, stat.state),
         frozen: is_frozen(&cgroups, hierarchies, notes),
@@ -71,14 +70,6 @@ fn lasting(process: &Process, state: State) -> State {
         }
     }
     state
-}
-
-/// What may be hidden from us is left out; other errors stay.
-pub(crate) fn seen<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
-    match read {
-        Err(e) if e.is_denied() => Ok(None),
-        other => other,
-    }
 }
 
 /// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the

@@ -19,6 +19,8 @@ pub mod proc;
 mod scan;
 mod scanner;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod viewer;
 
 pub use error::Error;

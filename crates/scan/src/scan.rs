@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::protect::protection;
-use sexton_core::report::{API_VERSION, KIND, Node, Scan};
+use sexton_core::report::{API_VERSION, Ages, KIND, Node, Scan};
 use sexton_core::text::{self, time::rfc3339};
 use sexton_core::{Holder, Leak, Report, Zombie};
 
@@ -82,7 +82,7 @@ impl Scanner {
                 }
                 continue;
             }
-            match self.leak(&group, options)? {
+            match self.leak(&group, options) {
                 Outcome::Leak(leak) => {
                     zombies = zombies.saturating_add(leak.zombies);
                     leaks.push(*leak);
@@ -221,7 +221,7 @@ impl Scanner {
         traced
     }
 
-    fn leak(&mut self, group: &Group, options: &Options) -> Result<Outcome, Error> {
+    fn leak(&mut self, group: &Group, options: &Options) -> Outcome {
         let mut inspected = self.inspect(group, options.full);
         let asked = if options.full {
             group.zombies.len()
@@ -233,40 +233,43 @@ impl Scanner {
         let mut notes = Notes::of_viewer(self.viewer.sees_all);
         let known = match self.known(group.holder, &mut notes) {
             Ok(known) => known,
-            Err(_) if inspected.is_empty() => return Ok(Outcome::Nothing),
+            Err(_) if inspected.is_empty() => return Outcome::Nothing,
             Err(error) => {
                 self.notes.take::<()>(Err(error));
-                return Ok(Outcome::HolderUnknown(zombies));
+                return Outcome::HolderUnknown(zombies);
             }
         };
         let Some((mut holder, stat)) = known else {
-            return Ok(Outcome::HolderEnded);
+            return Outcome::HolderEnded;
         };
         if inspected.is_empty() {
-            return Ok(Outcome::Nothing);
+            return Outcome::Nothing;
         }
         inspected.sort_by_key(|stat| (stat.start_ticks, stat.pid));
         holder.holds_as = group.holds_as;
         holder.subreaper =
             group.holds_as == HoldsAs::Parent && leak::is_subreaper(&holder, &stat, &inspected);
         let own_pid = self.proc.own_pid().unwrap_or(0);
-        let (now, hertz) = (self.now_ticks()?, rustix::param::clock_ticks_per_second());
+        let now = self.now_ticks(&mut notes);
+        let hertz = rustix::param::clock_ticks_per_second();
         let container = self.named_container(group.holder, &mut notes);
         let container = notes.take(container);
         self.notes.count(&notes);
-        Ok(Outcome::Leak(Box::new(Leak {
+        Outcome::Leak(Box::new(Leak {
             container,
             protected: protection(&holder, own_pid),
             zombies,
             inspected: inspected.len() as u64,
             commands: leak::commands(&inspected, zombies),
-            ages: leak::ages(&inspected, zombies, now, hertz),
+            ages: now.map_or_else(Ages::default, |now| {
+                leak::ages(&inspected, zombies, now, hertz)
+            }),
             sample: self.sample(&inspected),
             causes: Vec::new(),
             forecast: None,
             holder,
             notes: notes.into_list(),
-        })))
+        }))
     }
 
     /// The holder; `None` if it has ended.
@@ -307,10 +310,10 @@ impl Scanner {
     }
 
     /// Time since boot in clock ticks, as `start_ticks` counts.
-    pub(crate) fn now_ticks(&self) -> Result<u64, Error> {
-        self.proc.parse("uptime", |bytes| {
-            proc::uptime_ticks(bytes, rustix::param::clock_ticks_per_second())
-        })
+    pub(crate) fn now_ticks(&self, notes: &mut Notes) -> Option<u64> {
+        let hertz = rustix::param::clock_ticks_per_second();
+        let parse = |bytes: &[u8]| proc::uptime_ticks(bytes, hertz).map(Some);
+        notes.take(self.proc.parse("uptime", parse))
     }
 
     /// The machine.

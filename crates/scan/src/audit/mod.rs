@@ -50,7 +50,7 @@ pub fn containers(
         }
         let workload = workloads.iter().find(|w| w.id == group.container.id);
         // One that ended meanwhile is none of the node's any more.
-        if let Some(facts) = gather(scanner, &group, workload, &mut looked)? {
+        if let Some(facts) = gather(scanner, &group, workload, &mut looked) {
             audit.exit_signals.push(judge(&facts));
         }
     }
@@ -68,25 +68,21 @@ fn gather(
     group: &members::Group,
     workload: Option<&Workload>,
     looked: &mut Notes,
-) -> Result<Option<Facts>, Error> {
+) -> Option<Facts> {
     let mut notes = Notes::default();
-    let Some(main) = group.main() else {
-        return Ok(None);
-    };
-    let now = scanner.now_ticks()?;
+    let main = group.main()?;
+    // Where it is not known everything is taken for young.
+    let now = scanner.now_ticks(&mut notes).unwrap_or(0);
     let main = process::read(scanner, group, main, now, &mut notes);
-    let Some(process::Read {
+    let process::Read {
         process: main,
         frozen,
-    }) = looked.take(main)
-    else {
-        return Ok(None);
-    };
+    } = looked.take(main)?;
     let stop = stop::of(&scanner.roots.host, &group.container, &main, workload);
     looked.count(&notes);
     let mut notes = notes.into_list();
     notes.sort();
-    Ok(Some(Facts {
+    Some(Facts {
         container: group.container.clone(),
         signal: stop.signal,
         grace: stop.grace,
@@ -94,5 +90,5 @@ fn gather(
         frozen,
         main,
         notes,
-    }))
+    })
 }

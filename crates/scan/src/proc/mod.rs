@@ -90,8 +90,8 @@ impl Proc {
     /// What it has not, though every `/proc` has it.
     fn lacks(&self) -> Option<&'static str> {
         // `self` would not do: it leads nowhere in the /proc of another PID namespace.
-        if self.parse("uptime", |text| uptime_ticks(text, 1)).is_err() {
-            return Some("it has no uptime; mount /proc there, without subset=pid");
+        if file::open(self.dir.as_fd(), b"loadavg").is_err() {
+            return Some("it has no loadavg; mount the node's /proc there, without subset=pid");
         }
         let mounted = rustix::fs::fstatfs(&self.dir);
         let is_kernels = mounted.is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
