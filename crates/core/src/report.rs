@@ -3,6 +3,8 @@
 //! `sexton scan -o json` prints it, the agent publishes it, the page and the kubectl plugin
 //! draw it. Field names are camelCase, as everywhere in the Kubernetes API.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +96,10 @@ pub struct Scan {
     pub cgroups: u64,
     /// Entries of `/proc` that were opened.
     pub processes_read: u64,
+    /// How many facts about single processes and cgroups could not be read, by the name of the
+    /// file; `notes` of the leak, or of the report, say why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreadable_facts: BTreeMap<String, u64>,
 }
 
 /// How much a scan had to read.
@@ -138,6 +144,9 @@ pub struct Leak {
     /// When a limit is reached; filled where the leak was watched for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// What is not known of the holder and its container, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A command name and how many of a leak's zombies bear it.

@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use crate::find::ByParent;
-use crate::holder::seen;
 use crate::tally::{Counted, Tree, Unit, suspects};
 use crate::{Error, Scanner};
 
@@ -64,22 +63,24 @@ impl Scanner {
         for mut unit in suspicion.units.drain(..) {
             let (mut threads, mut processes) = (Vec::new(), Vec::new());
             for &index in &unit.cgroups {
-                let cgroup = &counted[index].path;
+                let Some(Counted { path: cgroup, .. }) = counted.get(index) else {
+                    continue;
+                };
                 tree.processes(cgroup, &mut self.buffer, &mut processes)?;
                 tree.thread_ids(cgroup, &mut self.buffer, &mut threads)?;
             }
             threads.sort_unstable();
-            let mut dead = 0;
+            let mut dead = 0_u64;
             for pid in processes {
                 // Or it was born or has ended between the two lists: its stat knows.
                 if threads.binary_search(&pid).is_err()
-                    && let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))?
+                    && let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
                     && stat.is_dead_leader()
                 {
-                    dead += 1;
+                    dead = dead.saturating_add(1);
                 }
             }
-            suspicion.dead_leaders += dead;
+            suspicion.dead_leaders = suspicion.dead_leaders.saturating_add(dead);
             unit.missing = unit.missing.saturating_sub(dead);
             if unit.missing != 0 {
                 suspicion.threads.append(&mut threads);
@@ -108,7 +109,7 @@ impl Scanner {
             let read = self
                 .proc
                 .children_of_thread(tid, &mut self.buffer, &mut children);
-            if seen(read.map(Some))? == Some(true) && !children.is_empty() {
+            if self.notes.take(read.map(Some)) == Some(true) && !children.is_empty() {
                 of_threads.push((tid, children));
             }
         }
@@ -120,12 +121,12 @@ impl Scanner {
             children.retain(|pid| live.binary_search(pid).is_err());
             // Before Linux 5.2 a process with a dead leader is not listed among the living.
             if !self.lists_dead_leaders {
-                self.retain_zombies(&mut children)?;
+                self.retain_zombies(&mut children);
             }
             if children.is_empty() {
                 continue;
             }
-            let Some(status) = seen(self.proc.status(tid, &mut self.buffer))? else {
+            let Some(status) = self.notes.take(self.proc.status(tid, &mut self.buffer)) else {
                 continue;
             };
             let known = fresh.len();
@@ -134,7 +135,8 @@ impl Scanner {
                     .iter()
                     .filter(|pid| first.is_fresh(**pid, last_pid)),
             );
-            stayed += (children.len() - (fresh.len() - known)) as u64;
+            let new = fresh.len().saturating_sub(known);
+            stayed = u64::saturating_add(stayed, children.len().saturating_sub(new) as u64);
             zombies
                 .entry(status.tgid)
                 .or_default()
@@ -143,16 +145,15 @@ impl Scanner {
         Ok(stayed)
     }
 
-    fn retain_zombies(&mut self, pids: &mut Vec<u32>) -> Result<(), Error> {
+    fn retain_zombies(&mut self, pids: &mut Vec<u32>) {
         let mut zombies = Vec::with_capacity(pids.len());
         for &pid in pids.iter() {
-            if seen(self.proc.stat(pid, &mut self.buffer))?.is_some_and(|s| s.is_reapable_zombie())
-            {
+            let stat = self.notes.take(self.proc.stat(pid, &mut self.buffer));
+            if stat.is_some_and(|stat| stat.is_reapable_zombie()) {
                 zombies.push(pid);
             }
         }
         *pids = zombies;
-        Ok(())
     }
 }
 

@@ -19,7 +19,6 @@ use sexton_core::holder::HoldsAs;
 use sexton_core::report::Method;
 
 use crate::census::FirstLook;
-use crate::holder::seen;
 use crate::proc::{Loadavg, parse_pids};
 use crate::scan::{Group, Options};
 use crate::tally::Tree;
@@ -70,7 +69,10 @@ impl Scanner {
             // What is left unread cannot be called quiet. If it is /proc that cannot be read,
             // the walk says so again.
             Err(e) => {
-                found.notes.push(format!("all of /proc was read: {e}"));
+                self.notes.take::<()>(Err(e));
+                found.notes.push(
+                    "all of /proc was read, since the counters of a cgroup cannot be".to_owned(),
+                );
                 found.method = Method::Walk;
                 zombies.clear();
                 found.fresh.clear();
@@ -160,7 +162,8 @@ impl Scanner {
         self.walk(&known, zombies, &mut found.fresh)?;
         let seen: usize = zombies.values().map(Vec::len).sum();
         if (seen as u64) < suspicion.missing {
-            self.note_unseen(tree, suspicion.dead_leaders + seen as u64, found)?;
+            let known = suspicion.dead_leaders.saturating_add(seen as u64);
+            self.note_unseen(tree, known, found)?;
         }
         Ok(())
     }
@@ -195,7 +198,7 @@ impl Scanner {
             if known.binary_search(&pid).is_ok() {
                 continue;
             }
-            if let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))?
+            if let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
                 && stat.is_reapable_zombie()
             {
                 zombies.entry(stat.parent).or_default().push(pid);
@@ -210,11 +213,12 @@ impl Scanner {
     pub(crate) fn at_most(&self, before: Loadavg, threads: u64) -> Result<u64, Error> {
         let after = self.loadavg()?.last_pid;
         // Pids are given out in a circle, those in use are passed over.
-        let born = match after.checked_sub(before.last_pid) {
-            Some(born) => born,
-            None => self.pid_max() - before.last_pid.min(self.pid_max()) + after,
-        };
-        Ok((before.tasks + u64::from(born)).saturating_sub(threads))
+        let born = after.checked_sub(before.last_pid).unwrap_or_else(|| {
+            let to_the_end = self.pid_max().saturating_sub(before.last_pid);
+            to_the_end.saturating_add(after)
+        });
+        let tasks = before.tasks.saturating_add(born.into());
+        Ok(tasks.saturating_sub(threads))
     }
 
     fn pid_max(&self) -> u32 {

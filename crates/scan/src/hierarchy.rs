@@ -1,9 +1,43 @@
 //! How the cgroup tree is mounted (`cgroups(7)`).
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
+use rustix::io::Errno;
 use sexton_core::report::CgroupMode;
+
+use crate::Error;
+use crate::proc::bounds;
+use crate::proc::file::{self, End};
+
+/// One file of a cgroup; `None` if the cgroup is gone or has no such file.
+pub(crate) fn read(cgroup: &Path, file: &str) -> Result<Option<Vec<u8>>, Error> {
+    read_most(cgroup, file, bounds::FILE)
+}
+
+/// A list of pids or threads of a cgroup; empty if the cgroup is gone.
+pub(crate) fn read_pids(cgroup: &Path, file: &str) -> Result<Vec<u8>, Error> {
+    Ok(read_most(cgroup, file, bounds::PIDS)?.unwrap_or_default())
+}
+
+fn read_most(cgroup: &Path, file: &str, most: usize) -> Result<Option<Vec<u8>>, Error> {
+    let path = cgroup.join(file);
+    let mut buffer = Vec::new();
+    let bytes = path.as_os_str().as_bytes();
+    match file::read_whole(CWD, bytes, most, End::Short, &mut buffer) {
+        Ok(()) => Ok(Some(buffer)),
+        Err(e) if is_gone(e) => Ok(None),
+        Err(e) => Err(Error::io(path, e)),
+    }
+}
+
+/// A cgroup was removed in the middle: `ENOENT` when opening, `ENODEV` when reading what was
+/// open.
+pub(crate) fn is_gone(error: Errno) -> bool {
+    matches!(error, Errno::NOENT | Errno::NODEV)
+}
 
 /// The mounted hierarchies below the root of the cgroup tree.
 #[derive(Clone, Debug)]
@@ -78,7 +112,6 @@ impl Hierarchies {
     /// out of the reader's cgroup namespace.
     #[must_use]
     pub fn directory(root: &Path, path: &[u8]) -> Option<PathBuf> {
-        use std::os::unix::ffi::OsStrExt;
         let path = path.strip_prefix(b"/")?;
         if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
             return None;

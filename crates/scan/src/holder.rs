@@ -1,45 +1,49 @@
 //! The facts about a process that ought to wait.
 
-use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::{Holder, State};
 
-use crate::hierarchy::Hierarchies;
+use crate::hierarchy::{self, Hierarchies};
+use crate::notes::Notes;
 use crate::proc::{Cgroups, Proc, Process};
 use crate::{Error, lossy};
 
 /// Reads all that a report tells of a holder. `holds_as` and `subreaper` are those of a plain
-/// parent: who looks at its zombies knows better.
+/// parent: who looks at its zombies knows better. Without its identity there is nothing to
+/// report; what else cannot be read is left out, and noted.
 pub(crate) fn read(
     proc: &Proc,
     process: &Process,
     hierarchies: &Hierarchies,
+    notes: &mut Notes,
 ) -> Result<Option<Holder>, Error> {
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
         return Ok(None);
     };
-    let stand_in = process.stand_in(&stat)?;
+    let stand_in = notes.take(process.stand_in(&stat));
     let process = stand_in.as_ref().unwrap_or(process);
-    let command_line = seen(process.cmdline())?.unwrap_or_default();
-    let cgroups = seen(process.cgroups())?.unwrap_or_default();
-    let traced_by = match status.tracer {
-        Some(thread) => seen(proc.process_of_thread(thread, &mut Vec::new()))?.or(Some(thread)),
-        None => None,
-    };
+    let command_line = notes.take(process.cmdline()).unwrap_or_default();
+    let cgroups = notes.take(process.cgroups()).unwrap_or_default();
+    let traced_by = status.tracer.map(|thread| {
+        let tracer = notes.take(proc.process_of_thread(thread, &mut Vec::new()));
+        tracer.unwrap_or(thread)
+    });
     Ok(Some(Holder {
         id: stat.id(),
-        pid_namespace: seen(process.ns_inode("pid"))?,
+        pid_namespace: notes.take(process.ns_inode("pid")),
         name: stat.comm.to_lossy(),
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
-        executable: seen(process.exe())?.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
+        executable: (notes.take(process.exe()))
+            .map(|path| lossy(path.as_os_str().as_encoded_bytes())),
         parent_pid: stat.parent,
-        uid: status.uids[0],
+        uid: status.real_uid(),
         threads: stat.threads,
-        state: lasting(process, stat.state)?,
-        frozen: is_frozen(&cgroups, hierarchies),
+        state: lasting(process, stat.state),
+        frozen: is_frozen(&cgroups, hierarchies, notes),
         traced_by,
         namespace_init: status.ns_pids.last() == Some(&1),
         subreaper: false,
@@ -52,7 +56,7 @@ pub(crate) fn read(
 
 /// `state`, if it lasts. A program that starts children is in D for moments again and again, by
 /// `vfork` until the child has called `execve`, and that is no hindrance; one that hangs stays.
-fn lasting(process: &Process, state: State) -> Result<State, Error> {
+fn lasting(process: &Process, state: State) -> State {
     const LOOKS: u32 = 10;
     const PAUSE: Duration = Duration::from_millis(5);
     for _ in 0..LOOKS {
@@ -60,38 +64,31 @@ fn lasting(process: &Process, state: State) -> Result<State, Error> {
             break;
         }
         thread::sleep(PAUSE);
-        match process.stat()? {
-            Some(stat) if stat.state != State::DiskSleep => return Ok(stat.state),
+        match process.stat() {
+            Ok(Some(stat)) if stat.state != State::DiskSleep => return stat.state,
             _ => {}
         }
     }
-    Ok(state)
-}
-
-/// What may be hidden from us is left out; other errors stay.
-pub(crate) fn seen<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
-    match read {
-        Err(e) if e.is_denied() => Ok(None),
-        other => other,
-    }
+    state
 }
 
 /// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the
 /// process's own cgroup tells.
-pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies) -> bool {
-    let reads = |root, path, file: &str, expected: &str| {
-        Hierarchies::directory(root, path)
-            .and_then(|dir| fs::read_to_string(dir.join(file)).ok())
-            .is_some_and(|text| text.lines().any(|line| line == expected))
-    };
+pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies, notes: &mut Notes) -> bool {
     let v1 = hierarchies.v1("freezer").zip(
-        cgroups
-            .0
-            .iter()
+        (cgroups.0.iter())
             .find(|line| line.has_controller("freezer"))
             .map(|line| line.path.as_slice()),
     );
     let v2 = hierarchies.unified().zip(cgroups.unified());
-    v1.is_some_and(|(root, path)| reads(root, path, "freezer.state", "FROZEN"))
-        || v2.is_some_and(|(root, path)| reads(root, path, "cgroup.events", "frozen 1"))
+    let mut says = |place: Option<(&Path, &[u8])>, file: &str, expected: &[u8]| {
+        let Some(dir) = place.and_then(|(root, path)| Hierarchies::directory(root, path)) else {
+            return false;
+        };
+        notes.take(hierarchy::read(&dir, file)).is_some_and(|text| {
+            text.split(|byte| *byte == b'\n')
+                .any(|line| line == expected)
+        })
+    };
+    says(v1, "freezer.state", b"FROZEN") || says(v2, "cgroup.events", b"frozen 1")
 }

@@ -19,9 +19,12 @@ pub(crate) fn spread<T: Copy>(items: &[T], wanted: usize) -> Vec<T> {
     if items.len() <= wanted {
         return items.to_vec();
     }
-    let last = items.len() - 1;
+    let last = items.len().saturating_sub(1);
     let step = wanted.saturating_sub(1).max(1);
-    (0..wanted).map(|i| items[i * last / step]).collect()
+    let place = |i: usize| i.saturating_mul(last).checked_div(step);
+    (0..wanted)
+        .filter_map(|i| items.get(place(i)?).copied())
+        .collect()
 }
 
 /// Names with their counts, most frequent first. When `zombies` is more than was inspected the
@@ -29,12 +32,14 @@ pub(crate) fn spread<T: Copy>(items: &[T], wanted: usize) -> Vec<T> {
 pub(crate) fn commands(inspected: &[Stat], zombies: u64) -> Vec<CommandCount> {
     let mut counts: HashMap<Comm, u64> = HashMap::new();
     for stat in inspected {
-        *counts.entry(stat.comm).or_default() += 1;
+        let count = counts.entry(stat.comm).or_default();
+        *count = count.saturating_add(1);
     }
     // Names that differ in bytes that are not UTF-8 look the same to people.
     let mut named: BTreeMap<String, u64> = BTreeMap::new();
     for (comm, count) in counts {
-        *named.entry(comm.to_lossy()).or_default() += count;
+        let sum = named.entry(comm.to_lossy()).or_default();
+        *sum = sum.saturating_add(count);
     }
     let mut commands: Vec<CommandCount> = named
         .into_iter()
@@ -44,11 +49,11 @@ pub(crate) fn commands(inspected: &[Stat], zombies: u64) -> Vec<CommandCount> {
     let total = inspected.len() as u64;
     if total != 0 && total != zombies {
         // Rounding the running sum, not each count, keeps the whole exact.
-        let (mut seen, mut given) = (0, 0);
+        let (mut seen, mut given) = (0_u64, 0);
         for command in &mut commands {
-            seen += command.count;
+            seen = seen.saturating_add(command.count);
             let upto = scale(seen, zombies, total);
-            command.count = upto - given;
+            command.count = upto.saturating_sub(given);
             given = upto;
         }
     }
@@ -57,7 +62,7 @@ pub(crate) fn commands(inspected: &[Stat], zombies: u64) -> Vec<CommandCount> {
 
 /// Ages from start times. `now_ticks` is the time since boot in clock ticks of `hertz`.
 pub(crate) fn ages(inspected: &[Stat], zombies: u64, now_ticks: u64, hertz: u64) -> Ages {
-    let seconds = |stat: &Stat| now_ticks.saturating_sub(stat.start_ticks) / hertz.max(1);
+    let seconds = |stat: &Stat| in_seconds(now_ticks.saturating_sub(stat.start_ticks), hertz);
     let within = |limit| {
         let count = inspected
             .iter()
@@ -93,13 +98,19 @@ pub(crate) fn is_subreaper(holder: &Holder, holder_stat: &Stat, inspected: &[Sta
     })
 }
 
+/// Clock ticks in whole seconds.
+pub(crate) fn in_seconds(ticks: u64, hertz: u64) -> u64 {
+    ticks.checked_div(hertz).unwrap_or(ticks)
+}
+
+/// `part` of `inspected` as a part of `zombies`, rounded.
 fn scale(part: u64, zombies: u64, inspected: u64) -> u64 {
-    if inspected == 0 {
-        return 0;
-    }
-    let scaled = (u128::from(part) * u128::from(zombies) + u128::from(inspected) / 2)
-        / u128::from(inspected);
-    u64::try_from(scaled).unwrap_or(u64::MAX)
+    let (part, zombies, inspected) = (part.into(), zombies.into(), u128::from(inspected));
+    // The product of two numbers of 64 bits has 128.
+    let scaled = u128::saturating_mul(part, zombies)
+        .saturating_add(inspected / 2)
+        .checked_div(inspected);
+    u64::try_from(scaled.unwrap_or(0)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

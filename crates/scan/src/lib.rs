@@ -14,10 +14,13 @@ mod holder;
 mod leak;
 pub mod limits;
 mod names;
+mod notes;
 pub mod proc;
 mod scan;
 mod scanner;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod viewer;
 
 pub use error::Error;

@@ -14,12 +14,11 @@ mod census;
 mod levels;
 mod nproc;
 
-use std::io::Read;
+use std::ops::ControlFlow;
 
 use sexton_core::limit::mark_first;
-use sexton_core::{Limit, LimitKind};
+use sexton_core::{Leak, Limit, LimitKind};
 
-use crate::holder::seen;
 use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
@@ -46,7 +45,10 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// reached first marked; `None` if there is no such process.
 ///
 /// Reads the status of every process once, to count those of the same user: about 10 µs each.
-/// What is hidden from us is said in the notes.
+/// What cannot be read is said in the notes.
+///
+/// # Errors
+/// `/proc` cannot be listed, or nothing is known of the process.
 pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
     let proc = scanner.proc();
     let Some(process) = proc.process(pid)? else {
@@ -58,14 +60,28 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let census = Census::take(proc, &process, &status)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    limits.extend(nproc::limit(proc, &process, &status, &census)?);
+    limits.extend(nproc::limit(proc, &process, &status, &census));
     limits.extend(threads_max(proc, zombies));
-    limits.extend(inner_pid_max(&process, &status)?);
+    limits.extend(inner_pid_max(&process, &status));
     limits.extend(pid_max(proc, zombies, Some(&census)));
-    limits.extend(levels::limits(scanner, &process)?);
-    limits.extend(max_map_count(proc, &process)?);
+    limits.extend(levels::limits(scanner, &process));
+    limits.extend(max_map_count(proc, &process));
     mark_first(&mut limits);
     Ok(Some(limits))
+}
+
+/// The limits of a leak's holder, see [`of_process`]; why they cannot be read is a note on it.
+pub fn of_holder(scanner: &Scanner, leak: &mut Leak) -> Vec<Limit> {
+    match of_process(scanner, leak.holder.id.pid) {
+        Ok(limits) => limits.unwrap_or_default(),
+        Err(error) => {
+            let note = error.to_string();
+            if !leak.notes.contains(&note) {
+                leak.notes.push(note);
+            }
+            Vec::new()
+        }
+    }
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
@@ -92,7 +108,8 @@ fn pid_max(proc: &Proc, zombies: Option<u64>, census: Option<&Census>) -> Option
         (all_tasks(proc), zombies)
     };
     // A few hundred numbers matter only where few are left, and looking costs 300 paths.
-    let near = used.is_some_and(|used| limit.saturating_sub(used) < limit / 4 + 1_000);
+    let near =
+        used.is_some_and(|used| limit.saturating_sub(used) < (limit / 4).saturating_add(1_000));
     Some(Limit {
         kind: LimitKind::PidMax,
         scope: if inner { "own PID namespace" } else { "node" }.to_owned(),
@@ -113,12 +130,13 @@ fn pid_max(proc: &Proc, zombies: Option<u64>, census: Option<&Census>) -> Option
 /// From Linux 6.14 a PID namespace has a `pid_max` of its own beside those of all above it.
 /// The file shows that of the *reader's* namespace whichever `/proc` it is opened through, so
 /// that of another can be named but not read without starting a process in it.
-fn inner_pid_max(process: &Process, status: &Status) -> Result<Option<Limit>, Error> {
+fn inner_pid_max(process: &Process, status: &Status) -> Option<Limit> {
     if status.ns_pids.len() < 2 || !pid_max_is_namespaced() {
-        return Ok(None);
+        return None;
     }
-    let namespace = seen(process.ns_inode("pid"))?;
-    Ok(Some(Limit {
+    // Which one it is is no more than its name here.
+    let namespace = process.ns_inode("pid").ok().flatten();
+    Some(Limit {
         kind: LimitKind::PidMax,
         scope: match namespace {
             Some(inode) => format!("PID namespace {inode}"),
@@ -135,30 +153,28 @@ fn inner_pid_max(process: &Process, status: &Status) -> Result<Option<Limit>, Er
              takes one of every namespace above"
                 .to_owned(),
         ),
-    }))
+    })
 }
 
-fn max_map_count(proc: &Proc, process: &Process) -> Result<Option<Limit>, Error> {
-    let Some(limit) = number(proc, "sys/vm/max_map_count") else {
-        return Ok(None);
-    };
-    let (used, hidden) = match process.open_file("maps") {
-        Ok(Some(file)) => (count_mappings(file), false),
-        Ok(None) => return Ok(None),
-        Err(e) if e.is_denied() => (None, true),
-        Err(e) => return Err(e),
-    };
-    if used == Some(0) {
-        // A kernel thread or a zombie: it has no memory that could hold a stack.
-        return Ok(None);
-    }
+fn max_map_count(proc: &Proc, process: &Process) -> Option<Limit> {
+    let limit = number(proc, "sys/vm/max_map_count")?;
     let mut note = "for threads only: each stack takes one or two mappings, and pthread_create \
                     gives EAGAIN when there is no room; fork is not affected"
         .to_owned();
-    if hidden {
-        note.push_str("; its mappings are hidden from this user");
-    }
-    Ok(Some(Limit {
+    let used = match count_mappings(process) {
+        // A kernel thread or a zombie: it has no memory that could hold a stack.
+        Ok(None | Some(0)) => return None,
+        Ok(used) => used,
+        Err(e) if e.is_denied() => {
+            note.push_str("; its mappings are hidden from this user");
+            None
+        }
+        Err(e) => {
+            note.push_str(&format!("; {e}"));
+            None
+        }
+    };
+    Some(Limit {
         kind: LimitKind::MaxMapCount,
         scope: format!("process {}", process.pid()),
         source: source(proc, "sys/vm/max_map_count"),
@@ -168,29 +184,35 @@ fn max_map_count(proc: &Proc, process: &Process) -> Result<Option<Limit>, Error>
         zombies: None,
         first: false,
         note: Some(note),
-    }))
+    })
 }
 
 /// One line a mapping, of which there may be 65,530. `[vsyscall]` is shown but is no mapping of
-/// the process (`get_gate_vma`). `None` if it cannot be read: a process that just execs.
-fn count_mappings(mut file: impl Read) -> Option<u64> {
-    const GATE: &[u8] = b"[vsyscall]\n";
-    let mut buffer = vec![0; 64 * 1024];
-    let (mut lines, mut tail) = (0u64, Vec::new());
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => {
-                lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
-                tail.extend_from_slice(&buffer[n.saturating_sub(GATE.len())..n]);
-                tail.drain(..tail.len().saturating_sub(GATE.len()));
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+/// the process (`get_gate_vma`).
+fn count_mappings(process: &Process) -> Result<Option<u64>, Error> {
+    let mut lines = 0_u64;
+    let read = process.for_each_line("maps", |line| {
+        if !(line.starts_with(b"ffff") && line.ends_with(b" [vsyscall]")) {
+            lines = lines.saturating_add(1);
         }
+        ControlFlow::Continue(())
+    })?;
+    Ok(read.map(|()| lines))
+}
+
+/// A limit of which nothing is known but that there is one.
+fn unread(kind: LimitKind, scope: String, source: String, why: &Error) -> Limit {
+    Limit {
+        kind,
+        scope,
+        source,
+        used: None,
+        limit: None,
+        reserved: 0,
+        zombies: None,
+        first: false,
+        note: Some(format!("not known: {why}")),
     }
-    // It has the highest address, so it is the last.
-    Some(lines - u64::from(tail == GATE))
 }
 
 /// Every task of the machine, whatever PID namespace we are in.

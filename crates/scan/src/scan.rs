@@ -5,13 +5,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::protect::protection;
-use sexton_core::report::{API_VERSION, KIND, Node, Scan};
-use sexton_core::text::time::rfc3339;
-use sexton_core::{Leak, Report, Zombie};
+use sexton_core::report::{API_VERSION, Ages, KIND, Node, Scan};
+use sexton_core::text::{self, time::rfc3339};
+use sexton_core::{Holder, Leak, Report, Zombie};
 
 use crate::find::Found;
 use crate::leak::{self, INSPECTED, SHOWN};
-use crate::proc::Stat;
+use crate::notes::Notes;
+use crate::proc::{self, Stat};
 use crate::{Error, Scanner, holder, limits};
 
 /// A leak of this many or fewer has the status of each zombie read, for its tracer.
@@ -48,6 +49,7 @@ impl Scanner {
     pub fn scan(&mut self, options: &Options) -> Result<Report, Error> {
         let began = Instant::now();
         let opened = self.proc.opened();
+        self.notes = Notes::of_viewer(self.viewer.sees_all);
         // A clock before 1970 reads as its beginning.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let scanned_at = rfc3339(since_1970.map_or(0, |since| since.as_secs()));
@@ -66,13 +68,13 @@ impl Scanner {
                 self.drop_gone(&mut groups, fresh)?;
             }
         }
-        groups = self.part_traced(groups, options)?;
+        groups = self.part_traced(groups, options);
         let mut leaks = Vec::with_capacity(groups.len());
-        let mut zombies = 0;
+        let mut zombies = 0_u64;
         for group in groups {
             if group.holder == 0 {
-                let count = self.inspect(&group, true)?.len() as u64;
-                zombies += count;
+                let count = self.inspect(&group, true).len() as u64;
+                zombies = zombies.saturating_add(count);
                 if count != 0 {
                     notes.push(format!(
                         "{count} zombies have a parent outside this PID namespace: scan on the host"
@@ -80,10 +82,19 @@ impl Scanner {
                 }
                 continue;
             }
-            match self.leak(&group, options)? {
+            match self.leak(&group, options) {
                 Outcome::Leak(leak) => {
-                    zombies += leak.zombies;
+                    zombies = zombies.saturating_add(leak.zombies);
                     leaks.push(*leak);
+                }
+                Outcome::HolderUnknown(count) => {
+                    zombies = zombies.saturating_add(count);
+                    let count = text::plural(count, "zombie", "zombies");
+                    notes.push(format!(
+                        "process {} holds {count} and is not in this report: its stat or its \
+                         status cannot be read",
+                        group.holder,
+                    ));
                 }
                 Outcome::HolderEnded => notes.push(format!(
                     "process {} ended during the scan; its zombies ({}) went to another parent",
@@ -103,6 +114,9 @@ impl Scanner {
                     .to_owned(),
             );
         }
+        let looked = std::mem::take(&mut self.notes);
+        let unreadable_facts = looked.unreadable().clone();
+        notes.extend(looked.into_list());
         leaks.sort_by(|a, b| {
             b.zombies
                 .cmp(&a.zombies)
@@ -122,7 +136,8 @@ impl Scanner {
                 method,
                 micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
                 cgroups,
-                processes_read: self.proc.opened() - opened,
+                processes_read: self.proc.opened().saturating_sub(opened),
+                unreadable_facts,
             },
         })
     }
@@ -132,7 +147,7 @@ impl Scanner {
         let mut gone = Vec::new();
         if fresh.len() <= INSPECTED {
             for pid in fresh {
-                let stat = holder::seen(self.proc.stat(pid, &mut self.buffer))?;
+                let stat = self.notes.take(self.proc.stat(pid, &mut self.buffer));
                 if !stat.is_some_and(|stat| stat.is_reapable_zombie()) {
                     gone.push(pid);
                 }
@@ -155,7 +170,7 @@ impl Scanner {
     }
 
     /// Moves zombies that a tracer holds from their parent to the tracer.
-    fn part_traced(&mut self, groups: Vec<Group>, options: &Options) -> Result<Vec<Group>, Error> {
+    fn part_traced(&mut self, groups: Vec<Group>, options: &Options) -> Vec<Group> {
         let mut parted: Vec<Group> = Vec::with_capacity(groups.len());
         for group in groups {
             let probe = if options.full || group.zombies.len() <= ASKED_FOR_TRACER {
@@ -166,10 +181,10 @@ impl Scanner {
             // Whoever traces one of a crowd mostly traces them all, so a few tell whether each
             // has to be asked.
             let mut asked = leak::spread(&group.zombies, probe);
-            let mut traced = self.tracers(&group, &asked)?;
+            let mut traced = self.tracers(&group, &asked);
             if !traced.is_empty() && asked.len() < group.zombies.len() {
                 asked.clone_from(&group.zombies);
-                traced = self.tracers(&group, &asked)?;
+                traced = self.tracers(&group, &asked);
             }
             let away: HashSet<u32> = traced.iter().map(|(zombie, _)| *zombie).collect();
             for (zombie, tracer) in traced {
@@ -185,107 +200,120 @@ impl Scanner {
             });
         }
         parted.retain(|group| !group.zombies.is_empty());
-        Ok(parted)
+        parted
     }
 
     /// Zombie and tracer, of those of `asked` that another than the parent traces.
-    fn tracers(&mut self, group: &Group, asked: &[u32]) -> Result<Vec<(u32, u32)>, Error> {
+    fn tracers(&mut self, group: &Group, asked: &[u32]) -> Vec<(u32, u32)> {
         let mut traced = Vec::new();
         for &pid in asked {
-            let status = holder::seen(self.proc.status(pid, &mut self.buffer))?;
+            let status = self.notes.take(self.proc.status(pid, &mut self.buffer));
             let Some(thread) = status.and_then(|status| status.tracer) else {
                 continue;
             };
             let tracer = self.proc.process_of_thread(thread, &mut self.buffer);
-            if let Some(tracer) = holder::seen(tracer)?
+            if let Some(tracer) = self.notes.take(tracer)
                 && tracer != group.holder
             {
                 traced.push((pid, tracer));
             }
         }
-        Ok(traced)
+        traced
     }
 
-    fn leak(&mut self, group: &Group, options: &Options) -> Result<Outcome, Error> {
-        let mut inspected = self.inspect(group, options.full)?;
-        let Some(process) = self.proc.process(group.holder)? else {
-            return Ok(Outcome::HolderEnded);
-        };
-        let (Some(mut holder), Some(stat)) = (
-            holder::read(&self.proc, &process, &self.hierarchies)?,
-            process.stat()?,
-        ) else {
-            return Ok(Outcome::HolderEnded);
-        };
+    fn leak(&mut self, group: &Group, options: &Options) -> Outcome {
+        let mut inspected = self.inspect(group, options.full);
         let asked = if options.full {
             group.zombies.len()
         } else {
             group.zombies.len().min(INSPECTED)
         };
-        let gone = asked - inspected.len();
-        let zombies = (group.zombies.len() - gone) as u64;
+        let gone = asked.saturating_sub(inspected.len());
+        let zombies = group.zombies.len().saturating_sub(gone) as u64;
+        let mut notes = Notes::of_viewer(self.viewer.sees_all);
+        let known = match self.known(group.holder, &mut notes) {
+            Ok(known) => known,
+            Err(_) if inspected.is_empty() => return Outcome::Nothing,
+            Err(error) => {
+                self.notes.take::<()>(Err(error));
+                return Outcome::HolderUnknown(zombies);
+            }
+        };
+        let Some((mut holder, stat)) = known else {
+            return Outcome::HolderEnded;
+        };
         if inspected.is_empty() {
-            return Ok(Outcome::Nothing);
+            return Outcome::Nothing;
         }
         inspected.sort_by_key(|stat| (stat.start_ticks, stat.pid));
         holder.holds_as = group.holds_as;
         holder.subreaper =
             group.holds_as == HoldsAs::Parent && leak::is_subreaper(&holder, &stat, &inspected);
         let own_pid = self.proc.own_pid().unwrap_or(0);
-        let (now, hertz) = (self.now_ticks()?, rustix::param::clock_ticks_per_second());
-        Ok(Outcome::Leak(Box::new(Leak {
-            container: self.container_of(group.holder)?,
+        let now = self.now_ticks(&mut notes);
+        let hertz = rustix::param::clock_ticks_per_second();
+        let container = self.named_container(group.holder, &mut notes);
+        let container = notes.take(container);
+        self.notes.count(&notes);
+        Outcome::Leak(Box::new(Leak {
+            container,
             protected: protection(&holder, own_pid),
             zombies,
             inspected: inspected.len() as u64,
             commands: leak::commands(&inspected, zombies),
-            ages: leak::ages(&inspected, zombies, now, hertz),
-            sample: self.sample(&inspected)?,
+            ages: now.map_or_else(Ages::default, |now| {
+                leak::ages(&inspected, zombies, now, hertz)
+            }),
+            sample: self.sample(&inspected),
             causes: Vec::new(),
             forecast: None,
             holder,
-        })))
+            notes: notes.into_list(),
+        }))
+    }
+
+    /// The holder; `None` if it has ended.
+    fn known(&self, pid: u32, notes: &mut Notes) -> Result<Option<(Holder, Stat)>, Error> {
+        let Some(process) = self.proc.process(pid)? else {
+            return Ok(None);
+        };
+        let holder = holder::read(&self.proc, &process, &self.hierarchies, notes)?;
+        Ok(holder.zip(process.stat()?))
     }
 
     /// Reads the zombies of a group one by one, evenly spread where there are many: those that
     /// are still there, and still this holder's.
-    fn inspect(&mut self, group: &Group, all: bool) -> Result<Vec<Stat>, Error> {
+    fn inspect(&mut self, group: &Group, all: bool) -> Vec<Stat> {
         let wanted = if all { usize::MAX } else { INSPECTED };
         let mut stats = Vec::with_capacity(group.zombies.len().min(wanted));
         for pid in leak::spread(&group.zombies, wanted) {
-            if let Some(stat) = holder::seen(self.proc.stat(pid, &mut self.buffer))?
+            if let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
                 && stat.is_reapable_zombie()
                 && (group.holds_as == HoldsAs::Tracer || stat.parent == group.holder)
             {
                 stats.push(stat);
             }
         }
-        Ok(stats)
+        stats
     }
 
-    fn sample(&mut self, inspected: &[Stat]) -> Result<Vec<Zombie>, Error> {
-        let indices: Vec<usize> = (0..inspected.len()).collect();
+    fn sample(&mut self, inspected: &[Stat]) -> Vec<Zombie> {
+        let all: Vec<&Stat> = inspected.iter().collect();
         let mut sample = Vec::with_capacity(SHOWN);
-        for index in leak::spread(&indices, SHOWN) {
-            let stat = &inspected[index];
-            if let Some(status) = holder::seen(self.proc.status(stat.pid, &mut self.buffer))? {
+        for stat in leak::spread(&all, SHOWN) {
+            let status = self.proc.status(stat.pid, &mut self.buffer);
+            if let Some(status) = self.notes.take(status) {
                 sample.push(self.zombie(stat, &status));
             }
         }
-        Ok(sample)
+        sample
     }
 
     /// Time since boot in clock ticks, as `start_ticks` counts.
-    pub(crate) fn now_ticks(&self) -> Result<u64, Error> {
-        let text = self.proc.read("uptime")?.unwrap_or_default();
-        // `proc_uptime(5)`: seconds with two decimals.
-        let seconds: f64 = str::from_utf8(&text)
-            .ok()
-            .and_then(|text| text.split_ascii_whitespace().next()?.parse().ok())
-            .unwrap_or(0.0);
-        let ticks = rustix::param::clock_ticks_per_second() as f64 * seconds;
-        #[expect(clippy::cast_sign_loss, reason = "an uptime is not negative")]
-        Ok(ticks as u64)
+    pub(crate) fn now_ticks(&self, notes: &mut Notes) -> Option<u64> {
+        let hertz = rustix::param::clock_ticks_per_second();
+        let parse = |bytes: &[u8]| proc::uptime_ticks(bytes, hertz).map(Some);
+        notes.take(self.proc.parse("uptime", parse))
     }
 
     /// The machine.
@@ -310,6 +338,8 @@ enum Outcome {
     /// All of its zombies were waited for meanwhile.
     Nothing,
     HolderEnded,
+    /// So many zombies of somebody who cannot be told apart from who may get its pid next.
+    HolderUnknown(u64),
 }
 
 /// Adds a zombie to its holder's group.

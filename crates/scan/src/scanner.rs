@@ -6,7 +6,8 @@ use sexton_core::{Container, Holder, ProcessId, Runtime, State, Zombie};
 
 use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
-use crate::holder::{self, seen};
+use crate::holder;
+use crate::notes::Notes;
 use crate::proc::{Cgroups, Proc, Process, Stat, Status};
 use crate::viewer::Viewer;
 use crate::{Error, leak, lossy, names};
@@ -61,6 +62,8 @@ pub struct Scanner {
     pub(crate) lists_dead_leaders: bool,
     pub(crate) viewer: Viewer,
     pub(crate) buffer: Vec<u8>,
+    /// What this look could not read of processes that it is not about.
+    pub(crate) notes: Notes,
 }
 
 impl Scanner {
@@ -80,6 +83,7 @@ impl Scanner {
             lists_dead_leaders: lists_dead_leaders(),
             viewer: Viewer::current(),
             buffer: Vec::with_capacity(8192),
+            notes: Notes::default(),
         })
     }
 
@@ -112,7 +116,7 @@ impl Scanner {
     /// that pid.
     pub fn holder(&mut self, pid: u32) -> Result<Option<Holder>, Error> {
         match self.proc.process(pid)? {
-            Some(process) => holder::read(&self.proc, &process, &self.hierarchies),
+            Some(process) => holder::read(&self.proc, &process, &self.hierarchies, &mut self.notes),
             None => Ok(None),
         }
     }
@@ -122,7 +126,16 @@ impl Scanner {
     /// It is known by the cgroup path, and where no runtime left its mark there, by a PID
     /// namespace other than the host's. Names come from files on the node.
     pub fn container_of(&mut self, pid: u32) -> Result<Option<Container>, Error> {
-        let mut container = self.find_container(pid)?;
+        let mut notes = Notes::default();
+        self.named_container(pid, &mut notes)
+    }
+
+    pub(crate) fn named_container(
+        &self,
+        pid: u32,
+        notes: &mut Notes,
+    ) -> Result<Option<Container>, Error> {
+        let mut container = self.find_container(pid, notes)?;
         if let Some(container) = &mut container {
             names::complete(&self.roots.host, container);
         }
@@ -164,18 +177,21 @@ impl Scanner {
         }
         let mut dead = Vec::new();
         for pid in candidates {
-            let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))? else {
+            let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer)) else {
                 continue;
             };
             if stat.parent != holder.pid || stat.state != State::Zombie {
                 continue;
             }
-            let Some(status) = seen(self.proc.status(pid, &mut self.buffer))? else {
+            let Some(status) = self.notes.take(self.proc.status(pid, &mut self.buffer)) else {
                 continue;
             };
             let tracer = match status.tracer {
                 // The kernel names the thread that traces.
-                Some(thread) => seen(self.proc.process_of_thread(thread, &mut self.buffer))?,
+                Some(thread) => {
+                    let tracer = self.proc.process_of_thread(thread, &mut self.buffer);
+                    self.notes.take(tracer)
+                }
                 None => None,
             };
             dead.push(DeadChild {
@@ -199,7 +215,7 @@ impl Scanner {
         };
         let mut inspected = Vec::new();
         for pid in leak::spread(&children, leak::INSPECTED) {
-            inspected.extend(seen(self.proc.stat(pid, &mut self.buffer))?);
+            inspected.extend(self.notes.take(self.proc.stat(pid, &mut self.buffer)));
         }
         inspected.retain(|child| child.parent == holder.id.pid);
         Ok(leak::is_subreaper(holder, &stat, &inspected))
@@ -215,13 +231,13 @@ impl Scanner {
         };
         let mut zombies = Vec::new();
         for pid in self.proc.pids()? {
-            let Some(stat) = seen(self.proc.stat(pid, &mut self.buffer))? else {
+            let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer)) else {
                 continue;
             };
             if !stat.is_reapable_zombie() {
                 continue;
             }
-            if let Some(status) = seen(self.proc.status(pid, &mut self.buffer))?
+            if let Some(status) = self.notes.take(self.proc.status(pid, &mut self.buffer))
                 && status
                     .tracer
                     .is_some_and(|tracer| threads.contains(&tracer))
@@ -233,25 +249,31 @@ impl Scanner {
     }
 
     /// As [`Scanner::container_of`], without names.
-    pub(crate) fn find_container(&mut self, pid: u32) -> Result<Option<Container>, Error> {
+    pub(crate) fn find_container(
+        &self,
+        pid: u32,
+        notes: &mut Notes,
+    ) -> Result<Option<Container>, Error> {
         let Some(process) = self.proc.process(pid)? else {
             return Ok(None);
         };
         let Some(stat) = process.stat()? else {
             return Ok(None);
         };
-        let stand_in = process.stand_in(&stat)?;
+        let stand_in = notes.take(process.stand_in(&stat));
         let process = stand_in.as_ref().unwrap_or(&process);
-        let Some(cgroups) = seen(process.cgroups())? else {
-            return Ok(None);
+        // Without its cgroups it is known by its PID namespace still.
+        let cgroups = match process.cgroups() {
+            Ok(None) => return Ok(None),
+            read => notes.take(read).unwrap_or_default(),
         };
         if let Some(mark) = best_mark(&cgroups) {
             return Ok(Some(marked(mark)));
         }
-        let unmarked = self.unmarked(process, &cgroups)?;
+        let unmarked = self.unmarked(process, &cgroups, notes);
         if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
             // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
-            return self.find_container(stat.parent);
+            return self.find_container(stat.parent, notes);
         }
         Ok(unmarked)
     }
@@ -266,18 +288,23 @@ impl Scanner {
         }
     }
 
-    fn unmarked(&self, process: &Process, cgroups: &Cgroups) -> Result<Option<Container>, Error> {
+    fn unmarked(
+        &self,
+        process: &Process,
+        cgroups: &Cgroups,
+        notes: &mut Notes,
+    ) -> Option<Container> {
         // Absent where another user's namespaces are hidden from us, and of a zombie, which has
         // left them; its pids in them are shown all the same.
-        let namespace = seen(process.ns_inode("pid"))?;
+        let namespace = notes.take(process.ns_inode("pid"));
         let apart = match (namespace, self.host_pid_namespace) {
             (Some(its), Some(host)) => its != host,
-            _ => process
-                .status()?
+            _ => notes
+                .take(process.status())
                 .is_some_and(|status| status.ns_pids.len() > 1),
         };
         if !apart {
-            return Ok(None);
+            return None;
         }
         // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
         let cgroup = [cgroups.path_of("pids"), cgroups.unified()]
@@ -292,12 +319,12 @@ impl Scanner {
                 Some(inode) => format!("pidns:{inode}"),
                 None => "pidns:hidden".to_owned(),
             });
-        Ok(Some(marked(Mark {
+        Some(marked(Mark {
             runtime: Runtime::Unknown,
             id,
             pod_uid: container::pod_uid(&cgroup),
             cgroup,
-        })))
+        }))
     }
 }
 

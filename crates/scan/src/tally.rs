@@ -13,12 +13,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, CWD, FileType, RawDir};
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::hierarchy::Hierarchies;
-use crate::proc::{parse_pids, read_at};
+use crate::hierarchy::{Hierarchies, is_gone};
+use crate::proc::file::{self, End};
+use crate::proc::{bounds, parse_pids};
 
 /// Called with a cgroup's path and the place of its parent in the order of the calls.
 type Visit<'a> = dyn FnMut(&[u8], Option<usize>) -> Result<(), Error> + 'a;
@@ -80,9 +81,8 @@ impl Tree {
     }
 
     fn open(root: &Path, threads_file: &'static str) -> Option<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Some(Self {
-            root: rustix::fs::open(root, flags, Mode::empty()).ok()?,
+            root: file::hold(CWD, root.as_os_str().as_bytes()).ok()?,
             path: root.to_owned(),
             threads_file,
         })
@@ -98,8 +98,9 @@ impl Tree {
     pub(crate) fn threads(&self, buffer: &mut Vec<u8>) -> Result<(u64, u64), Error> {
         let (mut cgroups, mut threads) = (0, 0);
         self.each(&mut |path, _| {
-            cgroups += 1;
-            threads += self.lines(path, self.threads_file, buffer)?;
+            let listed = self.lines(path, self.threads_file, buffer)?;
+            cgroups = u64::saturating_add(cgroups, 1);
+            threads = u64::saturating_add(threads, listed);
             Ok(())
         })?;
         Ok((cgroups, threads))
@@ -108,7 +109,12 @@ impl Tree {
     /// Counters and live threads of every cgroup.
     pub(crate) fn count(&self, buffer: &mut Vec<u8>) -> Result<Vec<Counted>, Error> {
         let mut counted = Vec::new();
+        let mut room = bounds::CGROUP_PATHS;
         self.each(&mut |path, parent| {
+            // Whoever may make cgroups may make many, each with a path of a page.
+            room = room
+                .checked_sub(path.len())
+                .ok_or_else(|| self.error(path, Errno::FBIG))?;
             // A fork between two reads would hide a zombie, so the counter is read on both
             // sides and the greater one taken: rather look in vain than look away.
             let before = self.number(path, buffer)?;
@@ -161,23 +167,9 @@ impl Tree {
     /// `buffer` is left empty if the cgroup is gone, or has no such file. A threaded cgroup
     /// lists no processes (`EOPNOTSUPP`): the root of its threaded subtree does.
     fn read(&self, cgroup: &[u8], file: &str, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        let mut path = [0; 512];
-        let length = cgroup.len() + 1 + file.len();
-        let long;
-        let path = match path.get_mut(..length) {
-            Some(path) => {
-                path[..cgroup.len()].copy_from_slice(cgroup);
-                path[cgroup.len()] = b'/';
-                path[cgroup.len() + 1..].copy_from_slice(file.as_bytes());
-                &*path
-            }
-            None => {
-                long = [cgroup, b"/", file.as_bytes()].concat();
-                &long
-            }
-        };
-        match read_at(self.root.as_fd(), path, buffer) {
-            Err(e) if gone(e) || e == Errno::OPNOTSUPP => {
+        let path = &[cgroup, b"/", file.as_bytes()].concat();
+        match file::read_whole(self.root.as_fd(), path, bounds::PIDS, End::Short, buffer) {
+            Err(e) if is_gone(e) || e == Errno::OPNOTSUPP => {
                 buffer.clear();
                 Ok(())
             }
@@ -219,7 +211,7 @@ impl Tree {
         match rustix::fs::statat(&self.root, path.as_slice(), AtFlags::empty()) {
             Ok(stat) if stat.st_nlink == 2 => return Ok(()),
             Ok(_) => {}
-            Err(e) if gone(e) => return Ok(()),
+            Err(e) if is_gone(e) => return Ok(()),
             Err(e) => return Err(self.error(path, e)),
         }
         let names = self.subdirectories(path)?;
@@ -228,7 +220,7 @@ impl Tree {
             path.push(b'/');
             path.extend_from_slice(name);
             let child = *next;
-            *next += 1;
+            *next = next.saturating_add(1);
             visit(path, Some(index))?;
             self.descend(path, child, next, visit)?;
             path.truncate(length);
@@ -238,9 +230,8 @@ impl Tree {
 
     /// Names, each followed by NUL.
     fn subdirectories(&self, path: &[u8]) -> Result<Vec<u8>, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = match rustix::fs::openat(&self.root, path, flags, Mode::empty()) {
-            Err(e) if gone(e) => return Ok(Vec::new()),
+        let dir = match file::open_dir(self.root.as_fd(), path) {
+            Err(e) if is_gone(e) => return Ok(Vec::new()),
             opened => opened.map_err(|e| self.error(path, e))?,
         };
         let mut names = Vec::new();
@@ -257,41 +248,43 @@ impl Tree {
     }
 }
 
-/// Removed in the middle: `ENOENT` when opening, `ENODEV` when reading what was open.
-fn gone(error: Errno) -> bool {
-    matches!(error, Errno::NOENT | Errno::NODEV)
-}
-
 /// Units in which more tasks are counted than listed. `all_tasks` stands for the counter that
 /// the root has not.
 pub(crate) fn suspects(counted: &[Counted], all_tasks: u64) -> Vec<Unit> {
     let mut heads: Vec<usize> = Vec::with_capacity(counted.len());
-    let mut units: Vec<Unit> = (0..counted.len()).map(|_| Unit::default()).collect();
-    let mut balance: Vec<i64> = vec![0; counted.len()];
+    let mut units: Vec<(Unit, i64)> = (0..counted.len()).map(|_| Default::default()).collect();
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut owe = |unit: usize, tasks: i64| {
+        if let Some((_, balance)) = units.get_mut(unit) {
+            *balance = balance.saturating_add(tasks);
+        }
+    };
     for (index, cgroup) in counted.iter().enumerate() {
         // Parents come first, so the parent's head is known.
-        let above = cgroup.parent.map(|parent| heads[parent]);
+        let above = cgroup.parent.and_then(|parent| heads.get(parent)).copied();
         let head = match (cgroup.tasks, above) {
             (None, Some(above)) => above,
             (Some(tasks), Some(above)) => {
-                balance[above] -= signed(tasks);
-                balance[index] += signed(tasks);
+                owe(above, signed(tasks).saturating_neg());
+                owe(index, signed(tasks));
                 index
             }
             (_, None) => {
-                balance[index] += signed(all_tasks);
+                owe(index, signed(all_tasks));
                 index
             }
         };
+        owe(head, signed(cgroup.threads).saturating_neg());
         heads.push(head);
-        balance[head] -= signed(cgroup.threads);
-        units[head].threads += cgroup.threads;
-        units[head].cgroups.push(index);
+    }
+    for (index, (cgroup, head)) in counted.iter().zip(heads).enumerate() {
+        if let Some((unit, _)) = units.get_mut(head) {
+            unit.threads = unit.threads.saturating_add(cgroup.threads);
+            unit.cgroups.push(index);
+        }
     }
     units
         .into_iter()
-        .zip(balance)
         .filter_map(|(mut unit, balance)| {
             unit.missing = u64::try_from(balance).ok().filter(|missing| *missing > 0)?;
             Some(unit)

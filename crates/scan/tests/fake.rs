@@ -361,15 +361,11 @@ fn a_parent_outside_the_pid_namespace_is_told() {
 }
 
 #[test]
-fn a_file_of_another_form_is_a_clear_error() {
+fn a_file_of_another_form_is_told_and_ends_no_look() {
     let machine = Machine::new(2);
     machine.write("proc/5/stat", "nonsense");
-    let roots = Roots {
-        proc: machine.dir.path().join("proc"),
-        cgroup: machine.dir.path().join("cgroup"),
-        host: machine.dir.path().join("host"),
-    };
-    let error = Scanner::new(roots).unwrap().scan(&Options::default());
-    let text = error.unwrap_err().to_string();
-    assert!(text.contains("proc/5/stat"), "{text}");
+    let report = machine.scan();
+    assert_eq!(report.scan.unreadable_facts["stat"], 1);
+    let told = |note: &String| note.contains("proc/5/stat") && note.contains("brackets");
+    assert!(report.notes.iter().any(told), "{:?}", report.notes);
 }

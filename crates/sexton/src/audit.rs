@@ -54,6 +54,10 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
         .exit_signals
         .retain(|found| verdict.is_empty() || verdict.contains(&asked(found.verdict)));
     report.notes.extend(found.notes);
+    for (fact, count) in found.unreadable_facts {
+        let sum = report.scan.unreadable_facts.entry(fact).or_default();
+        *sum = sum.saturating_add(count);
+    }
     match output {
         AuditOutput::Json => output::json(&report)?,
         AuditOutput::Name => {

@@ -41,13 +41,15 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
     }
     let histories = watch(&mut scanner, &target, &mut report, sample, began)?;
     for leak in &mut report.leaks {
-        let bounds = limits::of_process(&scanner, leak.holder.id.pid)?.unwrap_or_default();
+        let bounds = limits::of_holder(&scanner, leak);
         if let Some(history) = histories.get(&leak.holder.id) {
             leak.forecast = Some(history.forecast(&bounds, &leak.ages.started));
         }
         let facts = facts::gather(&mut scanner, leak)?;
         leak.causes = sexton_core::cause::diagnose(&facts);
-        report.notes.extend(facts.notes);
+        let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);
+        let new: Vec<String> = facts.notes.into_iter().filter(|n| !told(n)).collect();
+        report.notes.extend(new);
     }
     match output {
         Output::Json => output::json(&report)?,
@@ -136,6 +138,9 @@ fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
     }
     if let Some(forecast) = &leak.forecast {
         lines.field("forecast", &leak::outlook(forecast))?;
+    }
+    for note in &leak.notes {
+        lines.line(WARN, &format!("Note: {note}"))?;
     }
     for (i, cause) in leak.causes.iter().enumerate() {
         lines.gap()?;

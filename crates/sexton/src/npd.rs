@@ -37,7 +37,7 @@ pub fn run(args: &cli::Npd, paths: cli::Roots) -> Result<ExitCode, Error> {
 /// The worst problem, in words that still say it when they are cut off.
 fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
     let mut scanner = scanner(paths)?;
-    let report = scanner.scan(&sexton_scan::Options::default())?;
+    let mut report = scanner.scan(&sexton_scan::Options::default())?;
     let nodes = sexton_scan::limits::of_node(&scanner, Some(report.zombies));
     if report.zombies > 0
         && let Some((limit, used)) = used_up(&nodes, args.used)
@@ -49,9 +49,9 @@ fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
         )));
     }
     let mut worst = None;
-    for leak in report.leaks.iter().take(LOOKED_AT) {
-        let limits = sexton_scan::limits::of_process(&scanner, leak.holder.id.pid)?;
-        if let Some((limit, used)) = used_up(&limits.unwrap_or_default(), args.used)
+    for leak in report.leaks.iter_mut().take(LOOKED_AT) {
+        let limits = sexton_scan::limits::of_holder(&scanner, leak);
+        if let Some((limit, used)) = used_up(&limits, args.used)
             && worst.as_ref().is_none_or(|(most, _)| used > *most)
         {
             let name = limit.kind.name();

@@ -131,7 +131,7 @@ impl Watch {
         let mut looks = 0;
         loop {
             let mut report = look(&mut self.scanner, &self.options, &self.filter)?;
-            self.forecast(&mut report, began.elapsed())?;
+            self.forecast(&mut report, began.elapsed());
             match self.output {
                 ScanOutput::Json => output::json_line(&report)?,
                 ScanOutput::Name => names(&report)?,
@@ -162,16 +162,14 @@ impl Watch {
         }
     }
 
-    fn forecast(&mut self, report: &mut Report, at: Duration) -> Result<(), Error> {
+    fn forecast(&mut self, report: &mut Report, at: Duration) {
         self.histories
             .retain(|id, _| report.leaks.iter().any(|leak| leak.holder.id == *id));
         for leak in &mut report.leaks {
             let history = self.histories.entry(leak.holder.id).or_default();
             history.push(at, leak.zombies);
-            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)?
-                .unwrap_or_default();
+            let limits = sexton_scan::limits::of_holder(&self.scanner, leak);
             leak.forecast = Some(history.forecast(&limits, &leak.ages.started));
         }
-        Ok(())
     }
 }

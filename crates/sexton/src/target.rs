@@ -129,17 +129,14 @@ pub fn must_exist(scanner: &mut Scanner, target: &Target) -> Result<(), Error> {
 fn find(scanner: &mut Scanner, is_it: impl Fn(&Container) -> bool) -> Result<Option<u32>, Error> {
     for pid in scanner.proc().pids()? {
         // A zombie is bound by nothing and can be asked nothing.
-        let zombie = match scanner.proc().process(pid)? {
-            Some(process) => process.stat()?.is_none_or(|stat| stat.is_reapable_zombie()),
-            None => true,
-        };
-        if zombie {
+        // What cannot be read of one process is no reason not to find another.
+        let process = scanner.proc().process(pid).ok().flatten();
+        let stat = process.and_then(|process| process.stat().ok().flatten());
+        if stat.is_none_or(|stat| stat.is_reapable_zombie()) {
             continue;
         }
-        if scanner
-            .container_of(pid)?
-            .is_some_and(|container| is_it(&container))
-        {
+        let container = scanner.container_of(pid).ok().flatten();
+        if container.is_some_and(|container| is_it(&container)) {
             return Ok(Some(pid));
         }
     }

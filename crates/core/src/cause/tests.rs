@@ -31,6 +31,7 @@ fn facts() -> Facts {
             sample: Vec::new(),
             causes: Vec::new(),
             forecast: None,
+            notes: Vec::new(),
         },
         program: Program {
             language: Language::Native,

@@ -28,6 +28,7 @@ pub(crate) fn leak() -> Leak {
         sample: Vec::new(),
         causes: Vec::new(),
         forecast: None,
+        notes: Vec::new(),
     }
 }
 

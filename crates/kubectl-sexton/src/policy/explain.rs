@@ -308,6 +308,7 @@ fn known(workload: &Workload, leak: Option<&Leak>) -> sexton_core::Leak {
         sample: Vec::new(),
         causes: Vec::new(),
         forecast: None,
+        notes: Vec::new(),
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn quiet() -> Situation {
                 micros: 1_840,
                 cgroups: 143,
                 processes_read: 0,
+                unreadable_facts: std::collections::BTreeMap::new(),
             },
         },
         limits: BTreeMap::new(),
@@ -148,6 +149,7 @@ pub(crate) fn busy() -> Situation {
         micros: 23_400,
         cgroups: 143,
         processes_read: 1_824,
+        unreadable_facts: std::collections::BTreeMap::new(),
     };
     situation.report.exit_signals = exit_signals(&situation.report);
     situation.history = history(&situation.report);
@@ -501,6 +503,7 @@ impl Story {
             sample: vec![],
             causes: vec![],
             forecast: None,
+            notes: Vec::new(),
         };
         let mut limits = vec![limit(LimitKind::PidMax, "node", 24_102, 32_768, 19_000)];
         if self.max > 0 {

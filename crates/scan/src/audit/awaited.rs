@@ -2,11 +2,9 @@
 
 use std::os::unix::fs::FileExt;
 
-use crate::facts::Notes;
-use crate::proc::Process;
+use crate::notes::Notes;
+use crate::proc::{Process, bounds};
 
-/// Open files that are looked at for a signalfd.
-const MAX_FILES: usize = 1024;
 /// Threads that are looked at for a wait.
 const MAX_THREADS: usize = 64;
 
@@ -21,21 +19,28 @@ pub(super) fn by(process: &Process, blocked: &[u64], notes: &mut Notes) -> u64 {
 }
 
 fn by_descriptors(process: &Process, notes: &mut Notes) -> u64 {
-    let files = notes.take(process.fds()).unwrap_or_default();
-    let masks = files.into_iter().take(MAX_FILES).filter_map(|fd| {
-        let info = process.read(&format!("fdinfo/{fd}")).ok()??;
-        mask_of(&info)
+    let mut files = notes.take(process.fds(bounds::OPEN_FILES.saturating_add(1)));
+    let files = files.get_or_insert_default();
+    if files.len() > bounds::OPEN_FILES {
+        files.truncate(bounds::OPEN_FILES);
+        notes.push(format!(
+            "only {} of its open files were looked at for a signalfd",
+            bounds::OPEN_FILES
+        ));
+    }
+    let masks = files.iter().filter_map(|fd| {
+        let info = process.beginning(&format!("fdinfo/{fd}"), bounds::FILE_INFO);
+        mask_of(&info.ok()??.0)
     });
     masks.fold(0, |all, mask| all | mask)
 }
 
 /// `sigmask:` of a signalfd's fdinfo (`proc_pid_fdinfo(5)`).
 fn mask_of(info: &[u8]) -> Option<u64> {
-    let text = str::from_utf8(info).ok()?;
-    let mask = text
-        .lines()
-        .find_map(|line| line.strip_prefix("sigmask:"))?;
-    u64::from_str_radix(mask.trim(), 16).ok()
+    let mask = info
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"sigmask:"))?;
+    u64::from_str_radix(str::from_utf8(mask).ok()?.trim(), 16).ok()
 }
 
 /// The set that each thread in `rt_sigtimedwait` waits for: its first argument points to it.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sexton_core::Container;
 
-use crate::holder::seen;
+use crate::notes::Notes;
 use crate::{Error, Scanner};
 
 /// `PF_KTHREAD` of the kernel's include/linux/sched.h.
@@ -51,16 +51,23 @@ impl Group {
 
 /// All containers, in no promised order, and how many PID namespaces no runtime marked: a
 /// browser's sandbox is one, and nobody stops it by a signal.
-pub(super) fn by_container(scanner: &mut Scanner) -> Result<(Vec<Group>, usize), Error> {
+///
+/// # Errors
+/// `/proc` itself cannot be listed.
+pub(super) fn by_container(
+    scanner: &mut Scanner,
+    notes: &mut Notes,
+) -> Result<(Vec<Group>, usize), Error> {
     let mut groups: HashMap<String, Group> = HashMap::new();
     for pid in scanner.proc.pids()? {
-        let Some(stat) = seen(scanner.proc.stat(pid, &mut scanner.buffer))? else {
+        let Some(stat) = notes.take(scanner.proc.stat(pid, &mut scanner.buffer)) else {
             continue;
         };
         if stat.is_reapable_zombie() || stat.flags & KERNEL_THREAD != 0 {
             continue;
         }
-        let Some(container) = scanner.find_container(pid)? else {
+        let container = scanner.find_container(pid, notes);
+        let Some(container) = notes.take(container) else {
             continue;
         };
         let group = groups.entry(container.id.clone()).or_insert_with(|| Group {
@@ -75,6 +82,6 @@ pub(super) fn by_container(scanner: &mut Scanner) -> Result<(Vec<Group>, usize),
     }
     let all = groups.len();
     groups.retain(|id, _| !id.starts_with("pidns:"));
-    let unmarked = all - groups.len();
+    let unmarked = all.saturating_sub(groups.len());
     Ok((groups.into_values().collect(), unmarked))
 }

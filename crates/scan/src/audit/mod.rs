@@ -8,11 +8,12 @@ mod members;
 mod process;
 mod stop;
 
+use std::collections::BTreeMap;
+
 use sexton_core::audit::{ExitSignal, Facts, judge};
 use sexton_core::{Container, Workload, text};
 
-use crate::facts::Notes;
-use crate::holder::{self, seen};
+use crate::notes::Notes;
 use crate::{Error, Scanner, names};
 
 /// What an audit found.
@@ -22,6 +23,8 @@ pub struct Audit {
     pub exit_signals: Vec<ExitSignal>,
     /// What could not be seen.
     pub notes: Vec<String>,
+    /// How many facts of processes could not be read, as in a report's `scan`.
+    pub unreadable_facts: BTreeMap<String, u64>,
 }
 
 /// Looks at every container of the node that `wanted` admits. What a runtime tells of one
@@ -32,7 +35,8 @@ pub fn containers(
     mut wanted: impl FnMut(&Container, &[u32]) -> bool,
 ) -> Result<Audit, Error> {
     let mut audit = Audit::default();
-    let (groups, unmarked) = members::by_container(scanner)?;
+    let mut looked = Notes::of_viewer(scanner.viewer.sees_all);
+    let (groups, unmarked) = members::by_container(scanner, &mut looked)?;
     if unmarked != 0 {
         let what = text::plural(unmarked as u64, "PID namespace", "PID namespaces");
         audit.notes.push(format!(
@@ -46,47 +50,45 @@ pub fn containers(
         }
         let workload = workloads.iter().find(|w| w.id == group.container.id);
         // One that ended meanwhile is none of the node's any more.
-        if let Some(facts) = gather(scanner, &group, workload)? {
+        if let Some(facts) = gather(scanner, &group, workload, &mut looked) {
             audit.exit_signals.push(judge(&facts));
         }
     }
+    audit.unreadable_facts = looked.unreadable().clone();
+    audit.notes.extend(looked.into_list());
     audit
         .exit_signals
         .sort_by_key(|e| (e.verdict, std::cmp::Reverse(e.confidence), e.main.id.pid));
     Ok(audit)
 }
 
-/// `None` when the container has ended.
+/// `None` when the container has ended, or nothing is known of its main process.
 fn gather(
-    scanner: &mut Scanner,
+    scanner: &Scanner,
     group: &members::Group,
     workload: Option<&Workload>,
-) -> Result<Option<Facts>, Error> {
-    let mut notes = Notes(Vec::new());
-    let Some(main) = group.main() else {
-        return Ok(None);
-    };
-    let now = scanner.now_ticks()?;
-    let Some(main) = process::read(scanner, group, main, now, &mut notes)? else {
-        return Ok(None);
-    };
-    let frozen = match scanner.proc.process(main.id.pid)? {
-        Some(process) => {
-            let cgroups = seen(process.cgroups())?.unwrap_or_default();
-            holder::is_frozen(&cgroups, &scanner.hierarchies)
-        }
-        None => return Ok(None),
-    };
+    looked: &mut Notes,
+) -> Option<Facts> {
+    let mut notes = Notes::default();
+    let main = group.main()?;
+    // Where it is not known everything is taken for young.
+    let now = scanner.now_ticks(&mut notes).unwrap_or(0);
+    let main = process::read(scanner, group, main, now, &mut notes);
+    let process::Read {
+        process: main,
+        frozen,
+    } = looked.take(main)?;
     let stop = stop::of(&scanner.roots.host, &group.container, &main, workload);
-    notes.0.sort();
-    notes.0.dedup();
-    Ok(Some(Facts {
+    looked.count(&notes);
+    let mut notes = notes.into_list();
+    notes.sort();
+    Some(Facts {
         container: group.container.clone(),
         signal: stop.signal,
         grace: stop.grace,
         shared_pid_namespace: !main.is_namespace_init(),
         frozen,
         main,
-        notes: notes.0,
-    }))
+        notes,
+    })
 }

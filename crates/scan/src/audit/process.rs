@@ -1,13 +1,17 @@
 //! One process, and those below it that a signal may be passed on to.
 
+use std::ops::ControlFlow;
+
 use sexton_core::audit::{INIT_VARIABLES, Process, Signals, passes_signals_on};
 use sexton_core::cause::{First, Language, kind_of_first};
 
 use super::awaited;
 use super::members::{Group, Member};
-use crate::facts::{Notes, call_name, recognise};
+use crate::facts::{call_name, recognise};
 use crate::holder;
-use crate::proc::{self, Status};
+use crate::leak::in_seconds;
+use crate::notes::Notes;
+use crate::proc::{self, Status, bounds};
 use crate::{Error, Scanner, lossy};
 
 /// Threads whose masks are read.
@@ -17,14 +21,23 @@ const MAX_CHILDREN: usize = 32;
 /// A shell in an init in a shell…
 const DEEPEST: usize = 6;
 
+/// A process, and whether the cgroup freezer holds it.
+pub(super) struct Read {
+    pub(super) process: Process,
+    pub(super) frozen: bool,
+}
+
 /// `None` when it has ended.
+///
+/// # Errors
+/// Its identity cannot be read.
 pub(super) fn read(
     scanner: &Scanner,
     group: &Group,
     member: Member,
     now: u64,
     notes: &mut Notes,
-) -> Result<Option<Process>, Error> {
+) -> Result<Option<Read>, Error> {
     read_at(scanner, group, member, now, 0, notes)
 }
 
@@ -35,11 +48,11 @@ fn read_at(
     now: u64,
     depth: usize,
     notes: &mut Notes,
-) -> Result<Option<Process>, Error> {
+) -> Result<Option<Read>, Error> {
     let Some(process) = scanner.proc.process(member.pid)? else {
         return Ok(None);
     };
-    let Some(known) = holder::read(&scanner.proc, &process, &scanner.hierarchies)? else {
+    let Some(known) = holder::read(&scanner.proc, &process, &scanner.hierarchies, notes)? else {
         return Ok(None);
     };
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
@@ -51,7 +64,6 @@ fn read_at(
     }
     let (program, _) = recognise(&process, &known, notes);
     let call = notes.take(process.read("syscall"));
-    let age = now.saturating_sub(stat.start_ticks) / rustix::param::clock_ticks_per_second().max(1);
     let mut found = Process {
         id: known.id,
         inner_pid: known.inner_pid(),
@@ -62,7 +74,10 @@ fn read_at(
         state: known.state,
         signals: signals(&process, &status, notes),
         process_group: stat.process_group,
-        age_seconds: age,
+        age_seconds: in_seconds(
+            now.saturating_sub(stat.start_ticks),
+            rustix::param::clock_ticks_per_second(),
+        ),
         call: call.map(|call| call_name(&call)),
         environment: Vec::new(),
         children: Vec::new(),
@@ -77,12 +92,16 @@ fn read_at(
         || passes_signals_on(&found);
     if has_command && depth < DEEPEST {
         for child in group.children(member.pid).into_iter().take(MAX_CHILDREN) {
+            let child = read_at(scanner, group, child, now, depth.saturating_add(1), notes);
             found
                 .children
-                .extend(read_at(scanner, group, child, now, depth + 1, notes)?);
+                .extend(notes.take(child).map(|child| child.process));
         }
     }
-    Ok(Some(found))
+    Ok(Some(Read {
+        process: found,
+        frozen: known.frozen,
+    }))
 }
 
 fn signals(process: &proc::Process, status: &Status, notes: &mut Notes) -> Signals {
@@ -106,15 +125,17 @@ fn signals(process: &proc::Process, status: &Status, notes: &mut Notes) -> Signa
 
 /// The few variables that inits read; no other is kept.
 fn environment(process: &proc::Process, notes: &mut Notes) -> Vec<(String, String)> {
-    let Some(bytes) = notes.take(process.read("environ")) else {
-        return Vec::new();
-    };
-    let variables = bytes.split(|byte| *byte == 0).filter_map(|entry| {
-        let equals = memchr::memchr(b'=', entry)?;
-        let name = lossy(&entry[..equals]);
-        INIT_VARIABLES
-            .contains(&name.as_str())
-            .then(|| (name, lossy(&entry[equals + 1..])))
+    let mut found = Vec::new();
+    let read = process.for_each_part("environ", 0, bounds::ENVIRONMENT, |entry| {
+        let mut parts = entry.splitn(2, |byte| *byte == b'=');
+        if let (Some(name), Some(value)) = (parts.next(), parts.next())
+            && INIT_VARIABLES.iter().any(|known| known.as_bytes() == name)
+            && found.len() < INIT_VARIABLES.len()
+        {
+            found.push((lossy(name), lossy(value)));
+        }
+        ControlFlow::Continue(())
     });
-    variables.collect()
+    notes.take(read);
+    found
 }

@@ -1,7 +1,7 @@
 //! What a diagnosis rests on: [`gather`] reads it from the live system.
 //!
 //! Everything here may vanish or be hidden at any moment. What cannot be read is unknown, and
-//! a note says why; only a broken `/proc` is an error.
+//! a note says why; only a `/proc` that cannot be listed is an error.
 
 mod elf;
 mod namespace;
@@ -14,6 +14,7 @@ use sexton_core::cause::{
     Answer, Blocked, Facts, First, FirstProcess, Language, Origins, Program, Session, Sigchld,
 };
 
+use crate::notes::Notes;
 use crate::proc::Process;
 use crate::{Error, Scanner};
 
@@ -26,18 +27,21 @@ pub(crate) use threads::call_name;
 /// in a PID namespace of its own.
 pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
     let mut facts = unknown(leak);
-    let Some(process) = scanner.proc().process(leak.holder.id.pid)? else {
-        facts.notes.push("the holder has ended".to_owned());
-        return Ok(facts);
-    };
-    // The pid may have gone to another process since the scan.
-    let Some(stat) = process.stat()?.filter(|stat| stat.id() == leak.holder.id) else {
-        facts.notes.push("the holder has ended".to_owned());
+    let mut notes = Notes::default();
+    let process = notes.take(scanner.proc.process(leak.holder.id.pid));
+    let stat = process
+        .as_ref()
+        .and_then(|process| notes.take(process.stat()))
+        // The pid may have gone to another process since the scan.
+        .filter(|stat| stat.id() == leak.holder.id);
+    let Some((process, stat)) = process.zip(stat) else {
+        facts.notes = notes.into_list();
+        if facts.notes.is_empty() {
+            facts.notes.push("the holder has ended".to_owned());
+        }
         return Ok(facts);
     };
     facts.waited_faults = Some(stat.children_minor_faults);
-
-    let mut notes = Notes(Vec::new());
     let (program, native) = program::recognise(&process, &leak.holder, &mut notes);
     facts.program = program;
     let threads = threads::look(&process, native, &mut notes);
@@ -66,8 +70,10 @@ pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
             never_waited: facts.waited() == Answer::No,
             live_children: around.live_children,
         },
+        &mut notes,
     )?;
-    facts.notes = notes.0;
+    scanner.notes.count(&notes);
+    facts.notes = notes.into_list();
     Ok(facts)
 }
 
@@ -103,22 +109,6 @@ fn unknown(leak: &Leak) -> Facts {
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
         notes: Vec::new(),
-    }
-}
-
-/// What could not be read.
-pub(crate) struct Notes(pub(crate) Vec<String>);
-
-impl Notes {
-    /// The value; what the kernel refused becomes a note, and what is gone nothing.
-    pub(crate) fn take<T>(&mut self, read: Result<Option<T>, Error>) -> Option<T> {
-        match read {
-            Ok(value) => value,
-            Err(error) => {
-                self.0.push(error.to_string());
-                None
-            }
-        }
     }
 }
 

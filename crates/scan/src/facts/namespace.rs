@@ -3,8 +3,7 @@
 use sexton_core::Leak;
 use sexton_core::cause::{Answer, First, FirstProcess, driver_of, kind_of_first};
 
-use super::Notes;
-use crate::holder::seen;
+use crate::notes::Notes;
 use crate::proc::Process;
 use crate::{Error, Scanner, lossy};
 
@@ -39,18 +38,18 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
         live_children: None,
     };
     let Some(inode) = leak.holder.pid_namespace else {
-        notes
-            .0
-            .push("the holder's PID namespace is hidden: its PID 1 is not known".to_owned());
+        notes.push("the holder's PID namespace is hidden: its PID 1 is not known");
         return Ok(around);
     };
-    let members = members(scanner, inode)?;
+    // What is hidden of others is no news in a note about this holder.
+    let mut others = Notes::of_viewer(scanner.viewer.sees_all);
+    let members = members(scanner, inode, &mut others)?;
     let mut live_children = Vec::new();
     for &pid in &members {
-        let Some(process) = scanner.proc().process(pid)? else {
+        let Some(process) = others.take(scanner.proc.process(pid)) else {
             continue;
         };
-        let Some(member) = read(&process, notes) else {
+        let Some(member) = read(&process, &mut others) else {
             continue;
         };
         if member.parent == leak.holder.id.pid {
@@ -76,30 +75,25 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
     // Of the machine's own namespace only PID 1 was looked at.
     around.live_children = (members != [1]).then_some(live_children);
     if let Some(pid) = around.first.pid {
-        around.shared = is_shared(scanner, leak, pid)?;
+        around.shared = is_shared(scanner, leak, pid, &mut others);
     }
+    scanner.notes.count(&others);
     Ok(around)
 }
 
 /// Live processes in a PID namespace, itself and not those below it. The machine's own is not
 /// walked: of it only PID 1 is of interest.
-fn members(scanner: &Scanner, inode: u64) -> Result<Vec<u32>, Error> {
+fn members(scanner: &Scanner, inode: u64, notes: &mut Notes) -> Result<Vec<u32>, Error> {
     let proc = scanner.proc();
-    let is_in = |pid: u32| -> Result<bool, Error> {
-        let Some(process) = proc.process(pid)? else {
-            return Ok(false);
-        };
-        Ok(seen(process.ns_inode("pid"))? == Some(inode))
+    let mut is_in = |pid: u32| {
+        let process = notes.take(proc.process(pid));
+        process.and_then(|process| notes.take(process.ns_inode("pid"))) == Some(inode)
     };
-    if is_in(1)? {
+    if is_in(1) {
         return Ok(vec![1]);
     }
-    let mut found = Vec::new();
-    for pid in proc.pids()? {
-        if is_in(pid)? {
-            found.push(pid);
-        }
-    }
+    let mut found = proc.pids()?;
+    found.retain(|pid| is_in(*pid));
     Ok(found)
 }
 
@@ -115,8 +109,8 @@ struct Member {
 fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
     let stat = notes.take(process.stat())?;
     let status = notes.take(process.status())?;
-    let command_line = notes.take(seen(process.cmdline())).unwrap_or_default();
-    let executable = notes.take(seen(process.exe()));
+    let command_line = notes.take(process.cmdline()).unwrap_or_default();
+    let executable = notes.take(process.exe());
     Some(Member {
         name: stat.comm.to_lossy(),
         parent: stat.parent,
@@ -129,19 +123,20 @@ fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
 
 /// PID 1 belongs to another container than the holder, or the holder's container lives in the
 /// machine's own PID namespace.
-fn is_shared(scanner: &mut Scanner, leak: &Leak, first: u32) -> Result<Answer, Error> {
+fn is_shared(scanner: &Scanner, leak: &Leak, first: u32, notes: &mut Notes) -> Answer {
     let Some(own) = &leak.container else {
-        return Ok(Answer::No);
+        return Answer::No;
     };
-    Ok(match seen(scanner.container_of(first))? {
+    let container = scanner.find_container(first, notes);
+    match notes.take(container) {
         Some(other) if other.id == own.id => Answer::No,
         _ => Answer::Yes,
-    })
+    }
 }
 
 fn shown(text: &str) -> String {
     match text.char_indices().nth(COMMAND_SHOWN) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
+        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
         None => text.to_owned(),
     }
 }

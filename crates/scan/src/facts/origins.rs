@@ -16,6 +16,7 @@ use sexton_core::report::Exit;
 use sexton_core::{Leak, State};
 
 use super::namespace::LiveChild;
+use crate::notes::Notes;
 use crate::proc::{Process, Stat};
 use crate::{Error, Scanner};
 
@@ -41,11 +42,11 @@ pub(super) fn judge(
     holder: &Stat,
     leak: &Leak,
     circumstances: &Circumstances,
+    notes: &mut Notes,
 ) -> Result<Origins, Error> {
-    let zombies = sample(scanner, process, holder)?;
-    let parent_session = scanner
-        .proc()
-        .stat(holder.parent, &mut Vec::new())?
+    let zombies = sample(scanner, process, holder, notes)?;
+    let parent_session = notes
+        .take(scanner.proc.stat(holder.parent, &mut Vec::new()))
         .map(|parent| parent.session);
     let view = View {
         holder,
@@ -59,7 +60,7 @@ pub(super) fn judge(
         counts.add(view.sign(zombie, *by_other_thread));
     }
     counts.doubt();
-    let half = |count: usize| count > 0 && count * 2 >= zombies.len();
+    let half = |count: usize| count > 0 && count >= zombies.len().div_ceil(2);
     let same_name = zombies
         .iter()
         .filter(|(z, _)| z.comm == holder.comm)
@@ -69,10 +70,10 @@ pub(super) fn judge(
         .filter(|(z, _)| z.exit() == Some(Exit::Signal(SIGKILL)))
         .count();
     Ok(Origins {
-        direct: counts.other_thread + counts.cannot_adopt + counts.alone,
-        adopted: counts.session + counts.group + counts.older,
+        direct: sum([counts.other_thread, counts.cannot_adopt, counts.alone]),
+        adopted: sum([counts.session, counts.group, counts.older]),
         unknown: counts.untold,
-        session: common_session(scanner, holder, &zombies)?,
+        session: common_session(scanner, holder, &zombies, notes),
         same_name: half(same_name),
         killed: half(killed),
         evidence: counts.evidence(holder.pid, zombies.len()),
@@ -151,7 +152,7 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, sign: Sign) {
-        *match sign {
+        let count = match sign {
             Sign::OtherThread => &mut self.other_thread,
             Sign::CannotAdopt => &mut self.cannot_adopt,
             Sign::Session => &mut self.session,
@@ -159,14 +160,15 @@ impl Counts {
             Sign::Older => &mut self.older,
             Sign::Alone => &mut self.alone,
             Sign::Untold => &mut self.untold,
-        } += 1;
+        };
+        *count = count.saturating_add(1);
     }
 
     /// A child that is alive and older than more than a few of the zombies may have started
     /// those, and then being alone for a while tells nothing of the leak.
     fn doubt(&mut self) {
-        if self.untold > 1 + self.alone / 10 {
-            self.untold += std::mem::take(&mut self.alone);
+        if self.untold > (self.alone / 10).saturating_add(1) {
+            self.untold = sum([self.untold, std::mem::take(&mut self.alone)]);
         }
     }
 
@@ -233,11 +235,12 @@ fn sample(
     scanner: &mut Scanner,
     process: &Process,
     holder: &Stat,
+    notes: &mut Notes,
 ) -> Result<Vec<(Stat, bool)>, Error> {
     let mut candidates: Vec<(u32, bool)> = Vec::new();
     let mut listed = false;
-    for tid in process.tasks()?.unwrap_or_default() {
-        if let Some(children) = process.children(tid)? {
+    for tid in notes.take(process.tasks()).unwrap_or_default() {
+        if let Some(children) = notes.take(process.children(tid)) {
             listed = true;
             candidates.extend(children.into_iter().map(|child| (child, tid != holder.pid)));
         }
@@ -254,7 +257,7 @@ fn sample(
     };
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
     for (pid, other) in candidates.into_iter().step_by(step) {
-        let Some(stat) = scanner.proc().stat(pid, &mut buffer)? else {
+        let Some(stat) = notes.take(scanner.proc.stat(pid, &mut buffer)) else {
             continue;
         };
         if stat.parent == holder.pid && stat.is_reapable_zombie() {
@@ -269,33 +272,41 @@ fn common_session(
     scanner: &Scanner,
     holder: &Stat,
     zombies: &[(Stat, bool)],
-) -> Result<Session, Error> {
-    let mut tally = [0usize; 4];
+    notes: &mut Notes,
+) -> Session {
     let kinds = [
         Session::Holder,
         Session::Own,
         Session::Ended,
         Session::Other,
     ];
-    for (zombie, _) in zombies {
-        let kind = if zombie.session == holder.session {
-            0
-        } else if zombie.session == zombie.pid {
-            1
+    let mut leader_of = |zombie: &Stat| {
+        if zombie.session == holder.session {
+            return Session::Holder;
+        }
+        if zombie.session == zombie.pid {
+            return Session::Own;
+        }
+        let leader = notes.take(scanner.proc.stat(zombie.session, &mut Vec::new()));
+        // The number may have gone to another process since.
+        let lives = leader.is_some_and(|leader| {
+            leader.session == zombie.session && leader.state != State::Zombie
+        });
+        if lives {
+            Session::Other
         } else {
-            let leader = scanner.proc().stat(zombie.session, &mut Vec::new())?;
-            // The number may have gone to another process since.
-            let lives = leader.is_some_and(|leader| {
-                leader.session == zombie.session && leader.state != State::Zombie
-            });
-            if lives { 3 } else { 2 }
-        };
-        tally[kind] += 1;
-    }
-    let most = (0..4)
-        .max_by_key(|&kind| tally[kind])
-        .filter(|&kind| tally[kind] > 0);
-    Ok(most.map_or(Session::Unknown, |kind| kinds[kind]))
+            Session::Ended
+        }
+    };
+    let leaders: Vec<Session> = zombies.iter().map(|(z, _)| leader_of(z)).collect();
+    let count = |kind: &Session| leaders.iter().filter(|leader| *leader == kind).count();
+    let most = kinds.into_iter().max_by_key(count);
+    most.filter(|kind| count(kind) > 0)
+        .unwrap_or(Session::Unknown)
+}
+
+fn sum<const N: usize>(counts: [u64; N]) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! What a program is written in: asked of its executable and its mappings, since names lie.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 
-use memchr::memmem;
 use sexton_core::Holder;
 use sexton_core::cause::{Language, Program, is_shell};
 
-use super::Notes;
 use super::elf::Elf;
+use crate::notes::Notes;
 use crate::proc::Process;
 
 /// Sections that only one toolchain writes.
@@ -18,7 +18,7 @@ const SECTIONS: &[(&str, Language)] = &[
 
 /// Functions that an interpreter's executable has in its table of dynamic names, because it
 /// calls them in its library, or offers them to its extensions.
-const SYMBOLS: &[(&str, Language)] = &[
+const SYMBOLS: [(&str, Language); 10] = [
     ("Py_BytesMain", Language::Python),
     ("Py_RunMain", Language::Python),
     ("Py_Main", Language::Python),
@@ -85,13 +85,11 @@ fn language_of(
         });
     let (language, evidence) = marked
         .or_else(|| {
-            let maps = notes.take(process.read("maps"))?;
-            let (library, language) = by_library(&maps)?;
+            let (library, language) = by_library(process, notes)?;
             Some((language, format!("it has mapped {library} (/proc/{pid}/maps)")))
         })
         .or_else(|| {
-            let comment = elf.content(file, ".comment")?;
-            memmem::find(&comment, b"rustc version")?;
+            elf.search(file, ".comment", &["rustc version".to_owned()])?;
             let evidence =
                 format!("its executable {path} says so in the section .comment (/proc/{pid}/exe)");
             Some((Language::Rust, evidence))
@@ -123,24 +121,34 @@ fn by_section(elf: &Elf) -> Option<(String, Language)> {
 }
 
 fn by_symbol(elf: &Elf, file: &File) -> Option<(String, Language)> {
-    let names = elf.content(file, ".dynstr")?;
-    SYMBOLS
-        .iter()
-        .find(|(symbol, _)| memmem::find(&names, format!("\0{symbol}\0").as_bytes()).is_some())
-        .map(|(symbol, language)| (format!("the dynamic symbol {symbol}"), *language))
+    let names = SYMBOLS.map(|(symbol, _)| format!("\0{symbol}\0"));
+    let found = elf.search(file, ".dynstr", &names)?;
+    let (symbol, language) = SYMBOLS.get(found)?;
+    Some((format!("the dynamic symbol {symbol}"), *language))
 }
 
 /// The first mapped file that belongs to a runtime, by its path.
-fn by_library(maps: &[u8]) -> Option<(String, Language)> {
-    maps.split(|&byte| byte == b'\n').find_map(|line| {
-        // address perms offset dev inode path
-        let start = memchr::memchr(b'/', line)?;
-        let path = String::from_utf8_lossy(&line[start..]);
-        let (_, language) = LIBRARIES
-            .iter()
-            .find(|(library, _)| base_name(&path).starts_with(library))?;
-        Some((path.into_owned(), *language))
-    })
+fn by_library(process: &Process, notes: &mut Notes) -> Option<(String, Language)> {
+    let mut found = None;
+    let read = process.for_each_line("maps", |line| {
+        found = library_of(line);
+        match found {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    notes.take(read);
+    found
+}
+
+fn library_of(line: &[u8]) -> Option<(String, Language)> {
+    // address perms offset dev inode path
+    let start = memchr::memchr(b'/', line)?;
+    let path = String::from_utf8_lossy(line.get(start..)?);
+    let (_, language) = LIBRARIES
+        .iter()
+        .find(|(library, _)| base_name(&path).starts_with(library))?;
+    Some((path.into_owned(), *language))
 }
 
 fn base_name(path: &str) -> &str {

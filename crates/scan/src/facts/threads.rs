@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sexton_core::cause::{Blocked, Call, Sigchld};
 
-use super::{Notes, read_task};
+use super::read_task;
+use crate::notes::Notes;
 use crate::proc::{Process, Status};
 
 /// Threads looked at; of programs with more, these tell enough.
@@ -56,18 +57,19 @@ pub(super) struct Threads {
 /// Looks at the threads; `native` says that their calls have this architecture's numbers.
 pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Threads {
     if !native {
-        notes
-            .0
-            .push("a 32-bit program: the calls of its threads are not told".to_owned());
+        notes.push("a 32-bit program: the calls of its threads are not told");
     }
     let tasks = notes.take(process.tasks()).unwrap_or_default();
     let mut calls: HashMap<String, u32> = HashMap::new();
-    let (mut seen, mut blocking, mut pending) = (0, 0, false);
+    let (mut seen, mut blocking, mut pending) = (0_usize, 0_usize, false);
     let mut readable = native;
     for &tid in tasks.iter().take(MAX_THREADS) {
         if readable {
             match read_task(process, tid, "syscall", notes) {
-                Some(call) => *calls.entry(call_name(&call)).or_default() += 1,
+                Some(call) => {
+                    let count = calls.entry(call_name(&call)).or_default();
+                    *count = u32::saturating_add(*count, 1);
+                }
                 // What is refused for one thread is refused for all; one note is enough.
                 None => readable = false,
             }
@@ -75,8 +77,8 @@ pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Thread
         let status =
             read_task(process, tid, "status", notes).and_then(|bytes| Status::parse(&bytes).ok());
         if let Some(status) = status {
-            seen += 1;
-            blocking += usize::from(status.blocks_sigchld());
+            seen = seen.saturating_add(1);
+            blocking = blocking.saturating_add(status.blocks_sigchld().into());
             pending |= (status.pending | status.shared_pending) & SIGCHLD_BIT != 0;
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::holder::seen;
 use crate::proc::{Proc, Process, Status};
 use crate::{Error, limits};
 
@@ -31,20 +30,21 @@ impl Census {
         if pids.len() > MOST {
             return Ok(census);
         }
-        let mut user = User::of(process, status)?;
+        let mut user = User::of(process, status);
         let mut buffer = Vec::with_capacity(4096);
         for pid in pids {
-            let Some(other) = seen(proc.status(pid, &mut buffer))? else {
+            // What cannot be read of one is missed, as are those that come and go.
+            let Ok(Some(other)) = proc.status(pid, &mut buffer) else {
                 continue;
             };
             let threads = u64::from(other.threads);
             // A leader that ended before its threads shows Z and is no zombie yet.
             let zombie = u64::from(other.state == sexton_core::State::Zombie && threads == 1);
-            census.tasks += threads;
-            census.zombies += zombie;
-            if user.pays_for(proc, pid, &other)? {
-                census.of_user += threads;
-                census.zombies_of_user += zombie;
+            add(&mut census.tasks, threads);
+            add(&mut census.zombies, zombie);
+            if user.pays_for(proc, pid, &other) {
+                add(&mut census.of_user, threads);
+                add(&mut census.zombies_of_user, zombie);
             }
         }
         // The kernel's own count shows what hidepid or a PID namespace hides from us. Tasks come
@@ -53,7 +53,8 @@ impl Census {
         let all = before
             .zip(after)
             .map_or(0, |(before, after)| before.min(after));
-        census.complete = census.tasks + 8 + all / 50 >= all;
+        let missed = all.saturating_sub(census.tasks);
+        census.complete = missed <= (all / 50).saturating_add(8);
         Ok(census)
     }
 
@@ -85,54 +86,51 @@ struct User {
 }
 
 impl User {
-    fn of(process: &Process, status: &Status) -> Result<Self, Error> {
+    fn of(process: &Process, status: &Status) -> Self {
         let by_namespace = limits::kernel_version() >= (5, 14);
-        let namespace = if by_namespace {
-            seen(process.ns_inode("user"))?
-        } else {
-            None
-        };
-        Ok(Self {
-            uid: status.uids[0],
-            namespace,
+        let namespace = process.ns_inode("user").ok().flatten();
+        Self {
+            uid: status.real_uid(),
+            namespace: namespace.filter(|_| by_namespace),
             others: HashMap::new(),
-        })
+        }
     }
 
-    fn pays_for(&mut self, proc: &Proc, pid: u32, status: &Status) -> Result<bool, Error> {
+    fn pays_for(&mut self, proc: &Proc, pid: u32, status: &Status) -> bool {
+        let same_uid = status.real_uid() == self.uid;
         let Some(own) = self.namespace else {
-            return Ok(status.uids[0] == self.uid);
+            return same_uid;
         };
         // Root of the machine is never held to the limit, and pays for every container with a
         // user namespace: not worth a look at each.
-        if status.uids[0] != self.uid && self.uid == 0 {
-            return Ok(false);
+        if !same_uid && self.uid == 0 {
+            return false;
         }
-        let Some(process) = proc.process(pid)? else {
-            return Ok(false);
+        let Ok(Some(process)) = proc.process(pid) else {
+            return false;
         };
-        match seen(process.ns_inode("user"))? {
-            Some(namespace) if namespace != own => {
-                if let Some(made) = self.others.get(&namespace) {
-                    return Ok(*made);
-                }
-                let made = self.made_namespace_of(&process)?;
-                self.others.insert(namespace, made);
-                Ok(made)
-            }
-            _ => Ok(status.uids[0] == self.uid),
+        match process.ns_inode("user") {
+            Ok(Some(namespace)) if namespace != own => *self
+                .others
+                .entry(namespace)
+                .or_insert_with(|| made_namespace_of(&process, self.uid)),
+            _ => same_uid,
         }
     }
+}
 
-    /// The user namespace of `process` was made by this user.
-    ///
-    /// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id
-    /// into it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for
-    /// unshare, bwrap, rootless Podman and Docker. Namespaces within that one are not found.
-    fn made_namespace_of(&self, process: &Process) -> Result<bool, Error> {
-        let map = seen(process.read("uid_map"))?.unwrap_or_default();
-        Ok(maps_alone(&map, self.uid))
-    }
+/// The user namespace of `process` was made by this user.
+///
+/// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id into
+/// it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for unshare,
+/// bwrap, rootless Podman and Docker. Namespaces within that one are not found.
+fn made_namespace_of(process: &Process, uid: u32) -> bool {
+    let map = process.read("uid_map").ok().flatten();
+    maps_alone(&map.unwrap_or_default(), uid)
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 /// `uid_map` has a line that maps `uid` of the outside and no other.

@@ -1,16 +1,15 @@
 //! `pids.max` of a process's cgroup and of all above it (kernel/cgroup/pids.c).
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use sexton_core::{Limit, LimitKind};
 
 use super::in_first_pid_namespace;
-use crate::holder::seen;
-use crate::proc::{Process, parse_pids};
-use crate::{Error, Hierarchies, Scanner, container, lossy};
+use crate::proc::{Process, bounds, parse_pids};
+use crate::{Hierarchies, Scanner, container, hierarchy, lossy};
 
 /// A walk of the cgroup tree ends after so many directories.
 const MOST_DIRECTORIES: usize = 1 << 14;
@@ -32,18 +31,23 @@ struct Hierarchy<'s> {
 
 /// One limit a level, innermost first, as the kernel checks them; unlimited levels too, since
 /// they show where the zombies are.
-pub(super) fn limits(scanner: &Scanner, process: &Process) -> Result<Vec<Limit>, Error> {
-    let Some(cgroups) = seen(process.cgroups())? else {
-        return Ok(Vec::new());
+pub(super) fn limits(scanner: &Scanner, process: &Process) -> Vec<Limit> {
+    let cgroups = match process.cgroups() {
+        Ok(Some(cgroups)) => cgroups,
+        Ok(None) => return Vec::new(),
+        Err(why) => {
+            let (scope, source) = ("cgroup".to_owned(), "pids.max".to_owned());
+            return vec![super::unread(LimitKind::CgroupPids, scope, source, &why)];
+        }
     };
     let v1 = cgroups.0.iter().find(|line| line.has_controller("pids"));
     let (hierarchy, path) = match (v1, cgroups.unified()) {
         (Some(line), _) => (scanner.hierarchies().v1("pids"), line.path.as_slice()),
         (None, Some(path)) => (scanner.hierarchies().unified(), path),
-        (None, None) => return Ok(Vec::new()),
+        (None, None) => return Vec::new(),
     };
     let Some(root) = hierarchy else {
-        return Ok(vec![unseen(path, "its hierarchy is not mounted here")]);
+        return vec![unseen(path, "its hierarchy is not mounted here")];
     };
     let hierarchy = Hierarchy {
         root,
@@ -55,10 +59,7 @@ pub(super) fn limits(scanner: &Scanner, process: &Process) -> Result<Vec<Limit>,
         v1: v1.is_some(),
     };
     let Some(directory) = hierarchy.locate(path, process.pid()) else {
-        return Ok(vec![unseen(
-            path,
-            "it lies outside the cgroup tree that we see",
-        )]);
+        return vec![unseen(path, "it lies outside the cgroup tree that we see")];
     };
     let mut levels: Vec<Level> = directory
         .ancestors()
@@ -74,7 +75,7 @@ pub(super) fn limits(scanner: &Scanner, process: &Process) -> Result<Vec<Limit>,
     if !hierarchy.v1 || in_first_pid_namespace(scanner.proc()) {
         hierarchy.count_listed(&mut levels);
     }
-    Ok(levels.iter().map(|level| hierarchy.limit(level)).collect())
+    levels.iter().map(|level| hierarchy.limit(level)).collect()
 }
 
 impl Hierarchy<'_> {
@@ -86,7 +87,7 @@ impl Hierarchy<'_> {
     /// process itself is sought: it is listed in one cgroup of a hierarchy.
     fn locate(&self, path: &[u8], pid: u32) -> Option<PathBuf> {
         let lists_it = |directory: &Path| {
-            fs::read(directory.join("cgroup.procs"))
+            hierarchy::read_pids(directory, "cgroup.procs")
                 .is_ok_and(|pids| parse_pids(&pids).any(|listed| listed == pid))
         };
         let direct = Hierarchies::directory(self.root, path).filter(|path| path.exists());
@@ -102,21 +103,33 @@ impl Hierarchy<'_> {
         found.or(direct)
     }
 
-    /// A directory and all below it; `None` if there are too many.
+    /// A directory and all below it; `None` if there are too many, or one cannot be listed.
     fn directories(&self, top: &Path) -> Option<Vec<PathBuf>> {
         let mut found = vec![top.to_owned()];
-        let mut next = 0;
-        while next < found.len() {
-            // Removed in the middle: there is nothing in it.
-            for entry in fs::read_dir(&found[next]).into_iter().flatten().flatten() {
+        let mut room = bounds::CGROUP_PATHS;
+        let mut next = 0_usize;
+        while let Some(directory) = found.get(next) {
+            let entries = match fs::read_dir(directory) {
+                Ok(entries) => entries,
+                // Removed in the middle: there is nothing in it.
+                Err(e) if is_gone(&e) => {
+                    next = next.saturating_add(1);
+                    continue;
+                }
+                Err(_) => return None,
+            };
+            for entry in entries {
+                let entry = entry.ok()?;
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    found.push(entry.path());
+                    let path = entry.path();
+                    room = room.checked_sub(path.as_os_str().len())?;
+                    found.push(path);
                 }
             }
             if found.len() > MOST_DIRECTORIES {
                 return None;
             }
-            next += 1;
+            next = next.saturating_add(1);
         }
         Some(found)
     }
@@ -133,17 +146,18 @@ impl Hierarchy<'_> {
             level.listed = Some(0);
         }
         for directory in directories {
-            let count = count_lines(&directory.join(self.threads));
+            let count = count_lines(&directory, self.threads);
             for level in &mut *levels {
                 if directory.starts_with(&level.directory) {
-                    level.listed = level.listed.zip(count).map(|(sum, count)| sum + count);
+                    let sum = level.listed.zip(count);
+                    level.listed = sum.map(|(sum, count)| sum.saturating_add(count));
                 }
             }
         }
     }
 
     fn limit(&self, level: &Level) -> Limit {
-        let read = |file: &str| fs::read(level.directory.join(file)).ok();
+        let read = |file: &str| hierarchy::read(&level.directory, file).ok().flatten();
         let used = read("pids.current").and_then(|text| number(&text));
         let path = level
             .directory
@@ -181,7 +195,7 @@ impl Hierarchy<'_> {
     /// this very cgroup, by whichever limit; `pids.events.local` came with the change.
     fn refusals(&self, directory: &Path) -> Option<String> {
         let count = |file: &str| {
-            let text = fs::read(directory.join(file)).ok()?;
+            let text = hierarchy::read(directory, file).ok()??;
             text.split(|byte| *byte == b'\n')
                 .find_map(|line| number(line.strip_prefix(b"max ")?))
         };
@@ -233,24 +247,11 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// `None` if the file cannot be read; a cgroup that is gone has no lines.
-fn count_lines(path: &Path) -> Option<u64> {
-    let gone = |e: &std::io::Error| {
-        e.kind() == std::io::ErrorKind::NotFound
-            || e.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
-    };
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) => return gone(&e).then_some(0),
-    };
-    let mut buffer = [0; 16 * 1024];
-    let mut lines = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Some(lines),
-            Ok(n) => lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) if gone(&e) => return Some(lines),
-            Err(_) => return None,
-        }
-    }
+fn count_lines(directory: &Path, file: &str) -> Option<u64> {
+    let pids = hierarchy::read_pids(directory, file).ok()?;
+    Some(memchr::memchr_iter(b'\n', &pids).count() as u64)
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(hierarchy::is_gone)
 }

@@ -3,8 +3,6 @@
 use sexton_core::{Limit, LimitKind};
 
 use super::census::Census;
-use crate::Error;
-use crate::holder::seen;
 use crate::proc::{Proc, Process, Status, resource_limit};
 
 /// `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
@@ -18,15 +16,18 @@ pub(super) fn limit(
     process: &Process,
     status: &Status,
     census: &Census,
-) -> Result<Option<Limit>, Error> {
-    let Some(text) = seen(process.read("limits"))? else {
-        return Ok(None);
+) -> Option<Limit> {
+    let uid = status.real_uid();
+    let source = format!("RLIMIT_NPROC of process {}", process.pid());
+    let text = match process.read("limits") {
+        Ok(text) => text?,
+        Err(why) => {
+            let scope = format!("user {uid}");
+            return Some(super::unread(LimitKind::Nproc, scope, source, &why));
+        }
     };
-    let Some(bound) = resource_limit(&text, "Max processes") else {
-        return Ok(None);
-    };
-    let uid = status.uids[0];
-    let namespace = seen(process.ns_inode("user"))?;
+    let bound = resource_limit(&text, "Max processes")?;
+    let namespace = process.ns_inode("user").ok().flatten();
     let inner = namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE);
     let exempt = exemption(proc, status, namespace);
 
@@ -47,27 +48,27 @@ pub(super) fn limit(
             "not counted: some processes are hidden from us, or there are too many".to_owned(),
         );
     }
-    Ok(Some(Limit {
+    Some(Limit {
         kind: LimitKind::Nproc,
         scope: match inner {
             Some(inode) => format!("user {uid} in user namespace {inode}"),
             None => format!("user {uid}"),
         },
-        source: format!("RLIMIT_NPROC of process {}", process.pid()),
+        source,
         used: of_user.map(|(tasks, _)| tasks),
         limit: bound.soft.filter(|_| exempt.is_none()),
         reserved: 0,
         zombies: of_user.map(|(_, zombies)| zombies),
         first: false,
         note: (!notes.is_empty()).then(|| notes.join("; ")),
-    }))
+    })
 }
 
 /// Why the kernel does not hold this process to the limit (`copy_process`, kernel/fork.c): its
 /// real user is root of the machine, or it has one of two capabilities *in the first user
 /// namespace*; to be root of a container with a user namespace is not enough.
 fn exemption(proc: &Proc, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
-    if status.uids[0] == 0 && ids_are_those_of_the_machine(proc) {
+    if status.real_uid() == 0 && ids_are_those_of_the_machine(proc) {
         return Some("root is exempt");
     }
     let capable = |capability| {

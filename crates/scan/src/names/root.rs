@@ -1,7 +1,7 @@
 //! Files below the host's root, which may be mounted elsewhere.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,8 +9,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, RawDir, ResolveFlags};
 use serde::de::DeserializeOwned;
 
-/// No file of interest is nearly as large; a report is not worth more memory.
-const LARGEST: u64 = 4 << 20;
+use crate::proc::bounds;
 
 pub(crate) struct Root(OwnedFd);
 
@@ -39,9 +38,9 @@ impl Root {
         if !file.metadata().ok()?.is_file() {
             return None;
         }
-        let mut text = Vec::new();
-        file.take(LARGEST).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+        // What is not asked for passes by without being held.
+        let text = BufReader::new(file.take(bounds::RUNTIME_FILE));
+        serde_json::from_reader(text).ok()
     }
 
     /// The first that `wanted` says of an entry of a directory.

@@ -3,8 +3,12 @@
 //! Parsers take bytes and know nothing of opening; [`Proc`] and [`Process`] open. A process
 //! that is gone is `Ok(None)`, not an error.
 
+pub(crate) mod bounds;
 mod cgroup;
 mod cmdline;
+#[cfg(test)]
+pub(crate) mod fault;
+pub(crate) mod file;
 mod limits;
 mod loadavg;
 mod pids;
@@ -12,6 +16,7 @@ mod process;
 mod sched;
 mod stat;
 mod status;
+mod uptime;
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +25,12 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::Write as _;
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, CWD, RawDir};
 use rustix::io::Errno;
 
 pub use cgroup::{CgroupLine, Cgroups};
@@ -35,8 +42,10 @@ pub use process::Process;
 pub use sched::Sched;
 pub use stat::{Comm, Stat};
 pub use status::Status;
+pub(crate) use uptime::uptime_ticks;
 
 use crate::Error;
+use file::End;
 
 /// A file that does not look as `proc(5)` says: what was looked for and not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +67,42 @@ pub struct Proc {
 
 impl Proc {
     /// Opens the `/proc` that is mounted at `path`.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is none: a directory where nothing is mounted would make every
+    /// look at it say that there are no zombies.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io(path, e))?;
-        Ok(Self {
-            dir,
+        let dir = file::open_dir(CWD, path.as_os_str().as_bytes());
+        let proc = Self {
+            dir: dir.map_err(|e| Error::io(path, e))?,
             path: path.to_owned(),
             opened: Cell::new(0),
-        })
+        };
+        match proc.lacks() {
+            Some(why) => Err(Error::NoProc {
+                path: path.to_owned(),
+                why,
+            }),
+            None => Ok(proc),
+        }
+    }
+
+    /// What it has not, though every `/proc` has it.
+    fn lacks(&self) -> Option<&'static str> {
+        // `self` would not do: it leads nowhere in the /proc of another PID namespace.
+        if file::open(self.dir.as_fd(), b"loadavg").is_err() {
+            return Some("it has no loadavg; mount the node's /proc there, without subset=pid");
+        }
+        let mounted = rustix::fs::fstatfs(&self.dir);
+        let is_kernels = mounted.is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
+        // Where hidepid hides all others, we ourselves are listed.
+        let is_empty = || {
+            matches!(
+                self.for_each_pid_until(|_| ControlFlow::Break(())),
+                Ok(false)
+            )
+        };
+        (is_kernels && is_empty()).then_some("it shows no process; its PID namespace has ended")
     }
 
     /// Where it is mounted.
@@ -102,18 +139,30 @@ impl Proc {
 
     /// Calls `each` for every pid listed, without keeping them.
     pub fn for_each_pid(&self, mut each: impl FnMut(u32)) -> Result<(), Error> {
+        self.for_each_pid_until(|pid| {
+            each(pid);
+            ControlFlow::Continue(())
+        })
+        .map(|_| ())
+    }
+
+    /// As [`Proc::for_each_pid`], until `each` says stop: `true` if it did.
+    fn for_each_pid_until(
+        &self,
+        mut each: impl FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<bool, Error> {
         // A directory's position belongs to its open file, so each pass opens its own.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(&self.dir, ".", flags, Mode::empty())
-            .map_err(|e| Error::io(&self.path, e))?;
-        list(dir.as_fd(), &mut each).map_err(|e| Error::io(&self.path, e))
+        file::open_dir(self.dir.as_fd(), b".")
+            .and_then(|dir| list(dir.as_fd(), &mut each))
+            .map_err(|e| Error::io(&self.path, e))
     }
 
     /// Reads a file that belongs to no process, such as `loadavg` or `sys/kernel/pid_max`.
     /// `None` where this kernel has none.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut buffer = Vec::new();
-        match read_at(self.dir.as_fd(), name.as_bytes(), &mut buffer) {
+        let (dir, name_bytes) = (self.dir.as_fd(), name.as_bytes());
+        match file::read_whole(dir, name_bytes, bounds::FILE, End::Short, &mut buffer) {
             Ok(()) => Ok(Some(buffer)),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(name), e)),
@@ -147,7 +196,7 @@ impl Proc {
     /// Reads `PID/stat` without holding the process: the fast way to look at many.
     pub fn stat(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<Option<Stat>, Error> {
         let path = ProcPath::new(format_args!("{pid}/stat"));
-        self.read_process(&path, buffer)?
+        self.read_process(&path, bounds::FILE, buffer)?
             .map(|bytes| Stat::parse(bytes).map_err(|what| self.malformed(&path, what)))
             .transpose()
     }
@@ -155,7 +204,7 @@ impl Proc {
     /// Reads `PID/status` without holding the process.
     pub fn status(&self, pid: u32, buffer: &mut Vec<u8>) -> Result<Option<Status>, Error> {
         let path = ProcPath::new(format_args!("{pid}/status"));
-        self.read_process(&path, buffer)?
+        self.read_process(&path, bounds::FILE, buffer)?
             .map(|bytes| Status::parse(bytes).map_err(|what| self.malformed(&path, what)))
             .transpose()
             .map(|status| status.filter(|status| !status.vanished()))
@@ -179,7 +228,7 @@ impl Proc {
     ) -> Result<bool, Error> {
         let path = ProcPath::new(format_args!("{tid}/task/{tid}/children"));
         Ok(self
-            .read_process(&path, buffer)?
+            .read_process(&path, bounds::PIDS, buffer)?
             .map(|bytes| found.extend(parse_pids(bytes)))
             .is_some())
     }
@@ -187,14 +236,19 @@ impl Proc {
     fn read_process<'b>(
         &self,
         path: &ProcPath,
+        most: usize,
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<&'b [u8]>, Error> {
-        self.opened.set(self.opened.get() + 1);
-        match read_at(self.dir.as_fd(), path.bytes(), buffer) {
+        self.count_open();
+        match file::read_whole(self.dir.as_fd(), path.bytes(), most, End::Short, buffer) {
             Ok(()) => Ok(Some(buffer)),
             Err(e) if vanished(e) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(path.text()), e)),
         }
+    }
+
+    fn count_open(&self) {
+        self.opened.set(self.opened.get().saturating_add(1));
     }
 
     fn malformed(&self, path: &ProcPath, what: Malformed) -> Error {
@@ -223,12 +277,12 @@ impl ProcPath {
         // The longest, `4294967295/task/4294967295/children`, takes 35 bytes.
         let written = rest.write_fmt(path);
         debug_assert!(written.is_ok());
-        let length = 64 - rest.len();
+        let length = 64_usize.saturating_sub(rest.len());
         Self { bytes, length }
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     fn text(&self) -> &str {
@@ -236,36 +290,17 @@ impl ProcPath {
     }
 }
 
-/// Replaces the content of `buffer` by that of a file, and keeps its allocation.
-pub(crate) fn read_at(dir: BorrowedFd<'_>, path: &[u8], buffer: &mut Vec<u8>) -> Result<(), Errno> {
-    buffer.clear();
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = rustix::fs::openat(dir, path, flags, Mode::empty())?;
-    loop {
-        if buffer.capacity() - buffer.len() < 2048 {
-            buffer.reserve(4096);
-        }
-        let room = buffer.capacity() - buffer.len();
-        let read = rustix::io::retry_on_intr(|| {
-            rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))
-        })?;
-        // The kernel's seq_file gives whole records until its buffer of one page or ours is
-        // full, so a read that leaves much of both unused was the last. If a kernel ever did
-        // otherwise, less would be listed, which makes a scan look closer, never away.
-        if read == 0 || read < room.min(4096) / 2 {
-            return Ok(());
-        }
-    }
-}
-
-/// Calls `each` for every entry of a directory whose name is a number.
-fn list(dir: BorrowedFd<'_>, each: &mut impl FnMut(u32)) -> Result<(), Errno> {
+/// Calls `each` for every entry of a directory whose name is a number, until it says stop:
+/// `true` if it did.
+fn list(dir: BorrowedFd<'_>, each: &mut impl FnMut(u32) -> ControlFlow<()>) -> Result<bool, Errno> {
     let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 16 * 1024];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
-        if let Some(pid) = pids::parse_pid(entry?.file_name().to_bytes()) {
-            each(pid);
+        if let Some(number) = pids::parse_pid(entry?.file_name().to_bytes())
+            && each(number).is_break()
+        {
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -2,17 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sexton_core::ProcessId;
 
 use super::{
-    Cgroups, Malformed, Proc, ProcPath, Sched, Stat, Status, arguments, list, parse_pids, read_at,
-    vanished,
+    Cgroups, Malformed, Proc, ProcPath, Sched, Stat, Status, arguments, bounds, file, file::End,
+    list, parse_pids, vanished,
 };
 use crate::Error;
 
@@ -30,10 +30,9 @@ pub struct Process {
 
 impl Process {
     pub(super) fn open(proc: &Proc, pid: u32) -> Result<Option<Self>, Error> {
-        proc.opened.set(proc.opened.get() + 1);
+        proc.count_open();
         let path = ProcPath::new(format_args!("{pid}"));
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat(&proc.dir, path.bytes(), flags, Mode::empty()) {
+        match file::hold(proc.dir.as_fd(), path.bytes()) {
             Ok(dir) => Ok(Some(Self {
                 dir,
                 pid,
@@ -55,29 +54,61 @@ impl Process {
         Ok(self.stat()?.map(|stat| stat.id()))
     }
 
-    /// The whole of one file, for instance `limits` or `task/7/syscall`.
+    /// The whole of one file, for instance `limits` or `task/7/syscall`. One of more than a MiB
+    /// is an error, see [`Process::for_each_line`].
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.read_as(name, bounds::FILE)
+    }
+
+    fn read_as(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, Error> {
         let mut buffer = Vec::new();
-        match read_at(self.dir.as_fd(), name.as_bytes(), &mut buffer) {
-            Ok(()) => Ok(Some(buffer)),
-            Err(e) if vanished(e) => Ok(None),
-            Err(e) => Err(Error::io(self.path.join(name), e)),
-        }
+        let (dir, path) = (self.dir.as_fd(), name.as_bytes());
+        let read = file::read_whole(dir, path, most, End::Nothing, &mut buffer);
+        Ok(self.or_gone(name, read)?.map(|()| buffer))
+    }
+
+    /// The first `most` bytes of a file, and whether that is all of it.
+    pub(crate) fn beginning(
+        &self,
+        name: &str,
+        most: usize,
+    ) -> Result<Option<(Vec<u8>, bool)>, Error> {
+        let mut buffer = Vec::new();
+        let (dir, path) = (self.dir.as_fd(), name.as_bytes());
+        let whole = file::read_at(dir, path, most, End::Nothing, &mut buffer);
+        Ok(self.or_gone(name, whole)?.map(|whole| (buffer, whole)))
+    }
+
+    /// Calls `each` for every line of a file of any length, for instance `maps` or
+    /// `task/7/maps`, until it says stop. Of a line that is longer than any of the kernel's own
+    /// the first 20 KiB are given (a path has at most a page, escaped).
+    pub fn for_each_line(
+        &self,
+        name: &str,
+        each: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<()>, Error> {
+        self.for_each_part(name, b'\n', bounds::LINES, each)
+    }
+
+    /// As [`Process::for_each_line`], with another end of a line; a file longer than `most` is
+    /// an error.
+    pub(crate) fn for_each_part(
+        &self,
+        name: &str,
+        delimiter: u8,
+        most: u64,
+        each: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<()>, Error> {
+        let read = file::open(self.dir.as_fd(), name.as_bytes())
+            .and_then(|file| file::for_each_part(file.as_fd(), delimiter, most, each));
+        self.or_gone(name, read)
     }
 
     /// Opens a file of it for reading in part: `exe`, which follows the link even where its
     /// path means nothing to us, or was removed.
     pub fn open_file(&self, name: &str) -> Result<Option<File>, Error> {
-        match rustix::fs::openat(
-            &self.dir,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ) {
-            Ok(file) => Ok(Some(file.into())),
-            Err(e) if vanished(e) => Ok(None),
-            Err(e) => Err(Error::io(self.path.join(name), e)),
-        }
+        let opened = file::open(self.dir.as_fd(), name.as_bytes());
+        Ok(self.or_gone(name, opened)?.map(File::from))
     }
 
     /// `stat`
@@ -101,9 +132,13 @@ impl Process {
         self.parse("cgroup", |bytes| Ok(Cgroups::parse(bytes)))
     }
 
-    /// `cmdline`; empty for a zombie and for a kernel thread.
+    /// `cmdline`; empty for a zombie and for a kernel thread. A long one is cut, see
+    /// [`arguments`].
     pub fn cmdline(&self) -> Result<Option<Vec<Vec<u8>>>, Error> {
-        self.parse("cmdline", |bytes| Ok(arguments(bytes)))
+        // One byte more tells that it is too long.
+        let most = bounds::COMMAND_LINE.saturating_add(1);
+        let read = self.beginning("cmdline", most)?;
+        Ok(read.map(|(bytes, _)| arguments(&bytes)))
     }
 
     /// Target of `exe`, with ` (deleted)` where it was removed; `None` too for a zombie and
@@ -139,17 +174,13 @@ impl Process {
         let tasks = self.tasks()?.unwrap_or_default();
         for tid in tasks.into_iter().filter(|tid| *tid != self.pid) {
             let name = format!("task/{tid}");
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            match rustix::fs::openat(&self.dir, &name, flags, Mode::empty()) {
-                Ok(dir) => {
-                    return Ok(Some(Self {
-                        dir,
-                        pid: tid,
-                        path: self.path.join(name),
-                    }));
-                }
-                Err(e) if vanished(e) => {}
-                Err(e) => return Err(Error::io(self.path.join(name), e)),
+            let held = file::hold(self.dir.as_fd(), name.as_bytes());
+            if let Some(dir) = self.or_gone(&name, held)? {
+                return Ok(Some(Self {
+                    dir,
+                    pid: tid,
+                    path: self.path.join(name),
+                }));
             }
         }
         Ok(None)
@@ -157,12 +188,12 @@ impl Process {
 
     /// Ids of its threads.
     pub fn tasks(&self) -> Result<Option<Vec<u32>>, Error> {
-        self.numbers("task")
+        self.numbers("task", usize::MAX)
     }
 
-    /// Numbers of its open files.
-    pub(crate) fn fds(&self) -> Result<Option<Vec<u32>>, Error> {
-        self.numbers("fdinfo")
+    /// Numbers of its open files, the first `most` of them.
+    pub(crate) fn fds(&self, most: usize) -> Result<Option<Vec<u32>>, Error> {
+        self.numbers("fdinfo", most)
     }
 
     /// Children of one of its threads, live ones and zombies, in the order in which they came
@@ -171,9 +202,8 @@ impl Process {
     /// The kernel gives a page at a time and finds its place again by counting, so while
     /// children at the front leave, others can be missed (`proc_pid_task(5)`).
     pub fn children(&self, tid: u32) -> Result<Option<Vec<u32>>, Error> {
-        self.parse(&format!("task/{tid}/children"), |bytes| {
-            Ok(parse_pids(bytes).collect())
-        })
+        let list = self.read_as(&format!("task/{tid}/children"), bounds::PIDS)?;
+        Ok(list.map(|bytes| parse_pids(&bytes).collect()))
     }
 
     /// Children of all its threads.
@@ -190,14 +220,25 @@ impl Process {
         Ok(found)
     }
 
-    /// Entries of one of its directories that are numbers.
-    fn numbers(&self, name: &str) -> Result<Option<Vec<u32>>, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    /// Entries of one of its directories that are numbers, the first `most` of them.
+    fn numbers(&self, name: &str, most: usize) -> Result<Option<Vec<u32>>, Error> {
         let mut found = Vec::new();
-        let listed = rustix::fs::openat(&self.dir, name, flags, Mode::empty())
-            .and_then(|dir| list(dir.as_fd(), &mut |number| found.push(number)));
-        match listed {
-            Ok(()) => Ok(Some(found)),
+        let listed = file::open_dir(self.dir.as_fd(), name.as_bytes()).and_then(|dir| {
+            list(dir.as_fd(), &mut |number| {
+                if found.len() >= most {
+                    return ControlFlow::Break(());
+                }
+                found.push(number);
+                ControlFlow::Continue(())
+            })
+        });
+        Ok(self.or_gone(name, listed)?.map(|_| found))
+    }
+
+    /// Tells what is gone from what cannot be read.
+    fn or_gone<T>(&self, name: &str, read: Result<T, Errno>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(value) => Ok(Some(value)),
             Err(e) if vanished(e) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(name), e)),
         }
@@ -219,13 +260,12 @@ impl Process {
     }
 
     fn link(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        match rustix::fs::readlinkat(&self.dir, name, Vec::new()) {
+        match file::link(self.dir.as_fd(), name.as_bytes()) {
             // Linux 5.10 gives an empty target of `ns/*` to those who may not read it, and no
             // error.
-            Ok(target) if target.is_empty() => Err(Error::io(self.path.join(name), Errno::ACCESS)),
-            Ok(target) => Ok(Some(target.into_bytes())),
-            Err(e) if vanished(e) || e == Errno::INVAL => Ok(None),
-            Err(e) => Err(Error::io(self.path.join(name), e)),
+            Ok(target) if target.is_empty() => self.or_gone(name, Err(Errno::ACCESS)),
+            Err(Errno::INVAL) => Ok(None),
+            target => self.or_gone(name, target),
         }
     }
 }

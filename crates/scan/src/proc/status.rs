@@ -65,11 +65,12 @@ impl Status {
         let (mut uids, mut tgid) = (None, None);
         // `Name` has its newlines escaped, so no name can pass for another line.
         for line in bytes.split(|byte| *byte == b'\n') {
-            let Some(colon) = memchr::memchr(b':', line) else {
+            let mut parts = line.splitn(2, |byte| *byte == b':');
+            let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
                 continue;
             };
-            let value = line[colon + 1..].trim_ascii();
-            match &line[..colon] {
+            let value = value.trim_ascii();
+            match name {
                 b"State" => {
                     status.state = value
                         .first()
@@ -105,6 +106,13 @@ impl Status {
     /// file says 0 (`task_state` in `fs/proc/array.c`).
     pub(crate) fn vanished(&self) -> bool {
         self.tgid == 0
+    }
+
+    /// The first of `uids`.
+    #[must_use]
+    pub fn real_uid(&self) -> u32 {
+        let [real, ..] = self.uids;
+        real
     }
 
     /// What it does on SIGCHLD.

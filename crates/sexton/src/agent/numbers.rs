@@ -24,6 +24,8 @@ pub struct Numbers {
     pub buckets: [u64; BUCKETS.len()],
     /// Entries of `/proc` that were opened.
     pub processes_read: u64,
+    /// Facts that could not be read, by name.
+    pub unreadable: BTreeMap<String, u64>,
     /// By rung, verdict and mode.
     pub actions: BTreeMap<(String, &'static str, &'static str), u64>,
     /// By what failed.
@@ -38,6 +40,9 @@ impl Numbers {
         self.looks += 1;
         self.looking += took;
         self.processes_read += report.scan.processes_read;
+        for (fact, count) in &report.scan.unreadable_facts {
+            *self.unreadable.entry(fact.clone()).or_default() += count;
+        }
         let seconds = took.as_secs_f64();
         if let Some(bucket) = BUCKETS.iter().position(|bound| seconds <= *bound) {
             self.buckets[bucket] += 1;

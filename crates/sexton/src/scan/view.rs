@@ -63,6 +63,12 @@ pub fn draw(out: &mut impl Write, report: &Report, view: View) -> io::Result<()>
     for note in &report.notes {
         lines.line(WARN, &format!("Note: {note}"))?;
     }
+    for leak in &report.leaks {
+        for note in &leak.notes {
+            let pid = leak.holder.id.pid;
+            lines.line(WARN, &format!("Note on process {pid}: {note}"))?;
+        }
+    }
     Ok(())
 }
 

@@ -244,6 +244,14 @@ fn counters(text: &mut Text, numbers: &Numbers) {
         "Entries of /proc that looks have opened.",
     );
     text.sample("_total", &[], numbers.processes_read as f64);
+    text.family(
+        "sexton_unreadable_facts",
+        Kind::Counter,
+        "Facts about processes and cgroups that looks could not read, by their file.",
+    );
+    for (fact, count) in &numbers.unreadable {
+        text.sample("_total", &[("fact", fact)], *count as f64);
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ fn snapshot(leaks: usize) -> Snapshot {
             sample: vec![],
             causes: vec![],
             forecast: None,
+            notes: Vec::new(),
         })
         .collect();
     let mut numbers = Numbers::default();
