@@ -11,12 +11,54 @@ use crate::hierarchy::Hierarchies;
 use crate::proc::{Cgroups, Proc, Process};
 use crate::{Error, lossy};
 
+/// The namespaces that make a process one of the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Namespaces {
+    pub(crate) pid: Option<u64>,
+    pub(crate) mount: Option<u64>,
+}
+
+impl Namespaces {
+    /// Those of the first process that this `/proc` shows.
+    pub(crate) fn of_first(proc: &Proc) -> Self {
+        let first = |kind| {
+            let mut pids = [Some(1), proc.own_pid()].into_iter().flatten();
+            pids.find_map(|pid| proc.process(pid).ok()??.ns_inode(kind).ok()?)
+        };
+        Self {
+            pid: first("pid"),
+            mount: first("mnt"),
+        }
+    }
+
+    /// Whether a process is one of the host: in its PID namespace, and in its mount namespace or
+    /// started by one that is. A service of systemd's may have a mount namespace of its own.
+    /// True where that cannot be told.
+    fn hold(self, proc: &Proc, process: &Process, parent: u32) -> Result<bool, Error> {
+        let other = |process: &Process, kind, hosts: Option<u64>| {
+            let its = seen(process.ns_inode(kind))?;
+            Ok::<_, Error>(its.zip(hosts).is_some_and(|(its, hosts)| its != hosts))
+        };
+        if other(process, "pid", self.pid)? {
+            return Ok(false);
+        }
+        if !other(process, "mnt", self.mount)? {
+            return Ok(true);
+        }
+        match proc.process(parent)? {
+            Some(parent) => Ok(!other(&parent, "mnt", self.mount)?),
+            None => Ok(true),
+        }
+    }
+}
+
 /// Reads all that a report tells of a holder. `holds_as` and `subreaper` are those of a plain
 /// parent: who looks at its zombies knows better.
 pub(crate) fn read(
     proc: &Proc,
     process: &Process,
     hierarchies: &Hierarchies,
+    host: Namespaces,
 ) -> Result<Option<Holder>, Error> {
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
         return Ok(None);
@@ -32,6 +74,7 @@ pub(crate) fn read(
     Ok(Some(Holder {
         id: stat.id(),
         pid_namespace: seen(process.ns_inode("pid"))?,
+        of_host: host.hold(proc, process, stat.parent)?,
         name: stat.comm.to_lossy(),
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
         executable: seen(process.exe())?.map(|path| lossy(path.as_os_str().as_encoded_bytes())),

@@ -212,7 +212,7 @@ impl Scanner {
             return Ok(Outcome::HolderEnded);
         };
         let (Some(mut holder), Some(stat)) = (
-            holder::read(&self.proc, &process, &self.hierarchies)?,
+            holder::read(&self.proc, &process, &self.hierarchies, self.host)?,
             process.stat()?,
         ) else {
             return Ok(Outcome::HolderEnded);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sexton_core::Container;
 
 use crate::holder::seen;
-use crate::{Error, Scanner};
+use crate::{Error, Scanner, Seen};
 
 /// `PF_KTHREAD` of the kernel's include/linux/sched.h.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -53,6 +53,7 @@ impl Group {
 /// browser's sandbox is one, and nobody stops it by a signal.
 pub(super) fn by_container(scanner: &mut Scanner) -> Result<(Vec<Group>, usize), Error> {
     let mut groups: HashMap<String, Group> = HashMap::new();
+    let mut known = Seen::default();
     for pid in scanner.proc.pids()? {
         let Some(stat) = seen(scanner.proc.stat(pid, &mut scanner.buffer))? else {
             continue;
@@ -60,7 +61,7 @@ pub(super) fn by_container(scanner: &mut Scanner) -> Result<(Vec<Group>, usize),
         if stat.is_reapable_zombie() || stat.flags & KERNEL_THREAD != 0 {
             continue;
         }
-        let Some(container) = scanner.find_container(pid)? else {
+        let Some(container) = scanner.find_container(pid, &mut known)? else {
             continue;
         };
         let group = groups.entry(container.id.clone()).or_insert_with(|| Group {

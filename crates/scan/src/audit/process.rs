@@ -39,7 +39,8 @@ fn read_at(
     let Some(process) = scanner.proc.process(member.pid)? else {
         return Ok(None);
     };
-    let Some(known) = holder::read(&scanner.proc, &process, &scanner.hierarchies)? else {
+    let known = holder::read(&scanner.proc, &process, &scanner.hierarchies, scanner.host)?;
+    let Some(known) = known else {
         return Ok(None);
     };
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
