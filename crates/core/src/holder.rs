@@ -98,6 +98,10 @@ pub struct Holder {
     /// Inode of its PID namespace; `None` where `/proc/PID/ns/pid` could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid_namespace: Option<u64>,
+    /// It belongs to the host: it is in the host's PID namespace, and in the host's mount
+    /// namespace or started by a process that is. True where that cannot be told.
+    #[serde(default = "yes")]
+    pub of_host: bool,
     /// The kernel's name for it (`comm`), at most 15 bytes; bytes that are not UTF-8 are replaced.
     pub name: String,
     /// Its arguments; empty for a kernel thread or a process that hides them.
@@ -132,6 +136,10 @@ pub struct Holder {
     pub sigchld_blocked: bool,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Holder {
     /// The pid by which the holder's own container knows it.
     #[must_use]
@@ -158,6 +166,7 @@ pub(crate) fn fixture(pid: u32) -> Holder {
         },
         ns_pids: vec![pid],
         pid_namespace: Some(4_026_531_836),
+        of_host: true,
         name: "crawler".to_owned(),
         command_line: vec!["/app/crawler".to_owned()],
         executable: Some("/app/crawler".to_owned()),

@@ -5,7 +5,7 @@
 
 use crate::{Container, Holder};
 
-/// Programs that containers hang on. A name that ends in `*` stands for all that begin so.
+/// Programs that containers hang on, as far as they run on the host. A name that ends in `*` stands for all that begin so.
 const PROTECTED_NAMES: &[(&str, &str)] = &[
     ("containerd", "container runtime"),
     ("containerd-shim*", "container runtime shim"),
@@ -54,6 +54,19 @@ pub fn protection(holder: &Holder, self_pid: u32) -> Option<String> {
     if holder.is_kernel_thread() {
         return Some("kernel thread".to_owned());
     }
+    named_as(holder).filter(|_| holder.of_host)
+}
+
+/// What a process in a container calls itself, where a process of the host would be protected by
+/// that name. A container may give its processes any name, so there it protects nothing.
+#[must_use]
+pub fn borrowed_name(holder: &Holder) -> Option<String> {
+    named_as(holder).filter(|_| !holder.of_host)
+}
+
+/// The program of the node that the holder bears the name of: `node agent of Kubernetes
+/// (kubelet)`.
+fn named_as(holder: &Holder) -> Option<String> {
     names_of(holder).find_map(|name| {
         PROTECTED_NAMES
             .iter()
@@ -69,8 +82,9 @@ pub fn is_host_process(container: Option<&Container>) -> bool {
 }
 
 /// Every name under which a program may be recognised. `comm` can be set by the process, the
-/// executable cannot, and a multi-call binary shows only in the first argument; any match
-/// protects, since a wrong refusal costs a message and a wrong signal costs a node.
+/// executable cannot, and a multi-call binary shows only in the first argument; of a process of
+/// the host any match protects, since a wrong refusal costs a message and a wrong signal costs a
+/// node.
 fn names_of(holder: &Holder) -> impl Iterator<Item = &str> {
     let executable = holder
         .executable

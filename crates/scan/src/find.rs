@@ -104,7 +104,8 @@ impl Scanner {
             return Err("only a part of the machine's cgroups is mounted here");
         }
         if self
-            .host_pid_namespace
+            .host
+            .pid
             .is_some_and(|inode| inode != FIRST_PID_NAMESPACE)
         {
             return Err("this PID namespace is not the machine's first");

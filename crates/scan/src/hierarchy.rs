@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use sexton_core::report::CgroupMode;
 
 use crate::Error;
+use crate::proc::CgroupLine;
 use crate::proc::bounds;
 use crate::proc::file::{self, End};
 
@@ -101,6 +102,19 @@ impl Hierarchies {
     #[must_use]
     pub fn unified(&self) -> Option<&Path> {
         self.unified.as_deref()
+    }
+
+    /// Where the hierarchy of a line of `/proc/PID/cgroup` is mounted.
+    pub(crate) fn root_of(&self, line: &CgroupLine) -> Option<&Path> {
+        if line.hierarchy == 0 {
+            return self.unified();
+        }
+        let mut names = line.controllers.split(|byte| *byte == b',');
+        names.find_map(|name| {
+            let name = str::from_utf8(name).ok()?;
+            // Named hierarchies have no controller: `name=systemd`.
+            self.v1(name.strip_prefix("name=").unwrap_or(name))
+        })
     }
 
     /// Any v1 hierarchy: each of them holds every process.

@@ -12,6 +12,45 @@ use crate::notes::Notes;
 use crate::proc::{Cgroups, Proc, Process};
 use crate::{Error, lossy};
 
+/// The namespaces that make a process one of the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Namespaces {
+    pub(crate) pid: Option<u64>,
+    pub(crate) mount: Option<u64>,
+}
+
+impl Namespaces {
+    /// Those of the first process that this `/proc` shows.
+    pub(crate) fn of_first(proc: &Proc) -> Self {
+        let first = |kind| {
+            let mut pids = [Some(1), proc.own_pid()].into_iter().flatten();
+            pids.find_map(|pid| proc.process(pid).ok()??.ns_inode(kind).ok()?)
+        };
+        Self {
+            pid: first("pid"),
+            mount: first("mnt"),
+        }
+    }
+
+    /// Whether a process is one of the host: in its PID namespace, and in its mount namespace or
+    /// started by one that is. A service of systemd's may have a mount namespace of its own.
+    /// True where that cannot be told.
+    fn hold(self, proc: &Proc, process: &Process, parent: u32, notes: &mut Notes) -> bool {
+        let mut other = |process: &Process, kind, hosts: Option<u64>| {
+            let its = notes.take(process.ns_inode(kind));
+            its.zip(hosts).is_some_and(|(its, hosts)| its != hosts)
+        };
+        if other(process, "pid", self.pid) {
+            return false;
+        }
+        if !other(process, "mnt", self.mount) {
+            return true;
+        }
+        let parent = proc.process(parent).ok().flatten();
+        parent.is_none_or(|parent| !other(&parent, "mnt", self.mount))
+    }
+}
+
 /// Reads all that a report tells of a holder. `holds_as` and `subreaper` are those of a plain
 /// parent: who looks at its zombies knows better. Without its identity there is nothing to
 /// report; what else cannot be read is left out, and noted.
@@ -19,6 +58,7 @@ pub(crate) fn read(
     proc: &Proc,
     process: &Process,
     hierarchies: &Hierarchies,
+    host: Namespaces,
     notes: &mut Notes,
 ) -> Result<Option<Holder>, Error> {
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
@@ -35,6 +75,7 @@ pub(crate) fn read(
     Ok(Some(Holder {
         id: stat.id(),
         pid_namespace: notes.take(process.ns_inode("pid")),
+        of_host: host.hold(proc, process, stat.parent, notes),
         name: stat.comm.to_lossy(),
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
         executable: (notes.take(process.exe()))

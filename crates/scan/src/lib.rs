@@ -11,6 +11,7 @@ pub mod facts;
 mod find;
 mod hierarchy;
 mod holder;
+mod identity;
 mod leak;
 pub mod limits;
 mod names;
@@ -25,6 +26,7 @@ mod viewer;
 
 pub use error::Error;
 pub use hierarchy::Hierarchies;
+pub use identity::Seen;
 pub use scan::Options;
 pub use scanner::{DeadChild, Roots, Scanner};
 

@@ -277,7 +277,7 @@ impl Scanner {
         let Some(process) = self.proc.process(pid)? else {
             return Ok(None);
         };
-        let holder = holder::read(&self.proc, &process, &self.hierarchies, notes)?;
+        let holder = holder::read(&self.proc, &process, &self.hierarchies, self.host, notes)?;
         Ok(holder.zip(process.stat()?))
     }
 

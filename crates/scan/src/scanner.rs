@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use sexton_core::{Container, Holder, ProcessId, Runtime, State, Zombie};
+use sexton_core::{Holder, ProcessId, State, Zombie};
 
-use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
-use crate::holder;
+use crate::holder::{self, Namespaces};
 use crate::notes::Notes;
-use crate::proc::{Cgroups, Proc, Process, Stat, Status};
+use crate::proc::{Proc, Stat, Status};
 use crate::viewer::Viewer;
-use crate::{Error, leak, lossy, names};
+use crate::{Error, leak};
 
 /// Where the kernel's trees are mounted; other places for tests, and for a container that has
 /// those of its host mounted elsewhere.
@@ -53,9 +52,8 @@ pub struct Scanner {
     pub(crate) roots: Roots,
     pub(crate) proc: Proc,
     pub(crate) hierarchies: Hierarchies,
-    /// PID namespace of the first process that this `/proc` shows: who shares it is of the
-    /// host, as far as we can see.
-    pub(crate) host_pid_namespace: Option<u64>,
+    /// Who shares these is of the host, as far as we can see.
+    pub(crate) host: Namespaces,
     /// What the node is called, where that is not its host name.
     pub(crate) node_name: Option<String>,
     /// `cgroup.procs` lists processes whose leader ended before its threads: since Linux 5.2.
@@ -70,15 +68,12 @@ impl Scanner {
     /// Opens the roots.
     pub fn new(roots: Roots) -> Result<Self, Error> {
         let proc = Proc::open(&roots.proc)?;
-        let host_pid_namespace = [Some(1), proc.own_pid()]
-            .into_iter()
-            .flatten()
-            .find_map(|pid| proc.process(pid).ok()??.ns_inode("pid").ok()?);
+        let host = Namespaces::of_first(&proc);
         Ok(Self {
             hierarchies: Hierarchies::detect(&roots.cgroup),
             proc,
             roots,
-            host_pid_namespace,
+            host,
             node_name: None,
             lists_dead_leaders: lists_dead_leaders(),
             viewer: Viewer::current(),
@@ -116,30 +111,15 @@ impl Scanner {
     /// that pid.
     pub fn holder(&mut self, pid: u32) -> Result<Option<Holder>, Error> {
         match self.proc.process(pid)? {
-            Some(process) => holder::read(&self.proc, &process, &self.hierarchies, &mut self.notes),
+            Some(process) => holder::read(
+                &self.proc,
+                &process,
+                &self.hierarchies,
+                self.host,
+                &mut self.notes,
+            ),
             None => Ok(None),
         }
-    }
-
-    /// The container that a process belongs to; `None` if it is of the host, or gone.
-    ///
-    /// It is known by the cgroup path, and where no runtime left its mark there, by a PID
-    /// namespace other than the host's. Names come from files on the node.
-    pub fn container_of(&mut self, pid: u32) -> Result<Option<Container>, Error> {
-        let mut notes = Notes::default();
-        self.named_container(pid, &mut notes)
-    }
-
-    pub(crate) fn named_container(
-        &self,
-        pid: u32,
-        notes: &mut Notes,
-    ) -> Result<Option<Container>, Error> {
-        let mut container = self.find_container(pid, notes)?;
-        if let Some(container) = &mut container {
-            names::complete(&self.roots.host, container);
-        }
-        Ok(container)
     }
 
     /// Every zombie that `holder` has to wait for as the parent, each read in full, in the
@@ -248,36 +228,6 @@ impl Scanner {
         Ok(zombies)
     }
 
-    /// As [`Scanner::container_of`], without names.
-    pub(crate) fn find_container(
-        &self,
-        pid: u32,
-        notes: &mut Notes,
-    ) -> Result<Option<Container>, Error> {
-        let Some(process) = self.proc.process(pid)? else {
-            return Ok(None);
-        };
-        let Some(stat) = process.stat()? else {
-            return Ok(None);
-        };
-        let stand_in = notes.take(process.stand_in(&stat));
-        let process = stand_in.as_ref().unwrap_or(&process);
-        // Without its cgroups it is known by its PID namespace still.
-        let cgroups = match process.cgroups() {
-            Ok(None) => return Ok(None),
-            read => notes.take(read).unwrap_or_default(),
-        };
-        if let Some(mark) = best_mark(&cgroups) {
-            return Ok(Some(marked(mark)));
-        }
-        let unmarked = self.unmarked(process, &cgroups, notes);
-        if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
-            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
-            return self.find_container(stat.parent, notes);
-        }
-        Ok(unmarked)
-    }
-
     pub(crate) fn zombie(&self, stat: &Stat, status: &Status) -> Zombie {
         let hidden = stat.exit_status == Some(0) && !self.viewer.sees_exit_of(&status.uids);
         Zombie {
@@ -286,75 +236,6 @@ impl Scanner {
             name: stat.comm.to_lossy(),
             exit: stat.exit().filter(|_| !hidden),
         }
-    }
-
-    fn unmarked(
-        &self,
-        process: &Process,
-        cgroups: &Cgroups,
-        notes: &mut Notes,
-    ) -> Option<Container> {
-        // Absent where another user's namespaces are hidden from us, and of a zombie, which has
-        // left them; its pids in them are shown all the same.
-        let namespace = notes.take(process.ns_inode("pid"));
-        let apart = match (namespace, self.host_pid_namespace) {
-            (Some(its), Some(host)) => its != host,
-            _ => notes
-                .take(process.status())
-                .is_some_and(|status| status.ns_pids.len() > 1),
-        };
-        if !apart {
-            return None;
-        }
-        // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
-        let cgroup = [cgroups.path_of("pids"), cgroups.unified()]
-            .into_iter()
-            .flatten()
-            .find(|path| *path != b"/")
-            .unwrap_or(b"/");
-        let cgroup = lossy(cgroup);
-        let id = container::unmarked_id(&cgroup)
-            .map(str::to_owned)
-            .unwrap_or_else(|| match namespace {
-                Some(inode) => format!("pidns:{inode}"),
-                None => "pidns:hidden".to_owned(),
-            });
-        Some(marked(Mark {
-            runtime: Runtime::Unknown,
-            id,
-            pod_uid: container::pod_uid(&cgroup),
-            cgroup,
-        }))
-    }
-}
-
-/// The path that counts pids first, since limits stand there, then the unified one, then any:
-/// which hierarchies a runtime puts its containers in differs.
-fn best_mark(cgroups: &Cgroups) -> Option<Mark> {
-    cgroups
-        .path_of("pids")
-        .and_then(container::mark)
-        .or_else(|| cgroups.unified().and_then(container::mark))
-        .or_else(|| {
-            cgroups
-                .0
-                .iter()
-                .find_map(|line| container::mark(&line.path))
-        })
-}
-
-fn marked(mark: Mark) -> Container {
-    Container {
-        id: mark.id,
-        runtime: mark.runtime,
-        name: None,
-        pod: mark.pod_uid.map(|uid| sexton_core::Pod {
-            uid: Some(uid),
-            name: None,
-            namespace: None,
-        }),
-        owner: None,
-        cgroup: mark.cgroup,
     }
 }
 

@@ -36,6 +36,27 @@ fn runtimes_and_shims_are_protected_under_any_of_their_names() {
 }
 
 #[test]
+fn in_a_container_a_name_protects_nothing() {
+    let inside = Holder {
+        of_host: false,
+        ..named("kubelet", "/usr/bin/python3", &["kubelet"])
+    };
+    assert_eq!(protection(&inside, 1000), None);
+    assert_eq!(
+        borrowed_name(&inside).as_deref(),
+        Some("node agent of Kubernetes (kubelet)")
+    );
+    let host = named("kubelet", "/usr/bin/kubelet", &["kubelet"]);
+    assert_eq!(borrowed_name(&host), None);
+    // What else protects does so anywhere.
+    let ours = Holder {
+        of_host: false,
+        ..fixture(1000)
+    };
+    assert_eq!(protection(&ours, 1000).as_deref(), Some("Sexton itself"));
+}
+
+#[test]
 fn ordinary_programs_are_not() {
     for holder in [
         named("python3", "/usr/bin/python3.11", &["python3", "crawl.py"]),

@@ -277,6 +277,7 @@ fn known(workload: &Workload, leak: Option<&Leak>) -> sexton_core::Leak {
             },
             ns_pids: Vec::new(),
             pid_namespace: None,
+            of_host: true,
             name: leak.map(|leak| leak.holder.clone()).unwrap_or_default(),
             command_line: Vec::new(),
             executable: None,

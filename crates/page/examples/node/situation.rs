@@ -446,6 +446,7 @@ impl Story {
                 vec![self.pid]
             },
             pid_namespace: Some(4_026_532_000 + u64::from(self.pid)),
+            of_host: !in_container,
             name: name.chars().take(15).collect(),
             command_line: strings(self.command),
             executable: Some(format!("/usr/bin/{name}")),

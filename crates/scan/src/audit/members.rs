@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sexton_core::Container;
 
 use crate::notes::Notes;
-use crate::{Error, Scanner};
+use crate::{Error, Scanner, Seen};
 
 /// `PF_KTHREAD` of the kernel's include/linux/sched.h.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -59,6 +59,7 @@ pub(super) fn by_container(
     notes: &mut Notes,
 ) -> Result<(Vec<Group>, usize), Error> {
     let mut groups: HashMap<String, Group> = HashMap::new();
+    let mut known = Seen::default();
     for pid in scanner.proc.pids()? {
         let Some(stat) = notes.take(scanner.proc.stat(pid, &mut scanner.buffer)) else {
             continue;
@@ -66,7 +67,7 @@ pub(super) fn by_container(
         if stat.is_reapable_zombie() || stat.flags & KERNEL_THREAD != 0 {
             continue;
         }
-        let container = scanner.find_container(pid, notes);
+        let container = scanner.contained(pid, &mut known, notes);
         let Some(container) = notes.take(container) else {
             continue;
         };

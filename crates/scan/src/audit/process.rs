@@ -52,7 +52,14 @@ fn read_at(
     let Some(process) = scanner.proc.process(member.pid)? else {
         return Ok(None);
     };
-    let Some(known) = holder::read(&scanner.proc, &process, &scanner.hierarchies, notes)? else {
+    let known = holder::read(
+        &scanner.proc,
+        &process,
+        &scanner.hierarchies,
+        scanner.host,
+        notes,
+    )?;
+    let Some(known) = known else {
         return Ok(None);
     };
     let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {

@@ -9,7 +9,7 @@ use sexton_core::audit::{Grace, Process, StopSignal};
 use sexton_core::signal;
 use sexton_core::{Container, Runtime, Workload};
 
-use crate::names::{CONTAINERD, Root, STORAGE};
+use crate::names::{CONTAINERD, NAMESPACES, Root, STORAGE};
 
 /// What was found.
 pub(super) struct Stop {
@@ -125,9 +125,9 @@ fn bundle(root: &Root, id: &str) -> Option<Found> {
         #[serde(default)]
         annotations: HashMap<String, String>,
     }
-    let containerd = ["k8s.io", "default", "moby"]
-        .into_iter()
-        .map(|namespace| format!("{CONTAINERD}/{namespace}/{id}/config.json"));
+    let containerd = CONTAINERD.into_iter().flat_map(|tasks| {
+        NAMESPACES.map(|(namespace, _)| format!("{tasks}/{namespace}/{id}/config.json"))
+    });
     let storage = STORAGE
         .into_iter()
         .map(|place| format!("{place}/overlay-containers/{id}/userdata/config.json"));

@@ -4,8 +4,11 @@
 //! container is the one that a process lives in (docker in docker, kind), what is below a
 //! container's own cgroup belongs to it (systemd or crun's `container` inside), and in a
 //! private cgroup namespace the beginning is lost (`/../..`).
+//!
+//! A mark is a name, and whoever owns the folder above it may give any name: what of it is
+//! believed says [`crate::identity`].
 
-use sexton_core::Runtime;
+use sexton_core::{Container, Pod, Runtime};
 
 #[cfg(test)]
 mod tests;
@@ -23,27 +26,61 @@ pub struct Mark {
     pub cgroup: String,
 }
 
+impl From<Mark> for Container {
+    fn from(mark: Mark) -> Self {
+        Self {
+            id: mark.id,
+            runtime: mark.runtime,
+            name: None,
+            pod: mark.pod_uid.map(|uid| Pod {
+                uid: Some(uid),
+                name: None,
+                namespace: None,
+            }),
+            owner: None,
+            cgroup: mark.cgroup,
+        }
+    }
+}
+
+/// Every container that the path names, the innermost first.
+///
+/// What lies below a name that is not UTF-8 is left out: no runtime makes such a name, and it
+/// must not hide the container above it.
+pub fn marks(path: &[u8]) -> impl Iterator<Item = Mark> {
+    let path = match str::from_utf8(path) {
+        Ok(path) => path,
+        Err(error) => {
+            let valid = str::from_utf8(&path[..error.valid_up_to()]).unwrap_or_default();
+            valid.rsplit_once('/').map_or("", |(above, _)| above)
+        }
+    };
+    let mut end = path.len();
+    std::iter::from_fn(move || {
+        while end > 0 {
+            let here = &path[..end];
+            let upper = here.rsplit_once('/').map_or("", |(above, _)| above);
+            let name = here[upper.len()..].trim_start_matches('/');
+            end = upper.len();
+            if let Some((runtime, id)) = container(name, upper)
+                && !id.is_empty()
+            {
+                return Some(Mark {
+                    runtime,
+                    id,
+                    pod_uid: pod_uid(here),
+                    cgroup: here.to_owned(),
+                });
+            }
+        }
+        None
+    })
+}
+
 /// The innermost container that the path names; `None` if no runtime left its mark in it.
 #[must_use]
 pub fn mark(path: &[u8]) -> Option<Mark> {
-    let path = str::from_utf8(path).ok()?;
-    let mut end = path.len();
-    while end > 0 {
-        let upper = path[..end].rfind('/').map_or("", |slash| &path[..slash]);
-        let name = path[upper.len()..end].trim_start_matches('/');
-        if let Some((runtime, id)) = container(name, upper)
-            && !id.is_empty()
-        {
-            return Some(Mark {
-                runtime,
-                id,
-                pod_uid: pod_uid(&path[..end]),
-                cgroup: path[..end].to_owned(),
-            });
-        }
-        end = upper.len();
-    }
-    None
+    marks(path).next()
 }
 
 /// `metadata.uid` of the innermost pod that the path names, with dashes.

@@ -5,7 +5,7 @@ use sexton_core::cause::{Answer, First, FirstProcess, driver_of, kind_of_first};
 
 use crate::notes::Notes;
 use crate::proc::Process;
-use crate::{Error, Scanner, lossy};
+use crate::{Error, Scanner, Seen, lossy};
 
 /// Characters of PID 1's command line that are kept.
 const COMMAND_SHOWN: usize = 100;
@@ -127,7 +127,7 @@ fn is_shared(scanner: &Scanner, leak: &Leak, first: u32, notes: &mut Notes) -> A
     let Some(own) = &leak.container else {
         return Answer::No;
     };
-    let container = scanner.find_container(first, notes);
+    let container = scanner.contained(first, &mut Seen::default(), notes);
     match notes.take(container) {
         Some(other) if other.id == own.id => Answer::No,
         _ => Answer::Yes,

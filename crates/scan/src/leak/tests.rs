@@ -66,6 +66,7 @@ fn only_a_foreign_session_proves_an_adoption() {
         },
         ns_pids: vec![20],
         pid_namespace: None,
+        of_host: true,
         name: "x".to_owned(),
         command_line: Vec::new(),
         executable: None,

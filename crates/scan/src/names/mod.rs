@@ -3,6 +3,7 @@
 //! Only containers that appear in a report are looked up. A file that is missing or has
 //! another form gives no name; that is no error, since the id stands for itself.
 
+mod first;
 mod root;
 
 #[cfg(test)]
@@ -14,10 +15,25 @@ use std::path::Path;
 use serde::Deserialize;
 use sexton_core::{Container, Pod, Runtime};
 
+use crate::container::marks;
+
+pub(crate) use first::{Known, known};
 pub(crate) use root::Root;
 
-/// Where containerd keeps the bundle of a running container, by its namespace.
-pub(crate) const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
+/// Where containerd keeps the bundle of a running container, by its namespace: as packaged, of
+/// k3s and RKE2, k0s, MicroK8s.
+pub(crate) const CONTAINERD: [&str; 4] = [
+    "run/containerd/io.containerd.runtime.v2.task",
+    "run/k3s/containerd/io.containerd.runtime.v2.task",
+    "run/k0s/containerd/io.containerd.runtime.v2.task",
+    "var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
+];
+/// Namespaces of containerd, and whose containers lie in them.
+pub(crate) const NAMESPACES: [(&str, Runtime); 3] = [
+    ("k8s.io", Runtime::Containerd),
+    ("default", Runtime::Containerd),
+    ("moby", Runtime::Docker),
+];
 /// Where CRI-O and podman keep theirs: the former on disk, the latter in either.
 pub(crate) const STORAGE: [&str; 2] = ["run/containers/storage", "var/lib/containers/storage"];
 
@@ -31,13 +47,26 @@ struct Told {
     uid: Option<String>,
 }
 
+/// Ids come from cgroup paths, so they hold no slash; `pidns:…` and `user:…` are ours.
+fn is_of_runtime(id: &str) -> bool {
+    !(id.is_empty() || id.starts_with('.') || id.contains([':', '/', '\0']))
+}
+
 /// Fills in what `container` lacks.
 pub(crate) fn complete(host: &Path, container: &mut Container) {
-    let id = container.id.as_str();
-    // Ids come from cgroup paths, so they hold no slash; `pidns:…` is ours.
-    if id.starts_with('.') || id.contains([':', '/', '\0']) {
+    if !is_of_runtime(&container.id) {
         return;
     }
+    // Who is root in a container gives the names below it: they are none of the node's, and stay
+    // in the pod of that container.
+    if let Some(mut outer) = outer(container)
+        && known(host, &container.id) == Known::No
+    {
+        complete(host, &mut outer);
+        container.pod = outer.pod.or(container.pod.take());
+        return;
+    }
+    let id = container.id.as_str();
     let Some(root) = Root::open(host) else {
         return;
     };
@@ -73,6 +102,12 @@ pub(crate) fn complete(host: &Path, container: &mut Container) {
     }
 }
 
+/// The container that `container` lies in, by its cgroup.
+fn outer(container: &Container) -> Option<Container> {
+    let mark = marks(container.cgroup.as_bytes()).find(|mark| mark.cgroup != container.cgroup)?;
+    Some(mark.into())
+}
+
 /// The OCI runtime's configuration, as far as its annotations (`config.md` of the OCI runtime
 /// specification).
 #[derive(Deserialize)]
@@ -84,12 +119,11 @@ struct Bundle {
 /// containerd: what its CRI plugin, and nerdctl, annotate.
 fn containerd(root: &Root, id: &str) -> Option<Told> {
     // In Docker's own namespace the annotations say nothing; Docker's file does.
-    for (namespace, runtime) in [
-        ("k8s.io", Runtime::Containerd),
-        ("default", Runtime::Containerd),
-        ("moby", Runtime::Docker),
-    ] {
-        let path = format!("{CONTAINERD}/{namespace}/{id}/config.json");
+    let places = CONTAINERD
+        .into_iter()
+        .flat_map(|tasks| NAMESPACES.map(|(namespace, runtime)| (tasks, namespace, runtime)));
+    for (tasks, namespace, runtime) in places {
+        let path = format!("{tasks}/{namespace}/{id}/config.json");
         let Some(bundle) = root.json::<Bundle>(&path) else {
             continue;
         };

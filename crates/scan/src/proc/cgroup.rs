@@ -1,7 +1,7 @@
 //! `/proc/PID/cgroup` (`cgroups(7)`).
 
 /// One line of `/proc/PID/cgroup`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CgroupLine {
     /// 0 for the unified hierarchy.
     pub hierarchy: u32,
@@ -24,7 +24,7 @@ impl CgroupLine {
 }
 
 /// The cgroups of one process, one a hierarchy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cgroups(pub Vec<CgroupLine>);
 
 impl Cgroups {
@@ -50,6 +50,21 @@ impl Cgroups {
             .find(|line| line.has_controller(controller))
             .map(|line| line.path.as_slice())
             .or_else(|| self.unified())
+    }
+
+    /// The line of the hierarchy that `other` is of, which may be another process's.
+    pub(crate) fn same_hierarchy(&self, other: &CgroupLine) -> Option<&CgroupLine> {
+        self.0
+            .iter()
+            .find(|line| line.hierarchy == other.hierarchy && line.controllers == other.controllers)
+    }
+
+    /// All lines: of the hierarchy that counts pids first, since limits stand there, then of the
+    /// unified one, then the others. Which hierarchies a runtime puts its containers in differs.
+    pub(crate) fn by_weight(&self) -> Vec<&CgroupLine> {
+        let mut lines: Vec<_> = self.0.iter().collect();
+        lines.sort_by_key(|line| (!line.has_controller("pids"), line.hierarchy != 0));
+        lines
     }
 
     /// The path in the unified hierarchy.

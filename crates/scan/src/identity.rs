@@ -1,0 +1,322 @@
+//! Which container a process belongs to: what of a mark is believed, and why.
+//!
+//! A mark is the name of a cgroup, and a user to whom a subtree was delegated, or root in a
+//! container that may write its cgroups, gives any name. So a mark counts
+//!
+//! 1. if each folder above it belongs to root: then root on the node gave the name
+//!    ([`maker`]). The marked folder itself may be the container's, as with user namespaces;
+//! 2. where a runtime knows the id: if the process that it began the container with lies in the
+//!    marked cgroup, too;
+//! 3. below another mark only if no runtime of the node knows the id: who is root in a container
+//!    may have containers of its own, but not be another one of the node. It stays in the pod of
+//!    the outer one.
+//!
+//! What lives apart in a PID namespace below a user's folder is a container of that user.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sexton_core::{Container, Runtime};
+
+use crate::container::{self, Mark};
+use crate::hierarchy::Hierarchies;
+use crate::names::{self, Known};
+use crate::notes::Notes;
+use crate::proc::{CgroupLine, Cgroups, Process};
+use crate::{Error, Scanner, lossy};
+
+/// Parents form no circle, but the tree changes while it is read.
+const TALLEST: u32 = 1_000;
+
+/// Containers that were found during one pass over many processes: those of the same cgroups are
+/// of the same container. Not to be kept from one look to the next.
+#[derive(Debug, Default)]
+pub struct Seen(HashMap<Cgroups, Container>);
+
+/// What the names of a process's cgroups come to.
+enum Claim {
+    /// It is in this container.
+    Believed(Mark),
+    /// This user made the folder that bears the mark.
+    Users(u32),
+    /// It bears no mark, or one that a runtime contradicts.
+    None,
+}
+
+/// Who gave a cgroup its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// Root of the node, or the user that we are.
+    Root,
+    User(u32),
+    /// Its folder is not to be seen from here: another cgroup namespace, or nothing mounted.
+    Unseen,
+}
+
+impl Scanner {
+    /// The container that a process belongs to; `None` if it is of the host, or gone.
+    ///
+    /// It is known by the cgroup path, and where no runtime left its mark there, by a PID
+    /// namespace other than the host's. Names come from files on the node.
+    ///
+    /// # Errors
+    /// The process itself cannot be read.
+    pub fn container_of(&mut self, pid: u32) -> Result<Option<Container>, Error> {
+        self.named_container(pid, &mut Notes::default())
+    }
+
+    pub(crate) fn named_container(
+        &self,
+        pid: u32,
+        notes: &mut Notes,
+    ) -> Result<Option<Container>, Error> {
+        let mut container = self.contained(pid, &mut Seen::default(), notes)?;
+        if let Some(container) = &mut container {
+            names::complete(&self.roots.host, container);
+        }
+        Ok(container)
+    }
+
+    /// As [`Scanner::container_of`], without names, for one process of many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_container(
+        &mut self,
+        pid: u32,
+        known: &mut Seen,
+    ) -> Result<Option<Container>, Error> {
+        self.contained(pid, known, &mut Notes::default())
+    }
+
+    /// The same; what cannot be read of it beside is noted.
+    pub(crate) fn contained(
+        &self,
+        pid: u32,
+        known: &mut Seen,
+        notes: &mut Notes,
+    ) -> Result<Option<Container>, Error> {
+        let Some(process) = self.proc.process(pid)? else {
+            return Ok(None);
+        };
+        let Some(stat) = process.stat()? else {
+            return Ok(None);
+        };
+        let stand_in = notes.take(process.stand_in(&stat));
+        let process = stand_in.as_ref().unwrap_or(&process);
+        // Without its cgroups it is known by its PID namespace still.
+        let cgroups = match process.cgroups() {
+            Ok(None) => return Ok(None),
+            read => notes.take(read).unwrap_or_default(),
+        };
+        if let Some(container) = known.0.get(&cgroups) {
+            return Ok(Some(container.clone()));
+        }
+        let claim = self.claim(&cgroups, notes);
+        if let Claim::Believed(mark) = claim {
+            let container = Container::from(mark);
+            known.0.insert(cgroups, container.clone());
+            return Ok(Some(container));
+        }
+        let unmarked = self.unmarked(process, &cgroups, &claim, notes);
+        if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
+            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
+            return self.contained(stat.parent, known, notes);
+        }
+        Ok(unmarked)
+    }
+
+    /// Fills in what files on the node tell of a container.
+    pub fn name(&self, container: &mut Container) {
+        names::complete(&self.roots.host, container);
+    }
+
+    /// Whether process `pid` lies in the cgroup and in the PID namespace of `first`, the process
+    /// that a runtime began `container` with: in that namespace or in one made inside it.
+    ///
+    /// # Errors
+    /// What is there cannot be read.
+    pub fn is_inside(&self, pid: u32, first: u32, container: &Container) -> Result<bool, Error> {
+        let (Some(its), Some(firsts)) = (self.cgroups_of(pid)?, self.cgroups_of(first)?) else {
+            return Ok(false);
+        };
+        let inside = |line: &&CgroupLine| is_below(&line.path, &container.cgroup);
+        let line = its.by_weight().into_iter().find(inside);
+        let together = line.and_then(|line| firsts.same_hierarchy(line).filter(inside));
+        Ok(together.is_some() && self.is_in_pid_namespace_of(pid, first)?)
+    }
+
+    /// A PID namespace is made by a process of the one above it, and an orphan stays in its own:
+    /// up from any process there come only those of the same namespace and of the ones above.
+    fn is_in_pid_namespace_of(&self, pid: u32, first: u32) -> Result<bool, Error> {
+        let namespace = |pid| match self.proc.process(pid)? {
+            Some(process) => process.ns_inode("pid"),
+            None => Ok(None),
+        };
+        let Some(wanted) = namespace(first)? else {
+            return Ok(false);
+        };
+        let (mut at, mut buffer) = (pid, Vec::new());
+        for _ in 0..TALLEST {
+            if namespace(at)? == Some(wanted) {
+                return Ok(true);
+            }
+            match self.proc.stat(at, &mut buffer)? {
+                Some(stat) if stat.parent != 0 => at = stat.parent,
+                _ => break,
+            }
+        }
+        Ok(false)
+    }
+
+    fn claim(&self, cgroups: &Cgroups, notes: &mut Notes) -> Claim {
+        let (mut users, mut unseen) = (None, None);
+        for line in cgroups.by_weight() {
+            let marks: Vec<Mark> = container::marks(&line.path).collect();
+            let outermost = marks.len().saturating_sub(1);
+            for (depth, mark) in marks.into_iter().enumerate() {
+                match maker(&self.hierarchies, line, &mark.cgroup) {
+                    Maker::User(uid) => users = users.or(Some(uid)),
+                    _ if !self.is_confirmed(line, &mark, depth < outermost, notes) => {}
+                    Maker::Root => return Claim::Believed(mark),
+                    Maker::Unseen => unseen = unseen.or(Some(mark)),
+                }
+            }
+        }
+        // A mark in a hierarchy that is not to be seen counts only where none is: else a user
+        // would choose that one.
+        let is_there = |line: &CgroupLine| {
+            place_of(&self.hierarchies, line, &line.path).is_some_and(|(_, folder)| folder.exists())
+        };
+        match (users, unseen) {
+            (None, Some(mark)) if !cgroups.0.iter().any(is_there) => Claim::Believed(mark),
+            (Some(uid), _) => Claim::Users(uid),
+            _ => Claim::None,
+        }
+    }
+
+    /// Whether what the runtimes of the node know agrees with a mark. `nested`: it lies below
+    /// another one.
+    fn is_confirmed(
+        &self,
+        line: &CgroupLine,
+        mark: &Mark,
+        nested: bool,
+        notes: &mut Notes,
+    ) -> bool {
+        let first = match names::known(&self.roots.host, &mark.id) {
+            Known::No => return true,
+            Known::Ended => return !nested,
+            Known::BeganWith(pid) => pid,
+        };
+        match notes.take(self.cgroups_of(first)) {
+            Some(cgroups) => {
+                (cgroups.same_hierarchy(line)).is_some_and(|its| is_below(&its.path, &mark.cgroup))
+            }
+            None => !nested,
+        }
+    }
+
+    /// The cgroups of a process that lives; `None` if it does not, or hides them.
+    fn cgroups_of(&self, pid: u32) -> Result<Option<Cgroups>, Error> {
+        let Some(process) = self.proc.process(pid)? else {
+            return Ok(None);
+        };
+        let Some(stat) = process.stat()?.filter(|stat| !stat.is_reapable_zombie()) else {
+            return Ok(None);
+        };
+        let stand_in = process.stand_in(&stat)?;
+        stand_in.as_ref().unwrap_or(&process).cgroups()
+    }
+
+    fn unmarked(
+        &self,
+        process: &Process,
+        cgroups: &Cgroups,
+        claim: &Claim,
+        notes: &mut Notes,
+    ) -> Option<Container> {
+        // Absent where another user's namespaces are hidden from us, and of a zombie, which has
+        // left them; its pids in them are shown all the same.
+        let namespace = notes.take(process.ns_inode("pid"));
+        let apart = match (namespace, self.host.pid) {
+            (Some(its), Some(host)) => its != host,
+            _ => notes
+                .take(process.status())
+                .is_some_and(|status| status.ns_pids.len() > 1),
+        };
+        if !apart {
+            return None;
+        }
+        // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
+        let line = cgroups
+            .by_weight()
+            .into_iter()
+            .find(|line| line.path != b"/");
+        let cgroup = line.map_or_else(|| "/".to_owned(), |line| lossy(&line.path));
+        let maker = line.map_or(Maker::Root, |line| maker(&self.hierarchies, line, &cgroup));
+        let user = match (claim, maker) {
+            (Claim::Users(uid), _) => Some(*uid),
+            (_, Maker::User(uid)) => Some(uid),
+            _ => None,
+        };
+        let inode = namespace.map_or_else(|| "hidden".to_owned(), |inode| inode.to_string());
+        let id = match (user, container::unmarked_id(&cgroup)) {
+            (Some(uid), _) => format!("user:{uid}:{inode}"),
+            // A mark that a runtime contradicts is no name either.
+            (None, Some(id)) if container::mark(cgroup.as_bytes()).is_none() => id.to_owned(),
+            _ => format!("pidns:{inode}"),
+        };
+        Some(Container::from(Mark {
+            runtime: Runtime::Unknown,
+            id,
+            pod_uid: container::pod_uid(&cgroup).filter(|_| user.is_none()),
+            cgroup,
+        }))
+    }
+}
+
+/// Who may have given the cgroup at `path` its name: the owner of the folders above it.
+fn maker(hierarchies: &Hierarchies, line: &CgroupLine, path: &str) -> Maker {
+    let Some((root, directory)) = place_of(hierarchies, line, path.as_bytes()) else {
+        return Maker::Unseen;
+    };
+    let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid()).ok();
+    // Root of another user namespace shows as another uid; what is mounted at the top is its.
+    let Some(top) = owner(root) else {
+        return Maker::Unseen;
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let above = directory.strip_prefix(root).ok().and_then(Path::parent);
+    let mut folder = root.to_owned();
+    for name in above.into_iter().flatten() {
+        folder.push(name);
+        match owner(&folder) {
+            Some(uid) if [0, own, top].contains(&uid) => {}
+            Some(uid) => return Maker::User(uid),
+            None => return Maker::Unseen,
+        }
+    }
+    Maker::Root
+}
+
+/// Where a hierarchy is mounted, and the folder of a cgroup in it.
+fn place_of<'a>(
+    hierarchies: &'a Hierarchies,
+    line: &CgroupLine,
+    path: &[u8],
+) -> Option<(&'a Path, PathBuf)> {
+    let root = hierarchies.root_of(line)?;
+    Some((root, Hierarchies::directory(root, path)?))
+}
+
+/// `path` is that of the cgroup, or of one below it.
+fn is_below(path: &[u8], cgroup: &str) -> bool {
+    path.strip_prefix(cgroup.as_bytes())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests;
