@@ -1,13 +1,14 @@
-//! Link arguments of the program: it brings its own entry and, when released, nothing else.
+//! Link arguments of the program: it brings its own entry and, by the profile `init`, nothing else.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=discard.ld");
     let script = format!("-Wl,-T,{}/discard.ld", env!("CARGO_MANIFEST_DIR"));
     let mut arguments = vec!["-nostartfiles"];
-    // The dev profile unwinds, and a program that unwinds needs std (src/main.rs), hence
-    // libc, hence the dynamic linker. The release profile aborts and stands alone.
-    if std::env::var("PROFILE").as_deref() == Ok("release") {
+    // Most profiles unwind, and a program that unwinds needs std (src/main.rs), hence libc,
+    // hence the dynamic linker. The profile `init` aborts and stands alone. Cargo tells build
+    // scripts neither `panic` nor a profile's own name, so it is known by its level.
+    if std::env::var("OPT_LEVEL").as_deref() == Ok("z") {
         arguments.extend([
             "-nostdlib",
             "-static",
@@ -23,6 +24,12 @@ fn main() {
             "-Wl,--no-eh-frame-hdr",
             &script,
         ]);
+    }
+    if arguments.len() == 1 && std::env::var("PROFILE").as_deref() == Ok("release") {
+        println!(
+            "cargo::warning=this sexton-init needs libc and a dynamic linker; the one for \
+             containers is made by: cargo build --profile init -p sexton-init"
+        );
     }
     for argument in arguments {
         println!("cargo::rustc-link-arg-bins={argument}");

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -220,6 +220,12 @@ impl Cluster {
     /// The next pod that has been evicted, or could not be.
     pub fn ended(&self) -> Option<Evicted> {
         self.ended.try_recv().ok()
+    }
+
+    /// Whether the thread has ended, which it does by itself only through a defect.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        !matches!(self.stopped.try_recv(), Err(TryRecvError::Empty))
     }
 
     /// What is off or fails, in one sentence each.

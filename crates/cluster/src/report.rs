@@ -17,7 +17,7 @@ use sexton_core::ladder::Rung;
 use sexton_core::policy::Mode;
 use sexton_core::{LimitKind, audit::Verdict};
 
-pub use condense::{Dealing, Hindrance, Seen, condense};
+pub use condense::{Dealing, Hindrance, Seen, condense, hindered};
 pub use condition::{READY, ZOMBIE_LEAK};
 pub use fit::LARGEST;
 

@@ -1,5 +1,5 @@
 //! Size, memory, wake-ups, start, signals and reaping, beside tini, dumb-init and catatonit in
-//! the same minute. `cargo bench -p sexton-init`; needs root, or user namespaces.
+//! the same minute. `cargo bench --profile init -p sexton-init`; needs root, or user namespaces.
 //!
 //! Debian's packages are measured where they are installed. Builds with musl are what the
 //! aims are set by: `benches/musl-rivals.sh DIRECTORY` makes them, and
@@ -27,7 +27,7 @@ fn main() {
         Some("answer-signals") => answer_signals(),
         Some("make-orphans") => make_orphans(args[2].parse().unwrap()),
         _ if args.iter().any(|arg| arg == "--bench") => bench(),
-        _ => println!("SKIP: this is a benchmark: cargo bench -p sexton-init"),
+        _ => println!("SKIP: this is a benchmark: cargo bench --profile init -p sexton-init"),
     }
 }
 

@@ -4,8 +4,8 @@
 #![no_std]
 #![no_main]
 
-// A program that unwinds (the dev profile) gets its panic handler from std; the one that is
-// shipped aborts and has no std in it.
+// A program that unwinds (dev, release) gets its panic handler from std; the one that is shipped
+// (`--profile init`) aborts and has no std in it.
 #[cfg(panic = "unwind")]
 extern crate std;
 

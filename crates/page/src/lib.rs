@@ -18,6 +18,6 @@ mod view;
 
 pub use cluster::{ClusterView, cluster};
 pub use document::csp;
-pub use node::node;
+pub use node::{look_failed, node};
 pub use timeline::Timeline;
 pub use view::{Action, AgentState, Mode, Outcome, PolicyState, Problem, Sample, View};

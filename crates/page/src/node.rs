@@ -58,6 +58,27 @@ pub fn node(view: &View<'_>) -> String {
     document(&title, view.refresh, &body)
 }
 
+/// The page of a node at which the last look failed: there are no figures to show.
+#[must_use]
+pub fn look_failed(why: &str, agent: &AgentState, now: u64) -> String {
+    /// Seconds until the browser asks again.
+    const REFRESH: u32 = 10;
+    let body = html! {
+        header.top {
+            div.inner { div.title { (mark()) h1 { "Sexton" } (agent::chips(agent)) } }
+        }
+        main.inner {
+            p.alarm.bad role="alert" {
+                b { "The last look failed. " } (why) ". There are no current figures; the next look "
+                "is made within " (duration(agent.interval_seconds)) "."
+            }
+            (agent_alarms(agent))
+            section { (agent::problems(agent, now)) }
+        }
+    };
+    document("Look failed · Sexton", Some(REFRESH), &body)
+}
+
 fn head(view: &View<'_>) -> Markup {
     let Report { node, scan, .. } = view.report;
     let AgentState {
@@ -128,6 +149,13 @@ fn alarms(view: &View<'_>, leaks: &[&Leak]) -> Markup {
                 "fork fails there with EAGAIN, “Resource temporarily unavailable”."
             }
         }
+        (agent_alarms(agent))
+    }
+}
+
+/// Why the agent does not act.
+fn agent_alarms(agent: &AgentState) -> Markup {
+    html! {
         @if let Some(why) = &agent.read_only {
             p.alarm.warn { b { "Read only. " } "This agent looks and does not act: " (why) }
         }

@@ -70,6 +70,7 @@ pub enum Command {
     Reap(Reap),
     Audit(Audit),
     Agent(crate::agent::Given),
+    Resume(Resume),
     Demo(Demo),
     Policy(Policy),
     Npd(Npd),
@@ -364,6 +365,28 @@ pub enum AuditOutput {
     Name,
 }
 
+/// Allow the agent of this node to act again after a program died of a step
+#[derive(Args, Debug)]
+#[command(after_help = "\
+If a program dies of what the agent does to it, the agent stops: it looks, and does nothing to any
+process of this node, also after a restart. Find out why first (docs/runbooks/sexton-halted.md);
+the reason is printed, and is in the audit log.
+
+Exit status: 0 the node may act again, 1 it was not halted, 2 error.
+
+Examples:
+  sexton resume
+  sexton resume --state-dir /run/sexton -o json
+  kubectl -n sexton exec AGENT -- /sexton resume")]
+pub struct Resume {
+    /// Where the agent keeps its state
+    #[arg(long, value_name = "DIR", default_value = crate::agent::STATE)]
+    pub state_dir: PathBuf,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// Show all of it on a container made for the purpose, in under a minute
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -484,6 +507,8 @@ pub enum Document {
     PolicyExplain,
     /// `audit --prove`
     Proof,
+    /// `resume`
+    Resume,
 }
 
 /// Print the custom resources of a cluster

@@ -36,6 +36,11 @@ pub enum Error {
         address: std::net::SocketAddr,
         cause: io::Error,
     },
+    /// A thread of the agent has ended, and the agent is not whole without it.
+    #[error(
+        "a defect in Sexton ended the agent's thread '{thread}': {what}; start the agent again, and please report it"
+    )]
+    Thread { thread: &'static str, what: String },
     /// A file cannot be written.
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },

@@ -15,6 +15,7 @@ mod npd;
 mod output;
 mod policy;
 mod reap;
+mod resume;
 mod scan;
 mod schema;
 mod target;
@@ -59,6 +60,7 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Reap(args) => reap::run(args, roots),
         Command::Audit(args) => audit::run(args, roots),
         Command::Agent(given) => agent::run(given, roots),
+        Command::Resume(args) => resume::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Policy(args) => policy::run(args, roots),
         Command::Npd(args) => npd::run(&args, roots),

@@ -17,6 +17,7 @@ use sexton_core::ladder::Rung;
 /// | `Evict…` | | the same four of a pod that is evicted |
 /// | `EvictionBlocked` | Warning | a PodDisruptionBudget forbids it for now |
 /// | `PidsExhaustionForecast` | Warning | a limit of pids will be reached |
+/// | `HolderKilled` | Warning | a program died of what was done to it; nothing more is done on the node |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Zombies are taken, and the program goes on.
@@ -31,6 +32,8 @@ pub enum Reason {
     EvictionBlocked,
     /// Pids will run out.
     PidsExhaustionForecast,
+    /// A program died of what was done to it: the node is halted.
+    HolderKilled,
 }
 
 /// How far a step is.
@@ -65,7 +68,7 @@ impl Reason {
             | Self::Terminate(stage)
             | Self::Restart(stage)
             | Self::Evict(stage) => Some(stage),
-            Self::EvictionBlocked | Self::PidsExhaustionForecast => None,
+            Self::EvictionBlocked | Self::PidsExhaustionForecast | Self::HolderKilled => None,
         }
     }
 
@@ -78,6 +81,7 @@ impl Reason {
             Self::Restart(_) => "Restart",
             Self::Evict(_) | Self::EvictionBlocked => "Evict",
             Self::PidsExhaustionForecast => "Forecast",
+            Self::HolderKilled => "Halt",
         }
     }
 
@@ -99,6 +103,7 @@ impl fmt::Display for Reason {
         match self {
             Self::EvictionBlocked => f.write_str("EvictionBlocked"),
             Self::PidsExhaustionForecast => f.write_str("PidsExhaustionForecast"),
+            Self::HolderKilled => f.write_str("HolderKilled"),
             step => {
                 f.write_str(step.action())?;
                 match step.stage() {

@@ -102,14 +102,31 @@ pub fn condense(seen: &Seen<'_>) -> Status {
         policies: policies(seen.policies),
         conditions: Vec::new(),
     };
-    let hindrance = seen.hindrance.map(|hindrance| Hindrance {
-        reason: text(&hindrance.reason, NAME),
-        message: text(&hindrance.message, MESSAGE),
-    });
+    let hindrance = seen.hindrance.map(short);
     status.conditions =
         condition::conditions(&status, hindrance.as_ref(), &before.conditions, seen.now);
     fit(&mut status);
     status
+}
+
+/// What was told last, with why there is nothing newer.
+#[must_use]
+pub fn hindered(before: &Status, hindrance: &Hindrance, now: Timestamp) -> Status {
+    let conditions =
+        condition::conditions(before, Some(&short(hindrance)), &before.conditions, now);
+    let mut status = Status {
+        conditions,
+        ..before.clone()
+    };
+    fit(&mut status);
+    status
+}
+
+fn short(hindrance: &Hindrance) -> Hindrance {
+    Hindrance {
+        reason: text(&hindrance.reason, NAME),
+        message: text(&hindrance.message, MESSAGE),
+    }
 }
 
 /// Those that stay, the worst first, each with its exact number.

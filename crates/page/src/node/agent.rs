@@ -60,17 +60,24 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                     } }
                 }
             }
-            @if !agent.problems.is_empty() {
-                h3.sub { "Problems" }
-                ul.problems { @for problem in &agent.problems {
-                    @let at = rfc3339(problem.at);
-                    li { time datetime=(at) title=(at) { (ago(view.now, problem.at)) } " " (problem.what) }
-                } }
-            }
+            (problems(agent, view.now))
             @if !view.report.notes.is_empty() {
                 h3.sub { "Notes" }
                 ul.problems { @for note in &view.report.notes { li { (note) } } }
             }
+        }
+    }
+}
+
+/// What went wrong.
+pub(super) fn problems(agent: &AgentState, now: u64) -> Markup {
+    html! {
+        @if !agent.problems.is_empty() {
+            h3.sub { "Problems" }
+            ul.problems { @for problem in &agent.problems {
+                @let at = rfc3339(problem.at);
+                li { time datetime=(at) title=(at) { (ago(now, problem.at)) } " " (problem.what) }
+            } }
         }
     }
 }

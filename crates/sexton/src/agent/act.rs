@@ -1,7 +1,6 @@
 //! Taking one step: intent on the disk, the deed, what came of it.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use sexton_core::ladder::Rung;
@@ -10,12 +9,12 @@ use sexton_core::{Leak, ProcessId, Workload};
 use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
 use sexton_scan::Scanner;
 
+use super::budget::Slice;
 use super::ender::Ender;
 use super::member::Member;
 use super::names::Names;
 use super::ongoing::Kind;
 use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
-use super::wake::Wake;
 use sexton_core::text;
 
 /// Seconds between SIGTERM and SIGKILL where nothing says otherwise, as in Kubernetes.
@@ -25,8 +24,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct Hands<'a> {
     /// The node.
     pub scanner: &'a mut Scanner,
-    /// Whether to stop in the middle.
-    pub wake: &'a Wake,
+    /// How long it may take.
+    pub slice: &'a Slice<'a>,
     /// The runtimes.
     pub names: &'a Names,
     /// Who ends holders.
@@ -43,6 +42,10 @@ pub enum Taken {
     Done(Result),
     /// It takes its time.
     Begun(Kind),
+    /// The holder did not cooperate within its share of the time: nothing was done.
+    Missed,
+    /// The holder has died of it; how, in a sentence.
+    Killed(String),
 }
 
 /// What came of a step, without its place in the log.
@@ -174,32 +177,48 @@ impl Hands<'_> {
             take: vec![],
             ..plan.clone()
         };
-        let done = sexton_reap::execute(self.scanner.proc(), &only_a_nudge, |_| {
-            ControlFlow::Continue(())
-        });
+        let slice = self.slice;
+        let done = sexton_reap::execute(self.scanner.proc(), &only_a_nudge, |_| slice.go_on(0));
         if let Err(error) = done {
             return Taken::Done(Result::gave_up(&error));
         }
-        Taken::Done(match self.still_there(plan.holder.id, plan) {
-            Ok(left) => Result::measured(before, left, taken_of(before, left)),
-            Err(why) => Result::failed(why),
-        })
+        match self.still_there(plan.holder.id, plan) {
+            // It was not given the time that a handler may take.
+            Ok(left) if left == before && slice.is_over() => Taken::Missed,
+            Ok(left) => Taken::Done(Result::measured(before, left, taken_of(before, left))),
+            Err(why) => Taken::Done(Result::failed(why)),
+        }
     }
 
     fn reap(&mut self, plan: &Plan) -> Taken {
-        let wake = self.wake;
-        let done = sexton_reap::execute(self.scanner.proc(), plan, |_| wake.go_on());
+        let slice = self.slice;
+        let done = sexton_reap::execute(self.scanner.proc(), plan, |at| slice.go_on(at.done));
         let outcome = match done {
             Ok(outcome) => outcome,
             Err(error) => return Taken::Done(Result::gave_up(&error)),
         };
+        if let Some(how) = death(&outcome.end) {
+            return Taken::Killed(how);
+        }
         let before = plan.take.len() as u64;
         // Each was seen gone by its descriptor: no need to read them all again.
-        let left = before.saturating_sub(outcome.taken + outcome.nudged + outcome.gone);
+        let gone = outcome.taken + outcome.nudged + outcome.gone;
+        let left = before.saturating_sub(gone);
         let mut detail = taken_of(before, left);
-        if outcome.end != End::Complete {
-            detail += &format!("; {}", outcome.end);
+        let over = outcome.end == End::CalledOff && slice.is_over();
+        if over && gone == 0 && outcome.visits == 0 {
+            return Taken::Missed;
         }
+        let (tried, left) = if over && gone > 0 {
+            // The rest was not tried, so it does not count against the step.
+            detail += " in the time that one holder may take; the rest follows";
+            (gone, 0)
+        } else {
+            if outcome.end != End::Complete {
+                detail += &format!("; {}", outcome.end);
+            }
+            (before, left)
+        };
         detail += &format!(
             "; {}, the longest {:.1} ms",
             text::plural(outcome.visits, "visit", "visits"),
@@ -207,7 +226,7 @@ impl Hands<'_> {
         );
         Taken::Done(Result {
             statuses: outcome.statuses,
-            ..Result::measured(before, left, detail)
+            ..Result::measured(tried, left, detail)
         })
     }
 
@@ -236,9 +255,11 @@ impl Hands<'_> {
             Ok(None) => return Taken::Done(Result::refused("it has ended")),
             Err(error) => return Taken::Done(Result::failed(error)),
         };
-        let wake = self.wake;
-        let done = autoreap::execute(self.scanner.proc(), &planned, || wake.go_on());
+        let slice = self.slice;
+        let done = autoreap::execute(self.scanner.proc(), &planned, || slice.go_on(0));
         match done {
+            Ok(outcome) if death(&outcome.end).is_some() => Taken::Killed(outcome.end.to_string()),
+            Ok(outcome) if outcome.end == End::CalledOff && slice.is_over() => Taken::Missed,
             Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Result::failed(outcome.end)),
             Ok(_) => Taken::Begun(Kind::Autoreap {
                 before: plan
@@ -300,6 +321,11 @@ impl Hands<'_> {
             told: None,
         })
     }
+}
+
+/// How the holder died of a visit, if it did.
+fn death(end: &End) -> Option<String> {
+    (*end == End::HolderEnded).then(|| end.to_string())
 }
 
 fn taken_of(before: u64, left: u64) -> String {

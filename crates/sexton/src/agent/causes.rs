@@ -3,18 +3,17 @@
 //! It reads executables, which may lie on a network file system that hangs; the thread that
 //! looks and acts must never wait for that, so it only picks up what is known by now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::thread;
 use std::time::Duration;
 
 use sexton_core::audit::ExitSignal;
 use sexton_core::{Cause, Leak, ProcessId, Report, Workload};
 use sexton_scan::{Roots, Scanner, audit, facts};
 
-use super::names;
 use super::wake::Bell;
+use super::{fault, guard, names};
 
 /// Causes are asked for again after this time: a program may have been made to wait meanwhile.
 const GOOD_FOR: Duration = Duration::from_secs(300);
@@ -49,6 +48,8 @@ enum Question {
 enum Answer {
     Why(ProcessId, Vec<Cause>),
     WhoEnds(Vec<ExitSignal>),
+    /// A defect in Sexton has shown; in a sentence. About whom it was, it is not asked again.
+    Fell(Option<ProcessId>, String),
 }
 
 struct Known {
@@ -64,11 +65,13 @@ impl Causes {
     pub fn start(roots: Roots, bell: Bell) -> Result<Self, crate::error::Error> {
         let (ask, questions) = sync_channel(QUEUE);
         let (answer, answers) = channel();
-        let scanner = Scanner::new(roots)?;
-        thread::Builder::new()
-            .name("causes".to_owned())
-            .stack_size(1 << 20)
-            .spawn(move || work(scanner, &questions, &answer, &bell))?;
+        let mut finder = Finder {
+            scanner: Scanner::new(roots)?,
+            left_out: HashSet::new(),
+            answers: answer,
+            bell: bell.clone(),
+        };
+        guard::thread("causes", Some(bell), move || finder.work(&questions))?;
         Ok(Self {
             ask,
             answers,
@@ -78,9 +81,15 @@ impl Causes {
         })
     }
 
-    /// Puts what is known into the report, and asks for what is not.
-    pub fn fill(&mut self, report: &mut Report, workloads: &Arc<names::Known>, now: Duration) {
-        self.hear();
+    /// Puts what is known into the report, and asks for what is not. Returns in which work
+    /// defects have shown since the last time.
+    pub fn fill(
+        &mut self,
+        report: &mut Report,
+        workloads: &Arc<names::Known>,
+        now: Duration,
+    ) -> Vec<String> {
+        let fell = self.hear();
         let leaks = &mut report.leaks;
         self.known
             .retain(|holder, _| leaks.iter().any(|leak| leak.holder.id == *holder));
@@ -111,9 +120,11 @@ impl Causes {
             });
         }
         report.exit_signals.clone_from(&self.exit_signals);
+        fell
     }
 
-    fn hear(&mut self) {
+    fn hear(&mut self) -> Vec<String> {
+        let mut fell = vec![];
         while let Ok(answer) = self.answers.try_recv() {
             match answer {
                 Answer::Why(holder, causes) => {
@@ -122,8 +133,16 @@ impl Causes {
                     }
                 }
                 Answer::WhoEnds(exit_signals) => self.exit_signals = exit_signals,
+                Answer::Fell(holder, what) => {
+                    if let Some(known) = holder.and_then(|holder| self.known.get_mut(&holder)) {
+                        // The next try would only end in the same way.
+                        known.asked = Duration::MAX;
+                    }
+                    fell.push(what);
+                }
             }
         }
+        fell
     }
 
     /// False where the thread has no time now: the next look asks again.
@@ -135,29 +154,88 @@ impl Causes {
     }
 }
 
-fn work(
-    mut scanner: Scanner,
-    questions: &Receiver<Question>,
-    answers: &Sender<Answer>,
-    bell: &Bell,
-) {
-    while let Ok(question) = questions.recv() {
-        let answer = match question {
-            Question::Why(leak) => facts::gather(&mut scanner, &leak)
-                .map(|facts| Answer::Why(leak.holder.id, sexton_core::cause::diagnose(&facts))),
-            Question::WhoEnds(workloads) => {
-                audit::containers(&mut scanner, &workloads, |_, _| true)
-                    .map(|found| Answer::WhoEnds(found.exit_signals))
-            }
-        };
-        match answer {
-            Ok(answer) => {
-                if answers.send(answer).is_err() {
-                    return;
+/// What the thread works with.
+struct Finder {
+    scanner: Scanner,
+    /// Containers in whose audit a defect has shown.
+    left_out: HashSet<String>,
+    answers: Sender<Answer>,
+    bell: Bell,
+}
+
+impl Finder {
+    fn work(&mut self, questions: &Receiver<Question>) {
+        while let Ok(question) = questions.recv() {
+            let answer = match question {
+                Question::Why(leak) => self.why(&leak),
+                Question::WhoEnds(workloads) => self.who_ends(&workloads),
+            };
+            match answer {
+                Ok(answer) => {
+                    if self.answers.send(answer).is_err() {
+                        return;
+                    }
+                    self.bell.ring();
                 }
-                bell.ring();
+                Err(error) => tracing::warn!(%error, "nothing was found out"),
             }
-            Err(error) => tracing::warn!(%error, "nothing was found out"),
         }
+    }
+
+    fn why(&mut self, leak: &Leak) -> Result<Answer, sexton_scan::Error> {
+        let holder = leak.holder.id;
+        let found = guard::caught(|| {
+            fault::panic_at("causes", holder.pid);
+            let facts = facts::gather(&mut self.scanner, leak)?;
+            Ok(sexton_core::cause::diagnose(&facts))
+        });
+        match found {
+            Ok(causes) => causes.map(|causes| Answer::Why(holder, causes)),
+            Err(why) => {
+                let whom = format!("{} (pid {})", leak.holder.name, holder.pid);
+                let what = format!("{whom}: no cause is known, for a defect in Sexton: {why}");
+                self.renew_scanner()?;
+                Ok(Answer::Fell(Some(holder), what))
+            }
+        }
+    }
+
+    /// Where a defect shows, it costs the container that was looked at: the others are audited
+    /// without it.
+    fn who_ends(&mut self, workloads: &[Workload]) -> Result<Answer, sexton_scan::Error> {
+        loop {
+            let mut at = None;
+            let (scanner, left_out) = (&mut self.scanner, &self.left_out);
+            let found = guard::caught(|| {
+                audit::containers(scanner, workloads, |container, _| {
+                    let wanted = !left_out.contains(&container.id);
+                    if wanted {
+                        at = Some(container.id.clone());
+                        fault::panic_at("audit", &container.id);
+                    }
+                    wanted
+                })
+            });
+            let why = match found {
+                Ok(found) => return found.map(|found| Answer::WhoEnds(found.exit_signals)),
+                Err(why) => why,
+            };
+            self.renew_scanner()?;
+            let Some(id) = at else {
+                return Ok(Answer::Fell(None, format!("the audit, a defect: {why}")));
+            };
+            let short = sexton_core::text::short_ids(&id);
+            let what = format!("container {short}: not audited, for a defect in Sexton: {why}");
+            self.left_out.insert(id);
+            if self.answers.send(Answer::Fell(None, what)).is_err() {
+                return Ok(Answer::WhoEnds(vec![]));
+            }
+        }
+    }
+
+    /// A panic may have left this one half changed.
+    fn renew_scanner(&mut self) -> Result<(), sexton_scan::Error> {
+        self.scanner = Scanner::new(self.scanner.roots().clone())?;
+        Ok(())
     }
 }

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::Duration;
 
 use sexton_core::ProcessId;
@@ -13,6 +12,7 @@ use sexton_reap::{Error, terminate};
 use sexton_scan::{Roots, Scanner};
 
 use super::wake::Bell;
+use super::{fault, guard};
 
 /// Gives work to the thread.
 pub struct Ender {
@@ -25,8 +25,8 @@ pub struct Ender {
 pub struct Ended {
     /// Who.
     pub holder: ProcessId,
-    /// What became of it.
-    pub result: Result<terminate::Outcome, Error>,
+    /// What became of it; the outer error is the message of a panic.
+    pub result: Result<Result<terminate::Outcome, Error>, String>,
 }
 
 impl Ender {
@@ -39,26 +39,32 @@ impl Ender {
         let (answer, answers) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let mut scanner = Scanner::new(roots)?;
-        thread::Builder::new()
-            .name("ender".to_owned())
-            .stack_size(1 << 20)
-            .spawn(move || {
-                while let Ok((plan, grace)) = questions.recv() {
-                    let result = terminate::execute(&mut scanner, &plan, grace, || {
+        let mut scanner = Scanner::new(roots.clone())?;
+        guard::thread("ender", Some(bell.clone()), move || {
+            while let Ok((plan, grace)) = questions.recv() {
+                let holder = plan.holder.id;
+                let result = guard::caught(|| {
+                    fault::panic_at("ender", holder.pid);
+                    terminate::execute(&mut scanner, &plan, grace, || {
                         if stopped.load(Ordering::Relaxed) {
                             ControlFlow::Break(())
                         } else {
                             ControlFlow::Continue(())
                         }
-                    });
-                    let holder = plan.holder.id;
-                    if answer.send(Ended { holder, result }).is_err() {
-                        return;
+                    })
+                });
+                if result.is_err() {
+                    match Scanner::new(roots.clone()) {
+                        Ok(new) => scanner = new,
+                        Err(error) => guard::lose("ender", format!("after a panic: {error}")),
                     }
-                    bell.ring();
                 }
-            })?;
+                if answer.send(Ended { holder, result }).is_err() {
+                    return;
+                }
+                bell.ring();
+            }
+        })?;
         Ok(Self { ask, answers, stop })
     }
 

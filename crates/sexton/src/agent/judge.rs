@@ -36,13 +36,13 @@ pub struct Judgement<'a> {
     pub plan: Option<Plan>,
 }
 
-/// Judges one leak. `None`: no policy covers it, or it has come back sooner than it is worth
-/// dealing with in the same gentle way.
+/// Judges one leak as if everything were possible, without a zombie read: most end here. `None`:
+/// no policy covers it, or it has come back sooner than it is worth dealing with in the same
+/// gentle way.
 ///
 /// # Errors
-/// Two policies cover it alike, or what is there cannot be read.
-pub fn judge<'a>(
-    scanner: &mut Scanner,
+/// Two policies cover it alike.
+pub fn sketch<'a>(
     case: &Case<'_>,
     policies: &'a [Policy],
     means: &Means,
@@ -65,7 +65,6 @@ pub fn judge<'a>(
     let mut evidence = Evidence::of(leak, *workload);
     evidence.limit_used_percent = first_of(limits).and_then(used_percent);
     restrain(&mut evidence, means);
-    // At first as if everything were possible: most looks end here, without a zombie read.
     evidence.settled = leak.zombies;
     evidence.adopter_reaps = true;
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
@@ -75,23 +74,35 @@ pub fn judge<'a>(
     {
         return Ok(None);
     }
-    if !matches!(decision, Decision::Act { .. }) {
-        return Ok(Some(Judgement {
-            policy,
-            evidence,
-            decision,
-            plan: None,
-        }));
-    }
-    let (mut evidence, plan) = gather(scanner, leak, *workload, &policy.spec)?;
-    restrain(&mut evidence, means);
-    let decision = ladder::decide(&evidence, &policy.spec, history, now);
     Ok(Some(Judgement {
         policy,
         evidence,
         decision,
-        plan,
+        plan: None,
     }))
+}
+
+/// Judges a leak to whose sketch something is to be done, with all that can be found out.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn judge<'a>(
+    scanner: &mut Scanner,
+    case: &Case<'_>,
+    policy: &'a Policy,
+    means: &Means,
+    history: &History,
+    now: Now,
+) -> Result<Judgement<'a>, Trouble> {
+    let (mut evidence, plan) = gather(scanner, case.leak, case.workload, &policy.spec)?;
+    restrain(&mut evidence, means);
+    let decision = ladder::decide(&evidence, &policy.spec, history, now);
+    Ok(Judgement {
+        policy,
+        evidence,
+        decision,
+        plan,
+    })
 }
 
 /// What is not possible on this node, whatever a policy says.

@@ -1,6 +1,7 @@
 //! What the agent remembers between two looks.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sexton_core::forecast::{self, Forecast};
@@ -16,7 +17,6 @@ use super::numbers::Numbers;
 use super::ongoing::Ongoing;
 use super::policies::Policies;
 use super::record::{Intent, Outcome, Past, Verdict};
-use super::settings::Settings;
 use super::state::Snapshot;
 
 /// Actions and problems that the page shows.
@@ -34,6 +34,8 @@ pub struct Ledger {
     actions: VecDeque<page::Action>,
     problems: VecDeque<page::Problem>,
     numbers: Numbers,
+    /// Holders in the work on which a defect has shown, each in a sentence: left alone.
+    given_up: HashMap<ProcessId, String>,
     /// Said already, so that it is not said at each look.
     said: HashSet<String>,
     read_only: Option<String>,
@@ -63,6 +65,7 @@ impl Ledger {
             actions: VecDeque::with_capacity(SHOWN + 1),
             problems: VecDeque::with_capacity(SHOWN + 1),
             numbers: Numbers::default(),
+            given_up: HashMap::new(),
             said: HashSet::new(),
             read_only: None,
         }
@@ -158,11 +161,25 @@ impl Ledger {
     pub fn keep_only(&mut self, leaks: &[Leak]) {
         // A holder whose zombies were all taken a moment ago is about to leak again.
         let there: HashSet<ProcessId> = leaks.iter().map(|leak| leak.holder.id).collect();
+        self.given_up.retain(|holder, _| there.contains(holder));
         self.watched
             .retain(|holder, watched| watched.taken > 0 || there.contains(holder));
         if self.watched.len() > 4 * leaks.len().max(256) {
             self.watched.retain(|holder, _| there.contains(holder));
         }
+    }
+
+    /// A defect of Sexton's own has shown in the work on this holder.
+    pub fn give_up(&mut self, holder: ProcessId, name: &str, doing: &str, why: &str) {
+        let whom = format!("{name} (pid {})", holder.pid);
+        let what = format!("{whom}: left alone after a defect in Sexton ({doing}): {why}");
+        self.problem("panic", &what);
+        self.given_up.insert(holder, what);
+    }
+
+    /// Whether it is left alone for that.
+    pub fn has_given_up(&self, holder: ProcessId) -> bool {
+        self.given_up.contains_key(&holder)
     }
 
     /// Counts a leak, and says when a limit is reached.
@@ -272,7 +289,7 @@ impl Ledger {
     /// How the agent does, for the page.
     pub fn state(
         &self,
-        settings: &Settings,
+        interval: Duration,
         policies: &Policies,
         read_only: Option<&String>,
         notes: Vec<String>,
@@ -299,12 +316,10 @@ impl Ledger {
             mode: page::Mode::Observe,
             refused: Some(problem.to_string()),
         });
+        let given_up = self.given_up.values().take(SHOWN).cloned();
+        let notes = notes.into_iter().chain(given_up);
         let mut problems: Vec<page::Problem> = self.problems.iter().cloned().collect();
-        problems.extend(
-            notes
-                .into_iter()
-                .map(|what| page::Problem { at: now, what }),
-        );
+        problems.extend(notes.map(|what| page::Problem { at: now, what }));
         AgentState {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mode: policies
@@ -314,7 +329,7 @@ impl Ledger {
                 .max_by_key(|mode| *mode == page::Mode::Enforce)
                 .unwrap_or_default(),
             scanned: now,
-            interval_seconds: settings.interval.as_secs(),
+            interval_seconds: interval.as_secs(),
             policies: shown.chain(refused).collect(),
             paused: self.paused.clone(),
             read_only: read_only.cloned(),
@@ -322,23 +337,29 @@ impl Ledger {
         }
     }
 
-    /// All that is shown.
-    pub fn snapshot(&self, report: Report, agent: AgentState) -> Snapshot {
-        let limits: BTreeMap<ProcessId, Vec<Limit>> = report
-            .leaks
-            .iter()
+    /// All that is shown. Without a report, why the look failed.
+    pub fn snapshot(
+        &self,
+        report: Option<&Arc<Report>>,
+        failed: Option<&str>,
+        agent: AgentState,
+    ) -> Snapshot {
+        let leaks = report.iter().flat_map(|report| &report.leaks);
+        let limits: BTreeMap<ProcessId, Vec<Limit>> = leaks
             .filter_map(|leak| {
                 let watched = self.watched.get(&leak.holder.id)?;
                 Some((leak.holder.id, watched.limits.clone()))
             })
             .collect();
         Snapshot {
-            report: Some(report),
+            report: report.cloned(),
+            failed: failed.map(str::to_owned),
             limits,
             agent,
             history: self.timeline.samples().to_vec(),
             actions: self.actions.iter().cloned().collect(),
             numbers: self.numbers.clone(),
+            ..Snapshot::default()
         }
     }
 }

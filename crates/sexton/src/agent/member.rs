@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton_cluster::report::{Dealing, Hindrance, PolicyState, Seen, Status, Step, condense};
+use sexton_cluster::report::{
+    Dealing, Hindrance, PolicyState, Seen, Status, Step, condense, hindered,
+};
 use sexton_cluster::{About, Cluster, Event, Evicted, Eviction, Policies, Reason, Stage};
 use sexton_core::forecast::Trend;
 use sexton_core::ladder::Refusal;
@@ -195,6 +197,32 @@ impl Member {
                 message: text::safe(&message).into_owned(),
             });
         }
+    }
+
+    /// A look failed as a whole: what was told last is told again, as old.
+    pub fn look_failed(&mut self, hindrance: &Hindrance) {
+        let Some(before) = &self.told else {
+            return;
+        };
+        let status = hindered(before, hindrance, jiff::Timestamp::now());
+        if *before != status {
+            self.link.publish(status.clone());
+            self.told = Some(status);
+        }
+    }
+
+    /// A program died of a step, and this node is halted for it.
+    pub fn halted(&self, intent: &Intent, why: &str) {
+        self.link.tell(&Event {
+            about: about(intent.container.as_ref()),
+            reason: Reason::HolderKilled,
+            message: text::safe(why).into_owned(),
+        });
+    }
+
+    /// The thread that speaks with the API server has ended.
+    pub fn is_gone(&self) -> bool {
+        self.link.is_gone()
     }
 
     /// Says the last words.

@@ -4,13 +4,17 @@
 //! it goes on at the very limit. Others were started before: one serves the page ([`serve`]), one
 //! asks the runtimes for names ([`names`]), one finds causes ([`causes`]), one ends holders
 //! ([`ender`]), and in a cluster one speaks with the API server ([`member`]). What they wait for
-//! never holds up the first.
+//! never holds up the first. What holders do holds it up for a bounded time ([`budget`]).
 
 mod act;
+mod brake;
+mod budget;
 mod causes;
 mod clock;
 mod ender;
 mod fault;
+mod guard;
+pub mod halt;
 mod judge;
 mod ledger;
 mod lock;
@@ -22,11 +26,13 @@ mod numbers;
 mod ongoing;
 mod policies;
 pub mod record;
+mod round;
 mod serve;
 mod settings;
 mod state;
 mod steps;
 mod tell;
+mod turns;
 mod wake;
 mod workloads;
 
@@ -37,12 +43,14 @@ use std::time::{Duration, Instant};
 use sexton_core::{Container, Report};
 use sexton_scan::Scanner;
 
-pub use settings::Given;
+pub use settings::{Given, STATE};
 
 use crate::cli;
 use crate::error::Error;
+use brake::Brake;
 use causes::Causes;
 use ender::Ender;
+use halt::Halt;
 use ledger::Ledger;
 use lock::Lock;
 use member::Member;
@@ -51,18 +59,22 @@ use policies::Policies;
 use record::{Log, Outcome};
 use settings::{Listen, Settings};
 use state::Shared;
+use turns::Turns;
 use wake::{Wake, Woken};
 use workloads::Workloads;
 
 /// Leaks whose limits and forecasts are worked out at each look; more are never seen on a page.
 const IN_DETAIL: usize = 64;
-/// Without a look for so long, `/healthz` says that the agent hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The service manager hears so often that the agent lives, however long it rests.
+const FEED_EVERY: Duration = Duration::from_secs(20);
+/// After news, the next look waits so long for more of it.
+const SETTLE_NEWS: Duration = Duration::from_millis(50);
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(given: Given, paths: cli::Roots) -> Result<ExitCode, Error> {
     let settings = Settings::from(given)?;
     log::start(settings.log_format);
+    guard::start();
     // Before any thread, so that all of them have the signals blocked.
     let wake = Wake::new()?;
     let mut agent = Agent::start(settings, paths, wake)?;
@@ -89,6 +101,11 @@ struct Agent {
     causes: Causes,
     ender: Ender,
     ledger: Ledger,
+    turns: Turns,
+    halt: Halt,
+    brake: Brake,
+    /// How long the last look's work is to be rested for; no look is made before.
+    rest: Duration,
     shared: Arc<Shared>,
     boot: String,
     /// Why nothing is done, as far as it is not a policy's wish.
@@ -101,7 +118,7 @@ impl Agent {
         let roots = crate::roots(paths);
         let scanner = Scanner::new(roots.clone())?.named(settings.node_name.clone());
         let node = scanner.node()?;
-        let shared = Arc::new(Shared::new(PATIENCE.max(settings.interval * 3)));
+        let shared = Arc::new(Shared::new(settings.interval));
         if let Listen::At(address) = settings.listen {
             let bound = serve::start(address, shared.clone())?;
             tracing::info!(address = %bound, "serving the page, /metrics and /report");
@@ -123,6 +140,10 @@ impl Agent {
         let boot = node.boot_id;
         let agent = Self {
             ledger: Ledger::new(),
+            turns: Turns::default(),
+            halt: Halt::new(&settings.state_dir),
+            brake: Brake::new(),
+            rest: Duration::ZERO,
             settings,
             scanner,
             wake,
@@ -147,23 +168,18 @@ impl Agent {
 
     /// Looks again and again until told to stop.
     fn keep_watch(&mut self) -> Result<(), Error> {
-        let mut ready = false;
         loop {
-            let pause = self.look()?;
-            let _ = sd_notify::notify(if ready {
-                &[sd_notify::NotifyState::Watchdog]
-            } else {
-                &[
-                    sd_notify::NotifyState::Ready,
-                    sd_notify::NotifyState::Watchdog,
-                ]
-            });
-            ready = true;
-            match self.wake.wait(pause)? {
-                Woken::Time => {}
-                // What came may settle a step, or make a policy fit: worth a look, but not at
-                // once for each of many.
-                Woken::News => std::thread::sleep(Duration::from_millis(50)),
+            let pause = match guard::caught(|| self.look()) {
+                Ok(looked) => looked?,
+                Err(why) => {
+                    self.renew_scanner();
+                    self.look_failed("panic", &format!("a defect in Sexton: {why}"));
+                    self.settings.interval
+                }
+            };
+            self.check_threads()?;
+            match self.pause(pause)? {
+                Woken::Time | Woken::News => {}
                 Woken::Reload => {
                     self.policies.reload();
                     self.ledger.stir();
@@ -181,7 +197,36 @@ impl Agent {
         Ok(())
     }
 
-    /// One look: scan, names, judge, act, tell. Returns how long to wait for the next.
+    /// Waits for the next look: as long as the last one is to be rested for in any case, as long
+    /// as `pause` where nothing comes up.
+    fn pause(&self, pause: Duration) -> Result<Woken, Error> {
+        // What came may settle a step, or make a policy fit: worth a look, but not at once for
+        // each of many.
+        let rest = self.rest.max(SETTLE_NEWS.min(pause));
+        match self.wait(rest, Wake::wait_for_signals)? {
+            Woken::Time => self.wait(pause.saturating_sub(rest), Wake::wait),
+            woken => Ok(woken),
+        }
+    }
+
+    /// Waits, and has the service manager know all along that the agent lives.
+    fn wait(
+        &self,
+        time: Duration,
+        wait: fn(&Wake, Duration) -> std::io::Result<Woken>,
+    ) -> Result<Woken, Error> {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let woken = wait(&self.wake, left.min(FEED_EVERY))?;
+            if woken != Woken::Time || left <= FEED_EVERY {
+                return Ok(woken);
+            }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+
+    /// One look: scan, names, judge, tell, act, tell. Returns how long to wait for the next.
     fn look(&mut self) -> Result<Duration, Error> {
         let began = Instant::now();
         let told = self.member.as_ref().map(Member::policies);
@@ -191,11 +236,11 @@ impl Agent {
             self.say_policies();
         }
         let may_act = self.may_act();
+        fault::panic_at("look", "all");
         let mut report = match self.scanner.scan(&sexton_scan::Options::default()) {
             Ok(report) => report,
             Err(error) => {
-                tracing::error!(%error, "the look failed");
-                self.ledger.problem("scan", &error);
+                self.look_failed("scan", &error.to_string());
                 return Ok(self.settings.interval);
             }
         };
@@ -206,22 +251,78 @@ impl Agent {
             self.names.ask();
         }
         let uptime = clock::uptime();
-        self.causes.fill(&mut report, &known, uptime);
+        for fell in self.causes.fill(&mut report, &known, uptime) {
+            self.ledger.problem("panic", &fell);
+        }
         let audited = report.exit_signals.iter_mut();
         name(audited.map(|found| &mut found.container), &known);
+        self.ledger.keep_only(&report.leaks);
         self.forecast(&mut report, uptime);
         self.ledger.looked(&report, began.elapsed());
+        // Before anything is done that may take its time.
+        let report = Arc::new(report);
+        self.publish(Some(&report), None);
         self.settle_ongoing(&report, &known);
         let soonest = self.work_down(&report, &known, may_act);
-        let pause = self.settings.interval.min(soonest);
         self.tell(&report, uptime);
-        self.publish(report);
-        Ok(pause)
+        self.brake();
+        self.publish(Some(&report), None);
+        Ok(self.settings.interval.min(soonest))
+    }
+
+    /// A look failed as a whole: its figures are not known, and those before are not shown as if
+    /// they were.
+    fn look_failed(&mut self, kind: &'static str, why: &str) {
+        self.ledger
+            .problem(kind, &format!("the look failed: {why}"));
+        self.tell_failed(why);
+        self.brake();
+        self.publish(None, Some(why));
+    }
+
+    /// Finds out how long this look is to be rested for.
+    fn brake(&mut self) {
+        let before = self.interval();
+        self.rest = self.brake.after_look();
+        let now = self.interval();
+        self.shared.look_every(now);
+        if self.is_braked() {
+            tracing::debug!(seconds = now.as_secs_f64(), "looks are made less often");
+        } else if before > now {
+            tracing::debug!("looks are made as often as asked for");
+        }
+    }
+
+    /// The time between two looks at rest, as it is by now.
+    fn interval(&self) -> Duration {
+        self.settings.interval.max(self.rest)
+    }
+
+    fn is_braked(&self) -> bool {
+        self.rest > self.settings.interval
+    }
+
+    /// Whether the threads that were started are all there.
+    fn check_threads(&self) -> Result<(), Error> {
+        if self.member.as_ref().is_some_and(Member::is_gone) {
+            guard::lose("cluster", "it has ended".to_owned());
+        }
+        guard::check()
+    }
+
+    /// Takes another scanner in the place of one that a panic may have left half changed.
+    fn renew_scanner(&mut self) {
+        let roots = self.scanner.roots().clone();
+        match Scanner::new(roots) {
+            Ok(scanner) => self.scanner = scanner.named(self.settings.node_name.clone()),
+            Err(error) => guard::lose("main", format!("after a panic: {error}")),
+        }
     }
 
     /// Whether anything may be done, by what is not a policy's matter.
     fn may_act(&mut self) -> bool {
         self.read_only = None;
+        let halted = self.halt.look().map(halted);
         match self.lock.try_take() {
             Ok(true) => {}
             Ok(false) => {
@@ -243,8 +344,34 @@ impl Agent {
         {
             self.read_only = Some(error.to_string());
         }
+        self.read_only = self.read_only.take().or(halted);
+        let pause = self.settings.state_dir.join("pause");
+        let there = pause.exists();
+        self.ledger.paused = there.then(|| format!("{} is there", pause.display()));
         self.ledger.say_read_only(self.read_only.as_deref());
         self.read_only.is_none()
+    }
+
+    /// A program has died of what was done to it: nothing more is done on this node until someone
+    /// allows it.
+    fn halt(&mut self, intent: &record::Intent, how: &str) {
+        let (name, pid, rung) = (&intent.name, intent.holder.pid, intent.rung);
+        let place = sexton_core::text::leak::place(intent.container.as_ref());
+        let time = clock::now().time;
+        let why = format!("{time}: {name} (pid {pid}) of {place} died in the step {rung}: {how}");
+        let why = sexton_core::text::safe(&why).into_owned();
+        tracing::error!("{}", halted(&why));
+        if let Err(error) = self.halt.set(why.clone()) {
+            let what = format!(
+                "{}: {error}",
+                halt::path(&self.settings.state_dir).display()
+            );
+            self.ledger.problem("halt", &what);
+        }
+        if let Some(member) = &self.member {
+            member.halted(intent, &halted(&why));
+        }
+        self.read_only = Some(halted(&why));
     }
 
     /// Writes the outcomes that are not written yet.
@@ -294,14 +421,27 @@ impl Agent {
 
     /// Limits and forecasts of the largest leaks.
     fn forecast(&mut self, report: &mut Report, uptime: Duration) {
-        self.ledger.keep_only(&report.leaks);
         for leak in report.leaks.iter_mut().take(IN_DETAIL) {
-            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)
-                .inspect_err(|error| self.ledger.problem("limits", error));
-            let limits = limits.ok().flatten().unwrap_or_default();
-            leak.forecast = Some(self.ledger.forecast(leak, limits, uptime));
+            if self.ledger.has_given_up(leak.holder.id) {
+                continue;
+            }
+            let told = guard::caught(|| {
+                fault::panic_at("limits", leak.holder.id.pid);
+                let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)
+                    .inspect_err(|error| self.ledger.problem("limits", error));
+                let limits = limits.ok().flatten().unwrap_or_default();
+                self.ledger.forecast(leak, limits, uptime)
+            });
+            match told {
+                Ok(forecast) => leak.forecast = Some(forecast),
+                Err(why) => self.give_up(leak.holder.id, &leak.holder.name, "its limits", &why),
+            }
         }
     }
+}
+
+fn halted(why: &str) -> String {
+    format!("halted; `sexton resume` allows this node to act again. {why}")
 }
 
 /// Puts what is known of them into the containers. True where one is not known.

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use sexton_core::Workload;
 use sexton_runtime::{Error, Pending, Runtimes, Then};
 
 use super::wake::Bell;
+use super::{fault, guard};
 
 /// Names are asked for again after this time.
 const GOOD_FOR: Duration = Duration::from_secs(30);
@@ -66,19 +66,19 @@ impl Names {
         let (tell, ended) = channel();
         let told = known.clone();
         if sockets.as_ref().is_none_or(|given| !given.is_empty()) {
-            thread::Builder::new()
-                .name("names".to_owned())
-                .stack_size(1 << 20)
-                .spawn(move || {
-                    let mut clerk = Clerk {
-                        runtimes: Runtimes::find(&host, &sockets.unwrap_or_default()),
-                        told,
-                        tell,
-                        bell,
-                        ending: vec![],
-                    };
-                    clerk.work(&questions);
-                })?;
+            guard::thread("names", Some(bell.clone()), move || {
+                let sockets = sockets.unwrap_or_default();
+                let mut clerk = Clerk {
+                    runtimes: Runtimes::find(&host, &sockets),
+                    host,
+                    sockets,
+                    told,
+                    tell,
+                    bell,
+                    ending: vec![],
+                };
+                clerk.work(&questions);
+            })?;
         }
         Ok(Self { known, ask, ended })
     }
@@ -117,6 +117,8 @@ impl Names {
 }
 
 struct Clerk {
+    host: PathBuf,
+    sockets: Vec<PathBuf>,
     runtimes: Runtimes,
     told: Arc<Mutex<Told>>,
     tell: Sender<Ended>,
@@ -154,7 +156,18 @@ impl Clerk {
     }
 
     fn refresh(&mut self) {
-        self.runtimes.refresh();
+        // What pods say of themselves comes along here, and may be what shows a defect.
+        let asked = guard::caught(|| {
+            fault::panic_at("names", "all");
+            self.runtimes.refresh();
+        });
+        if let Err(why) = asked {
+            self.runtimes = Runtimes::find(&self.host, &self.sockets);
+            let note = format!("no names were read: a defect in Sexton: {why}");
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.notes = vec![note];
+            return;
+        }
         let workloads: Known = self
             .runtimes
             .workloads()
@@ -178,6 +191,14 @@ impl Clerk {
     }
 
     fn end(&mut self, id: String, grace: Duration) {
+        if let Err(why) = guard::caught(|| self.begin_to_end(id.clone(), grace)) {
+            self.runtimes = Runtimes::find(&self.host, &self.sockets);
+            let result = Err(format!("a defect in Sexton: {why}"));
+            let _ = self.tell.send(Ended { id, result });
+        }
+    }
+
+    fn begin_to_end(&mut self, id: String, grace: Duration) {
         let mut begun = self.runtimes.end(&id, grace, Then::StartAgain);
         if matches!(begun, Err(Error::Unknown { .. })) {
             // Where the API server names the containers, nobody has asked the runtime since

@@ -1,6 +1,7 @@
 //! Steps that take their time: looked at again and again, never waited for.
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 use sexton_cluster::{End, Evicted};
@@ -98,11 +99,13 @@ impl Ongoing {
                 let holder = self.intent.holder;
                 let told = sight.terminated.iter().find(|told| told.holder == holder)?;
                 Some(match &told.result {
-                    Ok(outcome) => {
+                    Ok(Ok(outcome)) => {
                         let left = outcome.zombies.saturating_sub(outcome.gone);
                         Result::measured(outcome.zombies, left, outcome.end.to_string())
                     }
-                    Err(error) => Result::gave_up(error),
+                    Ok(Err(error)) => Result::gave_up(error),
+                    // To be counted as the holder's, like a panic in this thread.
+                    Err(why) => resume_unwind(Box::new(why.clone())),
                 })
             }
             Kind::Evict { uid, zombies, told } => {

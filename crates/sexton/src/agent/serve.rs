@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -18,6 +17,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
+use super::guard;
 use super::state::Shared;
 use crate::error::Error;
 
@@ -40,10 +40,9 @@ pub fn start(address: SocketAddr, shared: Arc<Shared>) -> Result<SocketAddr, Err
         .enable_io()
         .enable_time()
         .build()?;
-    thread::Builder::new()
-        .name("serve".to_owned())
-        .stack_size(1 << 20)
-        .spawn(move || runtime.block_on(accept(listener, shared)))?;
+    guard::thread("serve", None, move || {
+        runtime.block_on(accept(listener, shared));
+    })?;
     Ok(bound)
 }
 
@@ -102,7 +101,7 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
         }
         "/report" => match snapshot.report_json() {
             Ok(json) => content("application/json", json),
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}\n")),
         },
         "/metrics" => {
             let accepts = request.headers().get(header::ACCEPT);

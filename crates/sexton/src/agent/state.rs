@@ -16,20 +16,32 @@ use super::numbers::Numbers;
 /// Seconds after which a browser loads the page anew.
 const REFRESH: u32 = 10;
 
+/// Without a look for so long, `/healthz` says that the agent hangs; for longer where looks are
+/// rare.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Shared by the two threads.
 pub struct Shared {
     snapshot: Mutex<Arc<Snapshot>>,
     /// When the last look ended, in milliseconds since boot.
     looked: AtomicU64,
-    /// No look for so long means that the agent hangs.
-    patience: Duration,
+    /// No look for so long, in milliseconds, means that the agent hangs.
+    patience: AtomicU64,
 }
 
 /// What one look found, and what is known besides.
 #[derive(Default)]
 pub struct Snapshot {
-    /// The report; `None` before the first look.
-    pub report: Option<Report>,
+    /// The report; `None` before the first look, and where the last one failed.
+    pub report: Option<Arc<Report>>,
+    /// Why the last look failed as a whole.
+    pub failed: Option<String>,
+    /// A program died of a visit: nothing is done until someone allows it.
+    pub halted: bool,
+    /// The time between two looks at rest, as it is by now.
+    pub interval: Duration,
+    /// Panics so far.
+    pub panics: u64,
     /// The limits that bind each holder.
     pub limits: BTreeMap<ProcessId, Vec<Limit>>,
     /// How the agent does.
@@ -43,13 +55,22 @@ pub struct Snapshot {
 }
 
 impl Shared {
-    /// Nothing yet.
-    pub fn new(patience: Duration) -> Self {
-        Self {
+    /// Nothing yet, of an agent that looks every `interval`.
+    pub fn new(interval: Duration) -> Self {
+        let shared = Self {
             snapshot: Mutex::default(),
             looked: AtomicU64::new(clock::now().uptime_millis),
-            patience,
-        }
+            patience: AtomicU64::new(0),
+        };
+        shared.look_every(interval);
+        shared
+    }
+
+    /// From now on a look comes every `interval`.
+    pub fn look_every(&self, interval: Duration) {
+        let millis = PATIENCE.max(interval.saturating_mul(3)).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        self.patience.store(millis, Ordering::Relaxed);
     }
 
     /// The last one.
@@ -70,11 +91,11 @@ impl Shared {
     /// The sentence, where it was not.
     pub fn is_alive(&self) -> Result<(), String> {
         let looked = self.looked.load(Ordering::Relaxed);
-        let since = Duration::from_millis(clock::now().uptime_millis.saturating_sub(looked));
-        if since <= self.patience {
+        let since = clock::now().uptime_millis.saturating_sub(looked);
+        if since <= self.patience.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err(format!("no look for {} s", since.as_secs()))
+            Err(format!("no look for {} s", since / 1_000))
         }
     }
 
@@ -87,11 +108,14 @@ impl Snapshot {
     /// The page.
     pub fn page(&self, hold: bool) -> String {
         let Some(report) = &self.report else {
-            return String::from("The first look is being made.");
+            return match &self.failed {
+                None => String::from("The first look is being made."),
+                Some(why) => sexton_page::look_failed(why, &self.agent, clock::unix_seconds()),
+            };
         };
         sexton_page::node(&View {
             now: clock::unix_seconds(),
-            report,
+            report: report.as_ref(),
             limits: &self.limits,
             agent: &self.agent,
             history: &self.history,
@@ -103,9 +127,17 @@ impl Snapshot {
     /// The report.
     ///
     /// # Errors
-    /// Never, for this type; the signature is serde's.
-    pub fn report_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.report)
+    /// There is none: the sentence why.
+    pub fn report_json(&self) -> Result<String, String> {
+        let report = self.report.as_deref().ok_or_else(|| self.no_report())?;
+        serde_json::to_string(report).map_err(|error| error.to_string())
+    }
+
+    fn no_report(&self) -> String {
+        match &self.failed {
+            None => "no look yet".to_owned(),
+            Some(why) => format!("the last look failed: {why}"),
+        }
     }
 
     /// The metrics, in the form that `accept` asks for; the content type first.
@@ -120,7 +152,7 @@ impl Snapshot {
     /// The sentence, where not.
     pub fn is_ready(&self) -> Result<(), String> {
         match (&self.report, &self.agent.read_only) {
-            (None, _) => Err("no look yet".to_owned()),
+            (None, _) => Err(self.no_report()),
             (Some(_), Some(why)) => Err(why.clone()),
             (Some(_), None) => Ok(()),
         }

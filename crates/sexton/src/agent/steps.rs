@@ -1,131 +1,37 @@
-//! From leaks to steps: judge each, write down what is about to be done, do it, write down what
-//! came of it.
+//! One step: write down what is about to be done, do it, write down what came of it.
 
 use std::time::Duration;
 
-use sexton_core::ladder::{self, Decision, Refusal, Step};
-use sexton_core::policy::{Mode, PolicySpec};
-use sexton_core::{Leak, Report};
+use sexton_core::ladder::{Refusal, Step};
+use sexton_core::policy::Mode;
+use sexton_core::{Leak, ProcessId, Report, State, text};
 
 use super::act::{self, Hands};
-use super::judge::{Case, Judgement, Means, judge};
+use super::budget::Slice;
+use super::judge::{Judgement, Means};
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
 use super::record::{Intent, Outcome, Verdict};
 use super::settings::Enabled;
-use super::{Agent, clock, fault};
+use super::{Agent, clock, fault, guard};
 
 impl Agent {
-    /// Judges each leak, worst first, and takes the steps. Returns how soon one of them wants to
-    /// be looked at again.
-    pub(super) fn work_down(&mut self, report: &Report, known: &Known, may_act: bool) -> Duration {
-        let mut soonest = ladder::LONGEST;
-        let pause_file = self.settings.state_dir.join("pause").exists();
-        let means = self.means();
-        self.ledger.paused = pause_file.then(|| {
-            format!(
-                "{} is there",
-                self.settings.state_dir.join("pause").display()
-            )
-        });
-        for leak in &report.leaks {
-            if self.wake.is_stopping() {
-                break;
-            }
-            let now = crate::policy::now();
-            let rest = self.ledger.rests(leak, now);
-            soonest = soonest.min(rest.unwrap_or(ladder::LONGEST).max(ladder::SHORTEST));
-            let limits = self.ledger.limits(leak.holder.id);
-            let workload = leak.container.as_ref().and_then(|c| known.get(&c.id));
-            let case = Case {
-                leak,
-                workload,
-                limits,
-                rests: rest.is_some(),
-            };
-            let policies = self.policies.in_force();
-            let judgement = match judge(
-                &mut self.scanner,
-                &case,
-                policies,
-                &means,
-                self.ledger.history(),
-                now,
-            ) {
-                Ok(Some(judgement)) => judgement,
-                Ok(None) => continue,
-                Err(trouble) => {
-                    self.ledger.trouble(leak, &trouble);
-                    continue;
-                }
-            };
-            if let Some(member) = &mut self.member {
-                member.covered(leak.holder.id, judgement.policy.name());
-            }
-            let wait = self.ledger.next_look(leak, &judgement, now);
-            soonest = soonest.min(wait);
-            tracing::debug!(
-                holder = leak.holder.id.pid,
-                policy = judgement.policy.name(),
-                decision = ?judgement.decision,
-                "judged"
-            );
-            if let Decision::Act { rung, ref reason } = judgement.decision
-                && may_act
-                && !pause_file
-            {
-                let reason = reason.to_string();
-                let (policy, mode) = (
-                    judgement.policy.name().to_owned(),
-                    judgement.policy.spec.mode,
-                );
-                let intent = Intent {
-                    id: String::new(),
-                    time: String::new(),
-                    uptime_millis: 0,
-                    boot: self.boot.clone(),
-                    node: report.node.name.clone(),
-                    policy,
-                    mode,
-                    rung,
-                    reason,
-                    holder: leak.holder.id,
-                    name: leak.holder.name.clone(),
-                    command_line: leak.holder.command_line.clone(),
-                    container: leak.container.clone(),
-                    zombies: leak.zombies,
-                    place: judgement.evidence.place.clone(),
-                    fingerprint: judgement.evidence.fingerprint,
-                };
-                let Judgement {
-                    policy,
-                    evidence,
-                    plan,
-                    ..
-                } = judgement;
-                let spec = policy.spec.clone();
-                self.step(intent, leak, workload, &evidence, plan, &spec);
-                // The outcome decides what comes next.
-                soonest = soonest.min(match self.ledger.rests(leak, now) {
-                    Some(rest) => rest.max(ladder::SHORTEST),
-                    None => ladder::SHORTEST,
-                });
-            }
-        }
-        soonest
-    }
-
-    /// Intent, deed, outcome.
-    fn step(
+    /// Intent, deed, outcome. `share` is how long it may take, and wait in vain.
+    pub(super) fn step(
         &mut self,
         mut intent: Intent,
         leak: &Leak,
         workload: Option<&sexton_core::Workload>,
-        evidence: &ladder::Evidence,
-        plan: Option<sexton_reap::Plan>,
-        spec: &PolicySpec,
+        judgement: Judgement<'_>,
+        share: (Duration, Duration),
     ) {
-        let dry = spec.mode == Mode::DryRun;
+        let Judgement {
+            policy,
+            evidence,
+            plan,
+            ..
+        } = judgement;
+        let dry = policy.spec.mode == Mode::DryRun;
         // Without a plan the holder has ended since the look.
         let (Some(log), true) = (&mut self.log, dry || plan.is_some()) else {
             return;
@@ -146,31 +52,84 @@ impl Agent {
         fault::point("after-intent");
         let at = Duration::from_millis(intent.uptime_millis);
         self.ledger
-            .begin(Step::new(intent.rung, evidence, at), &intent);
+            .begin(Step::new(intent.rung, &evidence, at), &intent);
         if dry {
             let result = act::Result::dry(evidence.settled);
             self.conclude(&intent, result);
             return;
         }
         let Some(plan) = plan else { return };
+        let slice = Slice::begin(&self.wake, share);
         let mut hands = Hands {
             scanner: &mut self.scanner,
-            wake: &self.wake,
+            slice: &slice,
             names: &self.names,
             ender: &self.ender,
             member: self.member.as_ref(),
             policy: &intent.policy,
         };
-        match hands.take(intent.rung, leak, &plan, workload, spec) {
-            act::Taken::Done(result) => {
+        // A panic here must not leave the intent open.
+        let taken = guard::caught(|| {
+            fault::panic_at("act", intent.holder.pid);
+            hands.take(intent.rung, leak, &plan, workload, &policy.spec)
+        });
+        let waited = slice.used();
+        match taken {
+            Ok(act::Taken::Done(result)) => {
                 fault::point("after-action");
+                self.turns.met(intent.holder);
                 self.conclude(&intent, result);
             }
-            act::Taken::Begun(kind) => {
+            Ok(act::Taken::Begun(kind)) => {
                 fault::point("after-begin");
+                self.turns.met(intent.holder);
                 self.ledger.ongoing.push(Ongoing { intent, kind });
             }
+            Ok(act::Taken::Missed) => self.missed(&intent, evidence.settled, waited),
+            Ok(act::Taken::Killed(how)) => self.killed(&intent, &how),
+            Err(why) => self.fell(&intent, &why),
         }
+    }
+
+    /// No thread of the holder could be borrowed in its share of the time. That it is busy is no
+    /// failure before it has been waited for as long as one try was ever meant to take.
+    fn missed(&mut self, intent: &Intent, settled: u64, waited: Duration) {
+        let result = match self.turns.missed(intent.holder, waited) {
+            Some(in_all) => {
+                let tries = "no thread of it could be borrowed in several tries";
+                let detail = format!("{tries}, {} s together", in_all.as_secs());
+                act::Result::measured(settled, settled, detail)
+            }
+            None => act::Result::refused(format!(
+                "no thread of it could be borrowed within {} ms; it is tried again later",
+                text::count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
+            )),
+        };
+        self.conclude(intent, result);
+    }
+
+    /// The program has died of what was done to it.
+    fn killed(&mut self, intent: &Intent, how: &str) {
+        self.conclude(intent, act::Result::failed(how));
+        self.halt(intent, how);
+    }
+
+    /// A defect in the middle of the step.
+    fn fell(&mut self, intent: &Intent, why: &str) {
+        let what = format!("a defect in Sexton ended the step: {why}");
+        self.conclude(intent, act::Result::failed(&what));
+        let doing = format!("the step {}", intent.rung);
+        self.give_up(intent.holder, &intent.name, &doing, why);
+        if !intent.rung.disrupts() && !self.lives(intent.holder) {
+            self.halt(intent, &format!("{what}, and the holder has ended"));
+        }
+    }
+
+    fn lives(&self, holder: ProcessId) -> bool {
+        let stat = self.scanner.proc().stat(holder.pid, &mut vec![]);
+        stat.ok()
+            .flatten()
+            .is_some_and(|stat| stat.id() == holder && stat.state != State::Zombie)
     }
 
     fn conclude(&mut self, intent: &Intent, result: act::Result) {
@@ -204,9 +163,14 @@ impl Agent {
         };
         let mut still: Vec<Ongoing> = vec![];
         for mut ongoing in std::mem::take(&mut self.ledger.ongoing) {
-            match ongoing.poll(&mut self.scanner, &sight) {
-                Some(result) => self.conclude(&ongoing.intent, result),
-                None => still.push(ongoing),
+            let polled = guard::caught(|| {
+                fault::panic_at("poll", ongoing.intent.holder.pid);
+                ongoing.poll(&mut self.scanner, &sight)
+            });
+            match polled {
+                Ok(Some(result)) => self.conclude(&ongoing.intent, result),
+                Ok(None) => still.push(ongoing),
+                Err(why) => self.fell(&ongoing.intent, &why),
             }
         }
         self.ledger.ongoing = still;
@@ -224,7 +188,7 @@ impl Agent {
     }
 
     /// What is not possible on this node, whatever a policy says.
-    fn means(&self) -> Means {
+    pub(super) fn means(&self) -> Means {
         let off = |why: &str| Refusal {
             why: why.to_owned(),
             passing: false,

@@ -1,12 +1,15 @@
 //! What the agent tells: its page and metrics, the cluster, its log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use sexton_cluster::report::Hindrance;
-use sexton_core::Report;
+use sexton_core::{Report, text};
 
-use super::Agent;
 use super::member::Member;
+use super::state::Snapshot;
+use super::{Agent, guard};
 
 impl Agent {
     /// Tells the cluster.
@@ -36,26 +39,57 @@ impl Agent {
                 why("PoliciesUnknown", message.to_owned())
             });
         let paused = self.ledger.paused.clone();
-        (self.read_only.clone().map(|m| why("OnlyLooking", m)))
+        let looking = match self.halt.why() {
+            Some(_) => "Halted",
+            None => "OnlyLooking",
+        };
+        (self.read_only.clone().map(|m| why(looking, m)))
             .or_else(|| paused.map(|m| why("Paused", m)))
             .or(deaf)
             .or(refused)
     }
 
-    pub(super) fn publish(&mut self, report: Report) {
+    /// Tells the cluster that what it was told last is old.
+    pub(super) fn tell_failed(&mut self, why: &str) {
+        let hindrance = Hindrance {
+            reason: "LookFailed".to_owned(),
+            message: format!("the figures are of an earlier look: {why}"),
+        };
+        if let Some(member) = &mut self.member {
+            member.look_failed(&hindrance);
+        }
+    }
+
+    /// Shows what a look has found, or why it failed, and has the service manager know that the
+    /// agent lives.
+    pub(super) fn publish(&mut self, report: Option<&Arc<Report>>, failed: Option<&str>) {
         let agent = self.ledger.state(
-            &self.settings,
+            self.interval(),
             &self.policies,
             self.read_only.as_ref(),
             self.notes(),
         );
-        self.shared.publish(self.ledger.snapshot(report, agent));
+        self.shared.publish(Snapshot {
+            halted: self.halt.why().is_some(),
+            interval: self.interval(),
+            panics: guard::panics(),
+            ..self.ledger.snapshot(report, failed, agent)
+        });
+        let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Watchdog]);
     }
 
     /// Who does not answer, and what is off for it.
     fn notes(&self) -> Vec<String> {
         let mut notes = self.names.notes();
         notes.extend(self.member.iter().flat_map(Member::notes));
+        if self.is_braked() {
+            notes.push(format!(
+                "looks cost much here: one is made every {} and not every {}, so that the agent \
+                 takes no more than a tenth of a core",
+                text::duration(self.interval().as_secs()),
+                text::duration(self.settings.interval.as_secs())
+            ));
+        }
         notes
     }
 

@@ -1,8 +1,8 @@
 //! Between two looks: a signal, or the time is up.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -53,7 +53,7 @@ impl Wake {
     /// # Errors
     /// No descriptors are left.
     pub fn bell(&self) -> io::Result<Bell> {
-        Ok(Bell(self.news.try_clone()?))
+        Ok(Bell(Arc::new(self.news.try_clone()?)))
     }
 
     /// Waits for at most `time`.
@@ -61,30 +61,32 @@ impl Wake {
     /// # Errors
     /// The kernel refuses to wait.
     pub fn wait(&self, time: Duration) -> io::Result<Woken> {
-        let timeout = Timespec::try_from(time).unwrap_or(Timespec {
-            tv_sec: 300,
-            tv_nsec: 0,
-        });
-        let descriptors: [BorrowedFd<'_>; 2] = [self.signals.as_fd(), self.news.as_fd()];
-        let mut polled = descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut polled, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let rung = polled[1].revents().contains(PollFlags::IN);
-        if let Some(signal) = self.signals.read_signal()? {
-            return Ok(if signal.ssi_signo == Signal::SIGHUP as u32 {
-                Woken::Reload
-            } else {
-                Woken::Stop
-            });
-        }
-        if rung {
+        let [_, rung] = poll_for([self.signals.as_fd(), self.news.as_fd()], time)?;
+        let woken = self.signal()?;
+        if woken == Woken::Time && rung {
             let mut count = [0; 8];
             let _ = rustix::io::read(&self.news, &mut count);
             return Ok(Woken::News);
         }
-        Ok(Woken::Time)
+        Ok(woken)
+    }
+
+    /// The same, while news waits.
+    ///
+    /// # Errors
+    /// The kernel refuses to wait.
+    pub fn wait_for_signals(&self, time: Duration) -> io::Result<Woken> {
+        poll_for([self.signals.as_fd()], time)?;
+        self.signal()
+    }
+
+    /// Takes a signal, where one has come.
+    fn signal(&self) -> io::Result<Woken> {
+        Ok(match self.signals.read_signal()? {
+            Some(signal) if signal.ssi_signo == Signal::SIGHUP as u32 => Woken::Reload,
+            Some(_) => Woken::Stop,
+            None => Woken::Time,
+        })
     }
 
     /// Whether the agent is told to stop; the signal stays for [`Wake::wait`].
@@ -95,24 +97,31 @@ impl Wake {
     }
 }
 
-impl Wake {
-    /// The same as an answer to work that asks whether to go on.
-    pub fn go_on(&self) -> ControlFlow<()> {
-        if self.is_stopping() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+/// Waits until one of them can be read; which.
+fn poll_for<const N: usize>(
+    descriptors: [BorrowedFd<'_>; N],
+    time: Duration,
+) -> io::Result<[bool; N]> {
+    let timeout = Timespec::try_from(time).unwrap_or(Timespec {
+        tv_sec: 300,
+        tv_nsec: 0,
+    });
+    let mut polled = descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    match poll(&mut polled, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
     }
+    Ok(polled.map(|fd| fd.revents().contains(PollFlags::IN)))
 }
 
 /// Ends the main thread's wait.
-pub struct Bell(OwnedFd);
+#[derive(Clone)]
+pub struct Bell(Arc<OwnedFd>);
 
 impl Bell {
     /// Rings it.
     pub fn ring(&self) {
         // Full means that it has been rung already.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
 }

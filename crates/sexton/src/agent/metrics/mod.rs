@@ -29,6 +29,10 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
         history: _,
         actions: _,
         numbers,
+        failed: _,
+        halted: _,
+        interval: _,
+        panics,
     } = snapshot;
     text.family(
         "sexton_build_info",
@@ -44,6 +48,12 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
     }
     policies(&mut text, snapshot);
     counters(&mut text, numbers);
+    text.family(
+        "sexton_panics",
+        Kind::Counter,
+        "Defects of the agent itself that showed while it ran.",
+    );
+    text.sample("_total", &[], *panics as f64);
     text.end()
 }
 
@@ -195,6 +205,18 @@ fn policies(text: &mut Text, snapshot: &Snapshot) {
     );
     let acting = agent.read_only.is_none() && agent.paused.is_none();
     text.sample("", &[], f64::from(u8::from(acting)));
+    text.family(
+        "sexton_halted",
+        Kind::Gauge,
+        "1 where a program died of what the agent did to it: nothing is done until `sexton resume`.",
+    );
+    text.sample("", &[], f64::from(u8::from(snapshot.halted)));
+    text.family(
+        "sexton_interval_seconds",
+        Kind::Gauge,
+        "Time between two looks at rest; longer than was asked for where looks cost much.",
+    );
+    text.sample("", &[], snapshot.interval.as_secs_f64());
 }
 
 fn counters(text: &mut Text, numbers: &Numbers) {

@@ -47,7 +47,7 @@ fn snapshot(leaks: usize) -> Snapshot {
     numbers.looked(&report, Duration::from_millis(3));
     numbers.failed("scan");
     Snapshot {
-        report: Some(report),
+        report: Some(report.into()),
         numbers,
         ..Snapshot::default()
     }

@@ -1,0 +1,123 @@
+//! Whose turn it is: those that were left over at the last look, then the fresh ones by size, and
+//! last those that could not be borrowed, who has waited longest first.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use sexton_core::{Leak, ProcessId};
+
+/// When a holder was waited for so long in all and no thread of it could be borrowed, that is a
+/// failure, as the ladder counts it; before it is only busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is remembered of the tries.
+#[derive(Default)]
+pub struct Turns {
+    missed: HashMap<ProcessId, Missed>,
+    left_over: HashSet<ProcessId>,
+    tries: u64,
+}
+
+/// A holder no thread of which could be borrowed in its time.
+#[derive(Default)]
+struct Missed {
+    /// How often, without a success between.
+    times: u32,
+    /// How long it was waited for since that last counted as a failure.
+    waited: Duration,
+    /// The number of its last try.
+    last: u64,
+}
+
+impl Turns {
+    /// Forgets the holders that hold nothing any more.
+    pub fn keep_only(&mut self, leaks: &[Leak]) {
+        if self.missed.is_empty() && self.left_over.is_empty() {
+            return;
+        }
+        let there: HashSet<ProcessId> = leaks.iter().map(|leak| leak.holder.id).collect();
+        self.missed.retain(|holder, _| there.contains(holder));
+        self.left_over.retain(|holder| there.contains(holder));
+    }
+
+    /// Puts them, the largest first, into the order in which they are dealt with.
+    pub fn sort<T>(&self, candidates: &mut [T], holder: impl Fn(&T) -> ProcessId) {
+        candidates.sort_by_key(|candidate| {
+            let holder = holder(candidate);
+            let last = self.missed.get(&holder).map(|missed| missed.last);
+            (last, Reverse(self.left_over.contains(&holder)))
+        });
+    }
+
+    /// How often it could not be borrowed of late.
+    pub fn misses(&self, holder: ProcessId) -> u32 {
+        self.missed.get(&holder).map_or(0, |missed| missed.times)
+    }
+
+    /// No thread of it could be borrowed for so long. How long it was waited for in all, where
+    /// that is a failure by now.
+    pub fn missed(&mut self, holder: ProcessId, waited: Duration) -> Option<Duration> {
+        self.tries += 1;
+        let missed = self.missed.entry(holder).or_default();
+        missed.times += 1;
+        missed.waited += waited;
+        missed.last = self.tries;
+        (missed.waited >= PATIENCE).then(|| std::mem::take(&mut missed.waited))
+    }
+
+    /// It was dealt with.
+    pub fn met(&mut self, holder: ProcessId) {
+        self.missed.remove(&holder);
+    }
+
+    /// The time was over before their turn came: they come first at the next look.
+    pub fn leave_over(&mut self, holders: impl Iterator<Item = ProcessId>) {
+        self.left_over = holders.collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(pid: u32) -> ProcessId {
+        ProcessId {
+            pid,
+            start_ticks: 1,
+        }
+    }
+
+    fn sorted(turns: &Turns, mut pids: Vec<u32>) -> Vec<u32> {
+        turns.sort(&mut pids, |pid| id(*pid));
+        pids
+    }
+
+    #[test]
+    fn left_over_then_by_size_and_the_uncooperative_last() {
+        let mut turns = Turns::default();
+        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [9, 8, 7, 6]);
+        let second = Duration::from_secs(1);
+        assert_eq!(turns.missed(id(9), second), None);
+        assert_eq!(turns.missed(id(8), second), None);
+        turns.leave_over([id(6)].into_iter());
+        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 7, 9, 8]);
+        assert_eq!(turns.missed(id(9), second), None);
+        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 7, 8, 9]);
+        turns.met(id(9));
+        assert_eq!(turns.misses(id(9)), 0);
+        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 9, 7, 8]);
+    }
+
+    #[test]
+    fn only_a_long_wait_is_a_failure_and_then_another_one() {
+        let mut turns = Turns::default();
+        for seconds in [1, 2, 4] {
+            assert_eq!(turns.missed(id(9), Duration::from_secs(seconds)), None);
+        }
+        let failed = turns.missed(id(9), Duration::from_secs(5));
+        assert_eq!(failed, Some(Duration::from_secs(12)));
+        assert_eq!(turns.missed(id(9), Duration::from_secs(9)), None);
+        assert_eq!(turns.misses(id(9)), 5);
+    }
+}
