@@ -3,6 +3,18 @@
 //! [`Scanner`] looks at one node; [`proc`] reads the kernel's files; [`container`] knows what
 //! a cgroup path says. Nothing here acts on a process.
 
+// Numbers and lengths here are those of processes that nobody trusts.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
 pub mod audit;
 mod census;
 pub mod container;

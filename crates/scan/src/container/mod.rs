@@ -97,7 +97,7 @@ pub fn pod_uid(path: &str) -> Option<String> {
         // Static pods have the hash of their manifest: the same digits without dashes.
         let digits = uid.bytes().filter(u8::is_ascii_hexdigit).count();
         let dashes = uid.bytes().filter(|byte| *byte == b'-').count();
-        (digits == 32 && digits + dashes == uid.len()).then_some(uid)
+        (digits == 32 && uid.len().checked_sub(digits) == Some(dashes)).then_some(uid)
     })
 }
 
@@ -226,7 +226,7 @@ fn unescape(name: &str) -> String {
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         if let Some(byte) = escaped {
             plain.push(byte);
-            rest = &rest[4..];
+            rest = rest.get(4..).unwrap_or_default();
         } else {
             plain.push(*first);
             rest = tail;

@@ -19,11 +19,12 @@ pub struct Comm {
 impl Comm {
     fn new(name: &[u8]) -> Self {
         let mut bytes = [0; 64];
-        let length = name.len().min(64);
-        bytes[..length].copy_from_slice(&name[..length]);
+        for (kept, byte) in bytes.iter_mut().zip(name) {
+            *kept = *byte;
+        }
         Self {
             bytes,
-            length: u8::try_from(length).unwrap_or(64),
+            length: u8::try_from(name.len()).unwrap_or(64).min(64),
         }
     }
 
@@ -38,7 +39,7 @@ impl Deref for Comm {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+        self.bytes.get(..self.length.into()).unwrap_or_default()
     }
 }
 
@@ -82,19 +83,14 @@ pub struct Stat {
 impl Stat {
     /// Parses the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let open = memchr::memchr(b'(', bytes).ok_or(Malformed("command in brackets"))?;
-        // The name may hold brackets, spaces and newlines; nothing after it holds a bracket.
-        let close = memchr::memrchr(b')', bytes).ok_or(Malformed("command in brackets"))?;
-        if close < open || bytes.get(open.wrapping_sub(1)) != Some(&b' ') {
-            return Err(Malformed("command in brackets"));
-        }
+        let (pid, comm, rest) = parts(bytes).ok_or(Malformed("command in brackets"))?;
         let mut rest = Fields {
-            text: &bytes[close + 1..],
+            text: rest,
             number: 2,
         };
         Ok(Self {
-            pid: super::pids::parse_pid(&bytes[..open - 1]).ok_or(Malformed("pid"))?,
-            comm: Comm::new(&bytes[open + 1..close]),
+            pid: super::pids::parse_pid(pid).ok_or(Malformed("pid"))?,
+            comm: Comm::new(comm),
             state: match rest.field(3) {
                 Some([letter]) => State::from_letter(*letter),
                 _ => return Err(Malformed("state")),
@@ -140,6 +136,18 @@ impl Stat {
     }
 }
 
+/// What stands before the name, the name, and what follows it.
+fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    // The name may hold brackets, spaces and newlines; nothing after it holds a bracket.
+    let (before, rest) = bytes.split_at_checked(memchr::memchr(b'(', bytes)?)?;
+    let (name, rest) = rest.split_at_checked(memchr::memrchr(b')', rest)?)?;
+    Some((
+        before.strip_suffix(b" ")?,
+        name.strip_prefix(b"(")?,
+        rest.strip_prefix(b")")?,
+    ))
+}
+
 /// The fields after the name, taken by their number in the manual page, in rising order.
 struct Fields<'a> {
     text: &'a [u8],
@@ -150,15 +158,16 @@ impl<'a> Fields<'a> {
     fn field(&mut self, number: u32) -> Option<&'a [u8]> {
         loop {
             let start = self.text.iter().position(|b| !b.is_ascii_whitespace())?;
-            let text = &self.text[start..];
+            let text = self.text.get(start..)?;
             let end = text
                 .iter()
                 .position(u8::is_ascii_whitespace)
                 .unwrap_or(text.len());
-            self.text = &text[end..];
-            self.number += 1;
+            let (field, rest) = text.split_at_checked(end)?;
+            self.text = rest;
+            self.number = self.number.saturating_add(1);
             if self.number == number {
-                return Some(&text[..end]);
+                return Some(field);
             }
         }
     }
