@@ -129,6 +129,19 @@ impl Scanner {
         Ok(container)
     }
 
+    /// How many seccomp filters the runtime has put upon each process of `container`; `None`
+    /// where its files do not tell.
+    ///
+    /// Where the host's root is not mounted, as in a pod, it is reached through the first process.
+    #[must_use]
+    pub fn seccomp_filters_of(&self, container: &Container) -> Option<u32> {
+        let places = [&self.roots.host, &self.roots.proc.join("1/root")];
+        places.into_iter().find_map(|host| {
+            let root = names::Root::open(host)?;
+            names::filters_of(&root, container)
+        })
+    }
+
     /// Every zombie that `holder` has to wait for as the parent, each read in full, in the
     /// order in which they came to it. Empty if the holder is gone. Those that a tracer holds
     /// are left out.

@@ -4,6 +4,7 @@
 //! another form gives no name; that is no error, since the id stands for itself.
 
 mod root;
+mod seccomp;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use sexton_core::{Container, Pod, Runtime};
 
 pub(crate) use root::Root;
+pub(crate) use seccomp::filters_of;
 
 /// Where containerd keeps the bundle of a running container, by its namespace.
 pub(crate) const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
@@ -34,8 +36,7 @@ struct Told {
 /// Fills in what `container` lacks.
 pub(crate) fn complete(host: &Path, container: &mut Container) {
     let id = container.id.as_str();
-    // Ids come from cgroup paths, so they hold no slash; `pidns:…` is ours.
-    if id.starts_with('.') || id.contains([':', '/', '\0']) {
+    if !is_plain(id) {
         return;
     }
     let Some(root) = Root::open(host) else {
@@ -71,6 +72,12 @@ pub(crate) fn complete(host: &Path, container: &mut Container) {
         pod.name = pod.name.take().or(told.pod);
         pod.namespace = pod.namespace.take().or(told.namespace);
     }
+}
+
+/// Whether an id may stand in a path. They come from cgroup paths, so they hold no slash;
+/// `pidns:…` is ours.
+fn is_plain(id: &str) -> bool {
+    !id.is_empty() && !id.starts_with('.') && !id.contains([':', '/', '\0'])
 }
 
 /// The OCI runtime's configuration, as far as its annotations (`config.md` of the OCI runtime

@@ -3,8 +3,10 @@
 //! Parsers take bytes and know nothing of opening; [`Proc`] and [`Process`] open. A process
 //! that is gone is `Ok(None)`, not an error.
 
+pub(crate) mod bounds;
 mod cgroup;
 mod cmdline;
+mod file;
 mod limits;
 mod loadavg;
 mod pids;

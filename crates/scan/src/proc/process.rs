@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -11,8 +12,8 @@ use rustix::io::Errno;
 use sexton_core::ProcessId;
 
 use super::{
-    Cgroups, Malformed, Proc, ProcPath, Sched, Stat, Status, arguments, list, parse_pids, read_at,
-    vanished,
+    Cgroups, Malformed, Proc, ProcPath, Sched, Stat, Status, arguments, file, list, parse_pids,
+    read_at, vanished,
 };
 use crate::Error;
 
@@ -60,6 +61,23 @@ impl Process {
         let mut buffer = Vec::new();
         match read_at(self.dir.as_fd(), name.as_bytes(), &mut buffer) {
             Ok(()) => Ok(Some(buffer)),
+            Err(e) if vanished(e) => Ok(None),
+            Err(e) => Err(Error::io(self.path.join(name), e)),
+        }
+    }
+
+    /// Calls `each` for every line of a file of any length, for instance `maps` or
+    /// `task/7/maps`, until it says stop. Of a line that is longer than any of the kernel's own
+    /// the first 20 KiB are given (a path has at most a page, escaped).
+    pub fn for_each_line(
+        &self,
+        name: &str,
+        each: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<()>, Error> {
+        let read = file::open(self.dir.as_fd(), name.as_bytes())
+            .and_then(|file| file::for_each_line(&file, each));
+        match read {
+            Ok(()) => Ok(Some(())),
             Err(e) if vanished(e) => Ok(None),
             Err(e) => Err(Error::io(self.path.join(name), e)),
         }
