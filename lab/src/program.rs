@@ -212,6 +212,13 @@ impl Leak {
         self.with("--then", "sleep")
     }
 
+    /// Having leaked its count, prints `done` and hangs in a `write()` to a full pipe for ever: a
+    /// call that cannot be made again, so its thread is never borrowed.
+    #[must_use]
+    pub fn then_block(self) -> Self {
+        self.with("--then", "block")
+    }
+
     /// Name (`comm`) of the children; any bytes but NUL, 15 are kept.
     #[must_use]
     pub fn name(self, name: &str) -> Self {

@@ -33,7 +33,7 @@ use sexton_scan::{
 };
 
 use crate::{
-    Error, Refusal,
+    Error, Refusal, Trust,
     arch::Errand,
     borrow::{AWAY_PATIENCE, Borrower, Lent},
     brake::Brake,
@@ -42,7 +42,7 @@ use crate::{
     rules::Who,
     threads::{Sleep, sigwaits_for_sigchld},
     trace::Punctual,
-    visit::{self, Unfit, Visitor},
+    visit::{self, Task, Unfit, Visitor},
 };
 
 /// `SA_NOCLDWAIT`, where the kernel keeps it.
@@ -92,6 +92,8 @@ pub struct Plan {
     /// Why nothing is done; absent where something may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// What its seccomp filters are trusted with.
+    pub seccomp: Trust,
     /// Who is to wait from now on.
     pub waiter: Waiter,
     /// A command that only keeps its container alive (`sleep infinity`): it never waits.
@@ -151,17 +153,22 @@ pub fn plan(
         holder: &found,
         container: container.as_ref(),
     };
-    let refusal = match who.untouchable(options.allow_host) {
-        Some(refusal) => Some(refusal),
+    let judged = match who.untouchable(options.allow_host) {
+        Some(refusal) => Err(refusal),
         None => match by_habit(&process, &found, options, has_waited && !keep_alive)? {
-            Some(refusal) => Some(refusal),
-            None => who.unborrowable(options.ignore_seccomp)?,
+            Some(refusal) => Err(refusal),
+            None => who.borrowable(scanner, options.ignore_seccomp)?,
         },
+    };
+    let (refusal, seccomp) = match judged {
+        Ok(trust) => (None, trust),
+        Err(refusal) => (Some(refusal), Trust::Asked),
     };
     Ok(Some(Plan {
         holder: found,
         container,
         refusal,
+        seccomp,
         waiter: options.waiter,
         keep_alive,
         has_waited,
@@ -238,7 +245,7 @@ pub fn execute(
     }
     let began = Instant::now();
     let _punctual = Punctual::begin();
-    let visitor = match visit::prepare(proc, plan.holder.id) {
+    let visitor = match visit::prepare(proc, plan.holder.id, plan.seccomp) {
         Ok(visitor) => room_in(visitor)?,
         Err(Unfit::Refused(refusal)) => return Err(Error::Refused(refusal)),
         Err(Unfit::Failed(error)) => return Err(error),
@@ -257,7 +264,12 @@ pub fn execute(
             ControlFlow::Continue(candidate) => candidate,
             ControlFlow::Break(end) => break end,
         };
-        match borrower.lend(&candidate, errand, None)? {
+        let task = Task {
+            errand,
+            last: None,
+            still_right: &mut || true,
+        };
+        match borrower.lend(&candidate, task)? {
             Lent::NotNow => {}
             Lent::Over(end) => break end,
             Lent::Went { time } => {
@@ -266,7 +278,7 @@ pub fn execute(
                 // looked for elsewhere.
                 let brake = &mut *borrower.brake;
                 break match borrower.visitor.await_empty(AWAY_PATIENCE, brake)? {
-                    None if borrower.visitor.held.has_ended() => End::HolderEnded,
+                    None if borrower.visitor.held.has_ended() => borrower.ended(),
                     None => End::Complete,
                     Some(_) => End::ThreadAway {
                         thread: candidate.thread,
@@ -275,7 +287,11 @@ pub fn execute(
             }
         }
     };
-    let trace = borrower.visitor.leave(&mut brake)?;
+    let trace = borrower.visitor.leave(borrower.brake)?;
+    let end = borrower.last_word(end);
+    if let End::Refused { refusal } = end {
+        return Err(Error::Refused(*refusal));
+    }
     Ok(Outcome {
         holder: plan.holder.id,
         waiter: (end == End::Complete).then_some(plan.waiter),
@@ -287,7 +303,7 @@ pub fn execute(
 }
 
 fn room_in(visitor: Visitor) -> Result<Visitor, Error> {
-    if visitor.tail.capacity() * size_of::<u32>() < ACTION {
+    if visitor.tail.capacity().saturating_mul(size_of::<u32>()) < ACTION {
         let bytes = visitor.tail.room;
         return Err(Error::Refused(Refusal::NoRoom { bytes }));
     }

@@ -2,20 +2,18 @@
 
 use std::{
     ops::ControlFlow,
-    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
-use sexton_core::State;
+use sexton_core::{State, report::Exit};
 
 use crate::{
     Error,
-    arch::Errand,
     brake::Brake,
     outcome::End,
     threads::{self, Candidate},
     trace::Pause,
-    visit::{Visit, Visitor},
+    visit::{Task, Visit, Visitor},
 };
 
 /// A visit is made as long as this, as far as the visits before it tell.
@@ -35,6 +33,10 @@ pub(crate) struct Borrower<'a, 'b> {
     waiting_since: Instant,
     pause: Pause,
     last: Option<u32>,
+    /// The holder has not been seen alive since the last visit.
+    pub(crate) unproven: bool,
+    /// A thread has been sent.
+    pub(crate) has_visited: bool,
     /// The thread whose timeout began anew, and before which moment it had not begun.
     fresh: Option<(u32, Instant)>,
 }
@@ -59,6 +61,8 @@ impl<'a, 'b> Borrower<'a, 'b> {
             waiting_since: Instant::now(),
             pause: Pause::new(),
             last: None,
+            unproven: false,
+            has_visited: false,
             fresh: None,
         }
     }
@@ -71,7 +75,7 @@ impl<'a, 'b> Borrower<'a, 'b> {
                 return Ok(ControlFlow::Break(End::CalledOff));
             }
             if self.visitor.held.has_ended() {
-                return Ok(ControlFlow::Break(End::HolderEnded));
+                return Ok(ControlFlow::Break(self.ended()));
             }
             if self.waiting_since.elapsed() > FRESH_PATIENCE {
                 return Ok(self.no_thread(BUSY));
@@ -98,15 +102,21 @@ impl<'a, 'b> Borrower<'a, 'b> {
         }
     }
 
-    /// Sends the thread of `candidate`. `last` is a pidfd that tells when it is through.
+    /// Sends the thread of `candidate`.
     pub(crate) fn lend(
         &mut self,
         candidate: &Candidate,
-        errand: Errand<'_>,
-        last: Option<&OwnedFd>,
+        mut task: Task<'_>,
     ) -> Result<Lent, Error> {
-        let end = match self.visitor.visit(candidate, errand, last, self.brake)? {
+        let end = match self.visitor.visit(candidate, &mut task, self.brake)? {
             Visit::Borrowed { time } => {
+                self.has_visited = true;
+                self.unproven = true;
+                if self.visitor.held.has_ended() {
+                    return Ok(Lent::Over(self.ended()));
+                }
+                // Seen back in its call, and alive after that.
+                self.unproven = self.visitor.guest().is_some();
                 self.last = Some(candidate.thread);
                 self.waiting_since = Instant::now();
                 self.pause = Pause::new();
@@ -130,6 +140,9 @@ impl<'a, 'b> Borrower<'a, 'b> {
             Visit::Replaced => End::HolderReplaced,
             Visit::GroupStopped => End::HolderStopped,
             Visit::SigchldChanged => End::SigchldChanged,
+            Visit::Refused(refusal) => End::Refused {
+                refusal: Box::new(refusal),
+            },
             Visit::Denied => End::Denied,
             Visit::Stuck => End::ThreadStuck {
                 thread: candidate.thread,
@@ -139,14 +152,14 @@ impl<'a, 'b> Borrower<'a, 'b> {
     }
 
     /// The thread of the visit before if it will do again, else the best.
-    fn choose(&self) -> Result<Option<Candidate>, Error> {
+    fn choose(&mut self) -> Result<Option<Candidate>, Error> {
         let held = &self.visitor.held;
         if let Some(thread) = self.last
             && let Some(candidate) = threads::look(held, thread)?
         {
             return Ok(Some(candidate));
         }
-        Ok(threads::candidates(held)?.into_iter().next())
+        Ok(threads::candidates(held, self.brake)?.into_iter().next())
     }
 
     /// Whether a visit to this thread now would lengthen its timeout by little; waits for that.
@@ -157,11 +170,12 @@ impl<'a, 'b> Borrower<'a, 'b> {
         let budget = threads::stretch(timeout);
         if let Some((thread, since)) = self.fresh
             && thread == candidate.thread
-            && since.elapsed() + VISIT < budget
+            && since.elapsed().saturating_add(VISIT) < budget
         {
             return Ok(true);
         }
-        let patience = Duration::from_secs(1).min(timeout + Duration::from_millis(100));
+        let patience =
+            Duration::from_secs(1).min(timeout.saturating_add(Duration::from_millis(100)));
         let held = &self.visitor.held;
         let fresh = threads::await_fresh(held, candidate, timeout, patience, self.brake)?;
         self.fresh = fresh.map(|since| (candidate.thread, since));
@@ -170,12 +184,52 @@ impl<'a, 'b> Borrower<'a, 'b> {
 
     /// The holder cannot go on by itself.
     fn held_up(&self) -> Result<Option<End>, Error> {
-        let stat = self.visitor.held.process.stat()?;
+        let held = &self.visitor.held;
+        if self.has_visited
+            && let Some(dumping) = held.status_line(held.id.pid, b"CoreDumping:")?
+            && dumping == "1"
+        {
+            return Ok(Some(End::HolderDied { exit: None }));
+        }
+        let stat = held.process.stat()?;
         Ok(stat.and_then(|stat| match stat.state {
             State::Stopped => Some(End::HolderStopped),
             State::Traced => Some(End::Denied),
             _ => None,
         }))
+    }
+
+    /// How the holder ended, now that it has.
+    ///
+    /// What our code, or a call of it, can bring is one of these signals. Everything else comes
+    /// from the program or from others.
+    pub(crate) fn ended(&self) -> End {
+        const OURS: [libc::c_int; 5] = [
+            libc::SIGSYS,
+            libc::SIGSEGV,
+            libc::SIGILL,
+            libc::SIGBUS,
+            libc::SIGTRAP,
+        ];
+        let exit = self.visitor.held.exit();
+        let may_be_ours = match exit {
+            Some(Exit::Signal(signal)) => OURS.contains(&signal.into()) && self.has_visited,
+            Some(Exit::Code(_)) => false,
+            None => self.unproven,
+        };
+        if may_be_ours {
+            End::HolderDied { exit }
+        } else {
+            End::HolderEnded
+        }
+    }
+
+    /// What is to be told in the end: `end`, unless the holder has ended since the last visit.
+    pub(crate) fn last_word(&self, end: End) -> End {
+        if self.unproven && end.holder_death().is_none() && self.visitor.held.has_ended() {
+            return self.ended();
+        }
+        end
     }
 
     fn no_thread(&self, why: &str) -> ControlFlow<End, Candidate> {

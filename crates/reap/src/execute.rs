@@ -17,8 +17,9 @@ use crate::{
     held::open_pidfd,
     nudge,
     outcome::{End, Left, Progress, Trace, left, statuses},
+    risk::Risk,
     trace::Punctual,
-    visit::{self, Unfit},
+    visit::{self, Task, Unfit},
 };
 
 /// The first visit finds out how long a wait takes.
@@ -44,7 +45,7 @@ pub fn execute(
     }
     let began = Instant::now();
     let _punctual = Punctual::begin();
-    let visitor = match visit::prepare(proc, plan.holder.id) {
+    let visitor = match visit::prepare(proc, plan.holder.id, plan.seccomp) {
         Ok(visitor) => visitor,
         Err(Unfit::Refused(refusal)) => return Err(Error::Refused(refusal)),
         Err(Unfit::Failed(error)) => return Err(error),
@@ -65,6 +66,8 @@ pub fn execute(
         not_taken: 0,
         gone: 0,
         nudged: 0,
+        unverified: 0,
+        before_last: (0, 0),
         times: Vec::new(),
         batch: FIRST_BATCH,
         each: Duration::from_millis(1),
@@ -78,9 +81,24 @@ pub fn execute(
     }
     let mut borrower = Borrower::new(visitor, &mut brake);
     let end = work.run(&mut borrower)?;
-    let trace = borrower.visitor.leave(&mut brake)?;
-    Ok(work.outcome(end, trace, began.elapsed()))
+    let trace = borrower.visitor.leave(borrower.brake)?;
+    let end = borrower.last_word(end);
+    match end {
+        // Nothing has been done.
+        End::Refused { refusal } if !borrower.has_visited && work.nudged == 0 => {
+            Err(Error::Refused(*refusal))
+        }
+        end => {
+            if end.holder_death().is_some() && borrower.unproven {
+                work.take_back();
+            }
+            Ok(work.outcome(end, trace, began.elapsed()))
+        }
+    }
 }
+
+/// Zombies, with their pids as their holder knows them.
+type Batch<'a> = Vec<(&'a Zombie, u32)>;
 
 /// The state of a reap.
 struct Work<'a> {
@@ -94,6 +112,10 @@ struct Work<'a> {
     not_taken: u64,
     gone: u64,
     nudged: u64,
+    /// See [`Outcome::unverified`].
+    unverified: u64,
+    /// How many were taken, and how many of these unverified, before the last visit.
+    before_last: (usize, u64),
     times: Vec<Duration>,
     batch: usize,
     /// How long one wait takes.
@@ -103,32 +125,54 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn run(&mut self, borrower: &mut Borrower<'_, '_>) -> Result<End, Error> {
+        let mut risk = Risk::of(&borrower.visitor.held)?;
         while !self.pending.is_empty() {
             let candidate = match borrower.await_thread()? {
                 ControlFlow::Continue(candidate) => candidate,
                 ControlFlow::Break(end) => return Ok(end),
             };
-            let batch = self.next_batch(borrower.visitor.tail.capacity())?;
-            let Some(last) = batch.last() else {
+            risk.waits |= self.gone > 0;
+            risk.look_again(&borrower.visitor.held)?;
+            let most = borrower.visitor.tail.capacity().min(risk.batch(self.batch));
+            let batch = self.next_batch(most)?;
+            let Some(&(newest, _)) = batch.last() else {
                 continue;
             };
-            let Ok(last) = open_pidfd(last.id.pid) else {
+            let Ok(last) = open_pidfd(newest.id.pid) else {
                 self.give_back(batch);
                 continue;
             };
             // With the pidfd in hand, one more look at the one it is for.
-            if !self.is_ours(batch[batch.len() - 1])? {
+            if !self.is_ours(newest)? {
                 self.give_back(batch);
                 continue;
             }
-            let pids = self.numbers(&batch);
-            match borrower.lend(&candidate, Errand::WaitFor(&pids), Some(&last))? {
+            let pids: Vec<u32> = batch.iter().map(|(_, number)| *number).collect();
+            let created = risk.created(self.proc);
+            let task = Task {
+                errand: Errand::WaitFor(&pids),
+                last: Some(&last),
+                still_right: &mut || {
+                    !risk.is_high()
+                        || batch
+                            .iter()
+                            .all(|(zombie, _)| self.is_ours(zombie).unwrap_or(false))
+                },
+            };
+            match borrower.lend(&candidate, task)? {
                 Lent::Went { time } => {
+                    self.before_last = (self.taken.len(), self.unverified);
+                    let before = self.taken.len();
                     self.borrowed(batch, time)?;
+                    if risk.exists() && (created.is_none() || created != risk.created(self.proc)) {
+                        let taken = self.taken.len().saturating_sub(before);
+                        self.unverified = self.unverified.saturating_add(taken as u64);
+                    }
+                    let at = self.at.get();
                     self.at.set(Progress {
-                        done: self.at.get().total - self.pending.len() as u64,
+                        done: at.total.saturating_sub(self.pending.len() as u64),
                         visits: self.times.len() as u64,
-                        ..self.at.get()
+                        ..at
                     });
                     borrower.brake.ask();
                 }
@@ -143,21 +187,34 @@ impl<'a> Work<'a> {
     }
 
     /// Puts zombies back that were not taken, in the order in which they came.
-    fn give_back(&mut self, batch: Vec<&'a Zombie>) {
-        self.pending.extend(batch.into_iter().rev());
+    fn give_back(&mut self, batch: Batch<'a>) {
+        self.pending
+            .extend(batch.into_iter().rev().map(|(zombie, _)| zombie));
     }
 
-    /// The next zombies to take, each looked at once more.
-    fn next_batch(&mut self, capacity: usize) -> Result<Vec<&'a Zombie>, Error> {
-        let mut batch = Vec::with_capacity(self.batch.min(capacity));
-        while batch.len() < self.batch.min(capacity) {
+    /// The holder died of the last visit, or in it: the kernel has taken its zombies away then.
+    fn take_back(&mut self) {
+        let (taken, unverified) = self.before_last;
+        self.pending.extend(self.taken.drain(taken..).rev());
+        self.unverified = unverified;
+    }
+
+    /// The next zombies to take, each looked at once more, with their pids as the holder knows
+    /// them. A child may live in a namespace below the holder's, so it is the holder's depth that
+    /// counts.
+    fn next_batch(&mut self, most: usize) -> Result<Batch<'a>, Error> {
+        let column = self.plan.holder.ns_pids.len().saturating_sub(1);
+        let mut batch = Vec::with_capacity(most);
+        while batch.len() < most {
             let Some(zombie) = self.pending.pop() else {
                 break;
             };
-            if self.is_ours(zombie)? {
-                batch.push(zombie);
+            if !self.is_ours(zombie)? {
+                self.gone = self.gone.saturating_add(1);
+            } else if let Some(number) = zombie.ns_pids.get(column) {
+                batch.push((zombie, *number));
             } else {
-                self.gone += 1;
+                self.not_taken = self.not_taken.saturating_add(1);
             }
         }
         Ok(batch)
@@ -173,27 +230,21 @@ impl<'a> Work<'a> {
         }))
     }
 
-    /// Their pids as the holder knows them. A child may live in a namespace below the holder's,
-    /// so it is the holder's depth that counts.
-    fn numbers(&self, batch: &[&Zombie]) -> Vec<u32> {
-        let column = self.plan.holder.ns_pids.len() - 1;
-        batch.iter().map(|zombie| zombie.ns_pids[column]).collect()
-    }
-
-    fn borrowed(&mut self, batch: Vec<&'a Zombie>, time: Option<Duration>) -> Result<(), Error> {
-        let count = batch.len();
+    fn borrowed(&mut self, batch: Batch<'a>, time: Option<Duration>) -> Result<(), Error> {
+        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         if let Some(time) = time {
             self.times.push(time);
-            let each = time / u32::try_from(count).unwrap_or(1).max(1);
+            let each = time.checked_div(count).unwrap_or(time);
             // The least that was seen, forgotten slowly: on a busy machine a visit is long
             // because the thread was off the CPU, and smaller visits would only mean more.
-            self.each = each.min(self.each + self.each / 64);
-            let fits = VISIT.as_nanos() / self.each.as_nanos().max(1);
+            let forgotten = self.each.checked_div(64).unwrap_or_default();
+            self.each = each.min(self.each.saturating_add(forgotten));
+            let fits = VISIT.as_nanos().div_euclid(self.each.as_nanos().max(1));
             self.batch = usize::try_from(fits).unwrap_or(usize::MAX).max(8);
         }
-        for zombie in batch {
+        for (zombie, _) in batch {
             if self.is_ours(zombie)? {
-                self.not_taken += 1;
+                self.not_taken = self.not_taken.saturating_add(1);
             } else {
                 self.taken.push(zombie);
             }
@@ -210,13 +261,18 @@ impl<'a> Work<'a> {
             }
         }
         self.pending = kept;
-        self.nudged = (before - self.pending.len()) as u64;
+        self.nudged = before.saturating_sub(self.pending.len()) as u64;
         Ok(())
     }
 
     fn outcome(mut self, end: End, trace: Trace, wall: Duration) -> Outcome {
         self.times.sort_unstable();
-        let percentile = self.times.len().saturating_sub(1) * 99 / 100;
+        let percentile = self
+            .times
+            .len()
+            .saturating_sub(1)
+            .saturating_mul(99)
+            .div_euclid(100);
         let mut rest = self.plan.left.clone();
         let reasons = (0..self.not_taken).map(|_| LeftBecause::NotTaken);
         rest.extend(left(reasons));
@@ -235,6 +291,7 @@ impl<'a> Work<'a> {
             gone: self.gone,
             left: rest,
             statuses: statuses(self.taken.iter().copied()),
+            unverified: self.unverified,
             visits: self.times.len() as u64,
             end,
             longest_borrowing_micros: micros(self.times.last().copied().unwrap_or_default()),

@@ -75,9 +75,13 @@ fn returns_into(holder: &Held, tail: Tail, sp: u64, saved_sp: u64) -> bool {
     let mut last = 0;
     while at < end {
         // Up to the end of the page first, so that a read ends where the mapping does.
-        let length = (BLOCK as u64 - at % 4096).min(end - at) as usize;
-        let read = holder.memory.read_at(&mut block[..length], at).unwrap_or(0);
-        for word in block[..read].as_chunks::<8>().0 {
+        let to_page = (BLOCK as u64).saturating_sub(at % 4096);
+        let length = usize::try_from(to_page.min(end.saturating_sub(at))).unwrap_or(BLOCK);
+        let Some(piece) = block.get_mut(..length) else {
+            return false;
+        };
+        let read = holder.memory.read_at(piece, at).unwrap_or(0);
+        for word in piece.get(..read).unwrap_or_default().as_chunks::<8>().0 {
             let word = u64::from_ne_bytes(*word);
             if last == saved_sp && tail.contains(word) {
                 return true;
@@ -87,7 +91,7 @@ fn returns_into(holder: &Held, tail: Tail, sp: u64, saved_sp: u64) -> bool {
         if read < length {
             return false;
         }
-        at += read as u64;
+        at = at.saturating_add(read as u64);
     }
     false
 }

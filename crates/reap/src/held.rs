@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
+    ops::ControlFlow,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::PathBuf,
     time::Duration,
@@ -12,10 +13,10 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, pidfd_open},
 };
-use sexton_core::ProcessId;
+use sexton_core::{ProcessId, report::Exit};
 use sexton_scan::proc::{Proc, Process};
 
-use crate::Error;
+use crate::{Error, Refusal, tail::Vdso};
 
 /// The holder, held by its directory, its pidfd and its memory.
 #[derive(Debug)]
@@ -76,6 +77,41 @@ impl Held {
                 .find_map(|line| line.strip_prefix(key))?;
             Some(std::str::from_utf8(line).ok()?.trim().to_owned())
         }))
+    }
+
+    /// Where its vdso is now; `None` if it is gone.
+    pub(crate) fn vdso(&self) -> Result<Option<Result<Vdso, Refusal>>, sexton_scan::Error> {
+        /// With mappings of usual names the kernel's own limit for them (65,530) makes a tenth.
+        const MOST: u64 = 64;
+        let (mut read, mut found): (u64, Option<Vdso>) = (0, None);
+        let mut whole = true;
+        let each = |line: &[u8]| {
+            read = read.saturating_add(line.len() as u64);
+            whole = read <= MOST << 20;
+            match (Vdso::parse(line), found) {
+                (Some(part), None) => found = Some(part),
+                (Some(part), Some(before)) => found = Some(before.and(part)),
+                // Its parts follow each other.
+                (None, Some(_)) => return ControlFlow::Break(()),
+                (None, None) if !whole => return ControlFlow::Break(()),
+                (None, None) => {}
+            }
+            ControlFlow::Continue(())
+        };
+        if self.process.for_each_line("maps", each)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(found.ok_or(if whole {
+            Refusal::NoVdso
+        } else {
+            Refusal::TooManyMappings { mebibytes: MOST }
+        })))
+    }
+
+    /// How it ended, while it is a zombie: as long as nobody has waited for it.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        let stat = self.process.stat().ok().flatten()?;
+        stat.is_reapable_zombie().then(|| stat.exit()).flatten()
     }
 
     /// Whether all of its threads have ended; it may still be a zombie itself.

@@ -7,9 +7,27 @@
 //! less than a millisecond and lets it call `wait4` for those zombies, by name. One atomic
 //! write of one register sends it there; see `docs/design.md`, "How reaping works".
 
+// Nearly every number here comes from a process that nobody trusts.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "a test that panics fails"
+    )
+)]
+
 mod arch;
 pub mod autoreap;
 mod borrow;
+mod bpf;
 mod brake;
 mod error;
 mod execute;
@@ -19,7 +37,9 @@ mod nudge;
 mod outcome;
 mod plan;
 mod refusal;
+mod risk;
 mod rules;
+mod seccomp;
 mod settle;
 mod socket;
 mod tail;
@@ -31,7 +51,8 @@ mod visit;
 pub use error::Error;
 pub use execute::execute;
 pub use nudge::Nudge;
-pub use outcome::{End, Left, Outcome, Progress, Status, Trace};
+pub use outcome::{End, HolderDeath, Left, Outcome, Progress, Status, Trace};
 pub use plan::{Options, Plan, plan};
 pub use refusal::{LeftBecause, Refusal};
+pub use seccomp::Trust;
 pub use settle::AgesFrom;

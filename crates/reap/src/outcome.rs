@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::{ProcessId, Zombie, report::Exit};
 
-use crate::LeftBecause;
+use crate::{LeftBecause, Refusal};
 
 /// What came of a reap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,12 @@ pub struct Outcome {
     pub left: Vec<Left>,
     /// The exit statuses that were taken, most frequent first. The program will not see them.
     pub statuses: Vec<Status>,
+    /// Of those taken, the ones that could have been others: the holder has more than one thread,
+    /// and while they were taken a process was created somewhere on the machine. Had the holder
+    /// waited by itself in those microseconds, and got the same pid for a new child that ended at
+    /// once, then that child was taken, and its status is not among these.
+    #[serde(default)]
+    pub unverified: u64,
     /// How often a thread was borrowed.
     pub visits: u64,
     /// How the work ended.
@@ -73,9 +79,23 @@ pub enum End {
     /// Whoever asked for it said that it is enough.
     #[error("it was called off in the middle")]
     CalledOff,
-    /// The holder ended.
+    /// The holder ended, and not of what was done to it.
     #[error("the holder ended in the middle")]
     HolderEnded,
+    /// The holder ended in a visit, or right after one, as a program does that dies of it; or it
+    /// is not known how. What that visit did does not count.
+    #[error("the holder ended while it was made to wait, {}", died(*.exit))]
+    HolderDied {
+        /// How it ended; `None` where somebody had waited for it before that could be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
+    },
+    /// Something that was not so before, or is seen only while a thread stands still.
+    #[error("no further: {refusal}")]
+    Refused {
+        /// What.
+        refusal: Box<Refusal>,
+    },
     /// The holder called `execve`: it is another program now.
     #[error("the holder replaced its program (execve) in the middle; run the reap again")]
     HolderReplaced,
@@ -108,6 +128,46 @@ pub enum End {
         /// Its id.
         thread: u32,
     },
+}
+
+/// A holder that ended while it was acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HolderDeath {
+    /// How it ended; `None` where that is not known.
+    pub how: Option<Exit>,
+    /// It may have died of a visit: nothing else is to be touched until someone has looked.
+    pub by_us: bool,
+}
+
+impl End {
+    /// How the holder ended, if it did.
+    #[must_use]
+    pub fn holder_death(&self) -> Option<HolderDeath> {
+        match self {
+            Self::HolderDied { exit } => Some(HolderDeath {
+                how: *exit,
+                by_us: true,
+            }),
+            Self::HolderEnded => Some(HolderDeath {
+                how: None,
+                by_us: false,
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn died(exit: Option<Exit>) -> String {
+    match exit {
+        Some(exit @ Exit::Signal(_)) => format!(
+            "killed by {}: Sexton may have caused that; report it",
+            sexton_core::text::leak::exit(exit)
+        ),
+        Some(exit @ Exit::Code(_)) => {
+            format!("by itself ({})", sexton_core::text::leak::exit(exit))
+        }
+        None => "and how is not known: Sexton may have caused that; look into its logs".to_owned(),
+    }
 }
 
 /// What became of the place of the code.

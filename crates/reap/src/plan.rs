@@ -8,7 +8,7 @@ use sexton_core::{Container, Holder, ProcessId, Zombie};
 use sexton_scan::{DeadChild, Scanner};
 
 use crate::{
-    AgesFrom, Error, LeftBecause, Nudge, Refusal,
+    AgesFrom, Error, LeftBecause, Nudge, Refusal, Trust,
     outcome::{Left, left},
     rules::Who,
     settle::{self, Settled},
@@ -53,6 +53,8 @@ pub struct Plan {
     /// Why nothing is done; absent where something may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// What its seccomp filters are trusted with.
+    pub seccomp: Trust,
     /// What a SIGCHLD would do, which is tried first.
     pub nudge: Nudge,
     /// The zombies to take.
@@ -89,9 +91,13 @@ pub fn plan(
         holder: &found,
         container: container.as_ref(),
     };
-    let refusal = match who.untouchable(options.allow_host) {
-        Some(refusal) => Some(refusal),
-        None => who.unborrowable(options.ignore_seccomp)?,
+    let judged = match who.untouchable(options.allow_host) {
+        Some(refusal) => Err(refusal),
+        None => who.borrowable(scanner, options.ignore_seccomp)?,
+    };
+    let (refusal, seccomp) = match judged {
+        Ok(trust) => (None, trust),
+        Err(refusal) => (Some(refusal), Trust::Asked),
     };
 
     let mut reasons = Vec::new();
@@ -117,6 +123,7 @@ pub fn plan(
     }
     Ok(Some(Plan {
         refusal: refusal.or(held_as_tracer.then_some(Refusal::HeldAsTracer)),
+        seccomp,
         nudge: if options.nudge {
             Nudge::to(&found)
         } else {

@@ -68,6 +68,21 @@ pub enum Refusal {
     /// The kernel runs with `vdso=0`, or the program unmapped it.
     #[error("it has no [vdso] mapping, where the code would go")]
     NoVdso,
+    /// `mprotect(2)`.
+    #[error(
+        "its [vdso], where the code would go, may not be read and executed (its rights are \
+         {rights}): the program would be killed by SIGSEGV"
+    )]
+    VdsoRights {
+        /// As in `/proc/PID/maps`.
+        rights: String,
+    },
+    /// `vm.max_map_count` has been raised, or paths are very long.
+    #[error("its list of mappings is too long: its [vdso] is not in the first {mebibytes} MiB")]
+    TooManyMappings {
+        /// How much was read.
+        mebibytes: u64,
+    },
     /// i386 or x32.
     #[error("it is a 32-bit program")]
     Not64Bit,
@@ -100,6 +115,34 @@ pub enum Refusal {
         /// Filters that the container brings.
         expected: u32,
     },
+    /// Neither can they be asked, nor is it known how many the runtime put there.
+    #[error(
+        "it has {} and it is not known whether one of them is its own: it may kill the program \
+         for a call that is not its own. With CAP_SYS_ADMIN, and under no filter itself, Sexton \
+         can ask them",
+        sexton_core::text::plural(u64::from(*.filters), "seccomp filter,", "seccomp filters,")
+    )]
+    SeccompUnknown {
+        /// Filters of the process.
+        filters: u32,
+    },
+    /// The filters were asked while the thread stood still.
+    #[error("its seccomp filters do not allow it to call {call}: they answer with {action}")]
+    SeccompForbids {
+        /// The system call that it would have made.
+        call: String,
+        /// What the call would bring.
+        action: String,
+    },
+    /// They were asked, and did not come to an end.
+    #[error("its seccomp filters are too long to find out whether they allow the call")]
+    SeccompTooLong,
+    /// Wine, sandboxes.
+    #[error(
+        "it lets the kernel stop its own system calls (prctl PR_SET_SYSCALL_USER_DISPATCH): a \
+         call that is not its own would bring it the signal SIGSYS"
+    )]
+    SyscallUserDispatch,
     /// `SECCOMP_SET_MODE_STRICT`.
     #[error("it is in strict seccomp mode and would be killed for any other call")]
     SeccompStrict,
@@ -186,7 +229,7 @@ impl Refusal {
     pub fn overridden_by(&self) -> Option<&'static str> {
         match self {
             Self::HostProcess => Some("--allow-host"),
-            Self::Seccomp { .. } => Some("--ignore-seccomp"),
+            Self::Seccomp { .. } | Self::SeccompUnknown { .. } => Some("--ignore-seccomp"),
             Self::Waits => Some("--though-it-waits"),
             _ => None,
         }

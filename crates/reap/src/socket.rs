@@ -12,8 +12,9 @@ use libc::{c_int, c_void, socklen_t};
 pub(crate) fn receive_options(socket: BorrowedFd<'_>) -> io::Result<(Option<Duration>, c_int)> {
     let timeout: libc::timeval = option(socket, libc::SO_RCVTIMEO)?;
     let low_water: c_int = option(socket, libc::SO_RCVLOWAT)?;
-    let micros = timeout.tv_sec.unsigned_abs() * 1_000_000 + timeout.tv_usec.unsigned_abs();
-    let timeout = (micros > 0).then(|| Duration::from_micros(micros));
+    let seconds = Duration::from_secs(timeout.tv_sec.unsigned_abs());
+    let timeout = seconds.saturating_add(Duration::from_micros(timeout.tv_usec.unsigned_abs()));
+    let timeout = (!timeout.is_zero()).then_some(timeout);
     Ok((timeout, low_water))
 }
 

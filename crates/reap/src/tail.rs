@@ -68,18 +68,18 @@ impl Tail {
 
     /// Finds the tail, and the thread that an earlier visit sent there, if one did.
     ///
-    /// `maps` is `/proc/PID/maps`, `memory` is `/proc/PID/mem`.
-    pub(crate) fn find(maps: &[u8], memory: &File) -> Result<(Self, Option<Guest>), Unusable> {
-        let (start, end) = vdso_in(maps).ok_or(Refusal::NoVdso)?;
-        if end <= start || end - start > LARGEST_VDSO {
-            return Err(Refusal::NoVdso.into());
-        }
-        let mut image = vec![0; (end - start) as usize];
+    /// `memory` is `/proc/PID/mem`, which shows what the program itself may not read, too.
+    pub(crate) fn find(vdso: Vdso, memory: &File) -> Result<(Self, Option<Guest>), Unusable> {
+        vdso.may_be_run()?;
+        let Vdso { start, end, .. } = vdso;
+        let length = end.checked_sub(start).filter(|it| *it <= LARGEST_VDSO);
+        let length = length.and_then(|it| usize::try_from(it).ok());
+        let mut image = vec![0; length.ok_or(Refusal::NoVdso)?];
         memory.read_exact_at(&mut image, start)?;
         let used = image_length(&image)?;
         let rest = image.get(used..).unwrap_or_default();
         let tail = Self {
-            base: start + used as u64,
+            base: start.checked_add(used as u64).ok_or(Refusal::NoVdso)?,
             room: rest.len(),
             image: start,
         };
@@ -102,12 +102,14 @@ impl Tail {
 
     /// How many pids, of four bytes each, fit into one visit.
     pub(crate) fn capacity(self) -> usize {
-        self.room.saturating_sub(crate::arch::MAX_CODE) / 4
+        self.room
+            .saturating_sub(crate::arch::MAX_CODE)
+            .div_euclid(4)
     }
 
     /// Whether `pc` lies in the tail.
     pub(crate) fn contains(self, pc: u64) -> bool {
-        (self.base..self.base + self.room as u64).contains(&pc)
+        (self.base..self.base.saturating_add(self.room as u64)).contains(&pc)
     }
 }
 
@@ -130,17 +132,59 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// The address range of the line that ends in `[vdso]`.
-fn vdso_in(maps: &[u8]) -> Option<(u64, u64)> {
-    let line = maps
-        .split(|byte| *byte == b'\n')
-        .find(|line| line.ends_with(b" [vdso]"))?;
-    let range = std::str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()?;
-    let (start, end) = range.split_once('-')?;
-    Some((
-        u64::from_str_radix(start, 16).ok()?,
-        u64::from_str_radix(end, 16).ok()?,
-    ))
+/// The `[vdso]` mapping, as `/proc/PID/maps` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vdso {
+    start: u64,
+    end: u64,
+    /// `r-xp`; where parts have different rights, those of the first part that lacks one.
+    rights: [u8; 4],
+}
+
+impl Vdso {
+    /// The mapping that a line of `maps` is for, if that is one. Only the kernel's own mappings
+    /// have a name without a path and no inode; a file may have any name.
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+        if !line.ends_with(b" [vdso]") {
+            return None;
+        }
+        let line = std::str::from_utf8(line).ok()?;
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let rights = fields.next()?.as_bytes().try_into().ok()?;
+        if !fields.skip(1).eq(["00:00", "0", "[vdso]"]) {
+            return None;
+        }
+        let start = u64::from_str_radix(start, 16).ok()?;
+        let end = u64::from_str_radix(end, 16).ok()?;
+        (start < end).then_some(Self { start, end, rights })
+    }
+
+    /// With the part that follows it: `mprotect(2)` of some of its pages makes two lines of it.
+    pub(crate) fn and(self, next: Self) -> Self {
+        if next.start != self.end {
+            return self;
+        }
+        Self {
+            end: next.end,
+            rights: if self.may_be_run().is_ok() {
+                next.rights
+            } else {
+                self.rights
+            },
+            ..self
+        }
+    }
+
+    /// Whether the program may execute code there, and read its constants.
+    pub(crate) fn may_be_run(self) -> Result<(), Refusal> {
+        match self.rights {
+            [b'r', _, b'x', _] => Ok(()),
+            rights => Err(Refusal::VdsoRights {
+                rights: rights.escape_ascii().to_string(),
+            }),
+        }
+    }
 }
 
 /// Where the vdso's ELF image ends, rounded up to 16: past its last segment, its last section
@@ -160,21 +204,26 @@ fn image_length(image: &[u8]) -> Result<usize, Refusal> {
         let (sections, section_size, section_count) =
             (u64_at(image, 40)?, u16_at(image, 58)?, u16_at(image, 60)?);
         let table_end = |start: u64, size: u16, count: u16| {
-            start.checked_add(u64::from(size) * u64::from(count))
+            start.checked_add(u64::from(size).checked_mul(u64::from(count))?)
         };
+        let entry = |start: u64, size: u16, i: u64| {
+            usize::try_from(start.checked_add(i.checked_mul(u64::from(size))?)?).ok()
+        };
+        let field = |at: usize, offset: usize| u64_at(image, at.checked_add(offset)?);
         let mut end = table_end(segments, segment_size, segment_count)?.max(table_end(
             sections,
             section_size,
             section_count,
         )?);
         for i in 0..u64::from(segment_count) {
-            let at = usize::try_from(segments.checked_add(i * u64::from(segment_size))?).ok()?;
-            end = end.max(u64_at(image, at.checked_add(8)?)?.checked_add(u64_at(image, at + 32)?)?);
+            let at = entry(segments, segment_size, i)?;
+            let (offset, size) = (field(at, 8)?, field(at, 32)?);
+            end = end.max(offset.checked_add(size)?);
         }
         for i in 0..u64::from(section_count) {
-            let at = usize::try_from(sections.checked_add(i * u64::from(section_size))?).ok()?;
+            let at = entry(sections, section_size, i)?;
             if u32_at(image, at.checked_add(4)?)? != NOBITS {
-                let (offset, size) = (u64_at(image, at + 24)?, u64_at(image, at + 32)?);
+                let (offset, size) = (field(at, 24)?, field(at, 32)?);
                 end = end.max(offset.checked_add(size)?);
             }
         }

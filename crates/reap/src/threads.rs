@@ -74,13 +74,19 @@ pub(crate) struct Candidate {
 
 /// How far a thread's timeout may be lengthened.
 pub(crate) fn stretch(timeout: Duration) -> Duration {
-    (timeout / STRETCH).max(LEAST_STRETCH)
+    timeout
+        .checked_div(STRETCH)
+        .unwrap_or_default()
+        .max(LEAST_STRETCH)
 }
 
 /// The threads that may be borrowed, best first.
-pub(crate) fn candidates(holder: &Held) -> Result<Vec<Candidate>, Error> {
+pub(crate) fn candidates(holder: &Held, brake: &mut Brake<'_>) -> Result<Vec<Candidate>, Error> {
     let mut found = Vec::new();
     for thread in holder.process.tasks()?.unwrap_or_default() {
+        if brake.is_on() {
+            break;
+        }
         found.extend(look(holder, thread)?);
     }
     found.sort_by_key(|candidate| (candidate.rank, candidate.thread));
@@ -133,11 +139,11 @@ pub(crate) fn await_fresh(
     patience: Duration,
     brake: &mut Brake<'_>,
 ) -> Result<Option<Instant>, Error> {
-    let deadline = Instant::now() + patience;
+    let began = Instant::now();
     let mut seen = switches(holder, candidate.thread)?;
     let mut seen_at = Instant::now();
     let mut pause = Pause::new();
-    while Instant::now() < deadline && !brake.is_on() {
+    while began.elapsed() < patience && !brake.is_on() {
         if stretch(timeout) > Duration::from_millis(4) {
             std::thread::sleep(Duration::from_millis(1));
         } else {
@@ -148,7 +154,7 @@ pub(crate) fn await_fresh(
         if now.is_none() {
             return Ok(None);
         }
-        let fresh = now != seen && at - seen_at < stretch(timeout);
+        let fresh = now != seen && at.saturating_duration_since(seen_at) < stretch(timeout);
         if fresh {
             let sleep = sleep_of(holder, candidate.thread)?;
             if sleep.is_some_and(|sleep| sleep.call == candidate.sleep.call) {
@@ -180,20 +186,39 @@ fn rewound_timeout(
         if address == 0 {
             return Some(None);
         }
-        let (seconds, nanos) = (word(memory, address)?, word(memory, address + 8)?);
-        Some(Some(Duration::new(seconds, u32::try_from(nanos).ok()?)))
+        let (seconds, nanos) = (
+            word(memory, address)?,
+            word(memory, address.checked_add(8)?)?,
+        );
+        time(seconds, nanos).map(Some)
     };
     match place {
         Timeout::Never => Some(None),
         Timeout::Milliseconds(index) => {
             // An `int`: only the lower half counts.
-            let millis = (arguments[index] as u32).cast_signed();
+            let millis = int(*arguments.get(index)?);
             Some(u64::try_from(millis).ok().map(Duration::from_millis))
         }
-        Timeout::Timespec(index) => timespec(arguments[index]),
+        Timeout::Timespec(index) => timespec(*arguments.get(index)?),
         Timeout::Ring if arguments[3] & IORING_ENTER_EXT_ARG == 0 => Some(None),
-        Timeout::Ring => timespec(word(memory, arguments[4] + OFFSET_OF_TS)?),
+        Timeout::Ring => timespec(word(memory, arguments[4].checked_add(OFFSET_OF_TS)?)?),
     }
+}
+
+/// A `struct timespec` that the kernel takes. It looked at this one when the call began and took
+/// it; whoever shares the memory may have written another there since, which tells nothing.
+fn time(seconds: u64, nanos: u64) -> Option<Duration> {
+    let seconds = u64::try_from(seconds.cast_signed()).ok()?;
+    let nanos = u32::try_from(nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(seconds, nanos))
+}
+
+/// The lower half of a register, which is all of it that counts for an `int`.
+fn int(register: u64) -> i32 {
+    let [a, b, c, d, ..] = register.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
 }
 
 fn word(memory: &File, address: u64) -> Option<u64> {
@@ -205,7 +230,7 @@ fn word(memory: &File, address: u64) -> Option<u64> {
 /// The timeout of a read from descriptor `fd`; `None` where it cannot be told, or where an
 /// interrupted read could report a part.
 fn receive_timeout(holder: &Held, thread: u32, fd: u64) -> Option<Option<Duration>> {
-    let fd = i32::try_from(fd as u32).ok()?;
+    let fd = u32::try_from(int(fd)).ok()?.cast_signed();
     // By number: whoever has it by now, the thread that is stopped in the end is compared.
     let target = holder
         .directory

@@ -15,7 +15,7 @@ use std::{
 
 use libc::{c_int, c_long, c_uint, c_void, pid_t};
 
-use crate::{arch::Registers, brake::Brake};
+use crate::{arch::Registers, bpf::Instruction, brake::Brake};
 
 /// A running thread that this thread traces.
 #[derive(Debug)]
@@ -141,7 +141,68 @@ impl Seized {
     }
 }
 
+/// Why there is no filter of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoFilter {
+    /// It has fewer.
+    Last,
+    /// The kernel does not show it: no right, no such request, or no classic BPF.
+    NotShown,
+}
+
 impl Stopped {
+    /// One of its seccomp filters, of which 0 was installed first.
+    pub(crate) fn filter(&self, number: usize) -> io::Result<Result<Vec<Instruction>, NoFilter>> {
+        /// `linux/ptrace.h`; the C library has no name for it.
+        const PTRACE_SECCOMP_GET_FILTER: c_uint = 0x420c;
+        /// The longest that the kernel lets in (`BPF_MAXINSNS`).
+        const LONGEST: usize = 4096;
+        let mut program = vec![Instruction::default(); LONGEST];
+        // SAFETY: the kernel writes one filter, of which the longest fits. `Instruction` is laid
+        // out as `struct sock_filter` and has no invalid values.
+        let copied = unsafe {
+            request(
+                PTRACE_SECCOMP_GET_FILTER,
+                self.thread,
+                number as u64,
+                program.as_mut_ptr().cast(),
+            )
+        };
+        match copied {
+            Ok(length) => {
+                let length = usize::try_from(length).unwrap_or(LONGEST);
+                Ok(Ok(program.get(..length).unwrap_or(&program).to_vec()))
+            }
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOENT) => Ok(Err(NoFilter::Last)),
+                Some(libc::ESRCH) => Err(error),
+                _ => Ok(Err(NoFilter::NotShown)),
+            },
+        }
+    }
+
+    /// Whether its system calls are stopped by the kernel for the program itself to look at
+    /// (`prctl(PR_SET_SYSCALL_USER_DISPATCH)`). Kernels before 6.4 do not tell: then it is no.
+    pub(crate) fn dispatches_calls(&self) -> io::Result<bool> {
+        const PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: c_uint = 0x4211;
+        // `struct ptrace_sud_config`: mode, selector, offset, length.
+        let mut config = [0_u64; 4];
+        // SAFETY: the kernel writes as many bytes as it is told that there is room for.
+        let told = unsafe {
+            request(
+                PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG,
+                self.thread,
+                size_of_val(&config) as u64,
+                config.as_mut_ptr().cast(),
+            )
+        };
+        match told {
+            Ok(_) => Ok(config[0] != 0),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Its general registers.
     pub(crate) fn registers(&self) -> io::Result<Registers> {
         let mut registers = std::mem::MaybeUninit::<Registers>::uninit();

@@ -11,16 +11,17 @@ use std::{
 };
 
 use sexton_core::{SigchldAction, State};
-use sexton_scan::proc::Proc;
+use sexton_scan::proc::{Proc, Status};
 
 use crate::{
     Error, Refusal,
-    arch::{self, Errand, Habit, Stand},
+    arch::{self, Encoded, Errand, Habit, Stand},
     brake::Brake,
     guest::{self, Guest},
     held::{Held, NotHeld, is_gone},
     outcome::Trace,
-    tail::{Header, Tail, Unusable},
+    seccomp::{Filters, Trust},
+    tail::{Header, Tail, Unusable, Vdso},
     threads::{self, Candidate},
     trace::{Interrupted, Pause, Seized, Seizing, Stopped},
 };
@@ -31,7 +32,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 const STUCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the code may take before we stop looking; a handler may run on top of it.
 const CODE_PATIENCE: Duration = Duration::from_secs(2);
-/// The same when the work is called off: what it did is still to be told.
+/// How long a thread that has done its work is waited for, to be seen back in its call.
+const LINGER: Duration = Duration::from_millis(1);
+/// The same as [`CODE_PATIENCE`] when the work is called off: what it did is still to be told.
 const CODE_PATIENCE_IN_HASTE: Duration = Duration::from_millis(200);
 
 /// A holder that is ready to be visited.
@@ -39,6 +42,8 @@ const CODE_PATIENCE_IN_HASTE: Duration = Duration::from_millis(200);
 pub(crate) struct Visitor {
     pub(crate) held: Held,
     pub(crate) tail: Tail,
+    vdso: Vdso,
+    trust: Trust,
     /// Who may still be in the tail, by our number for the thread.
     guest: Option<(u32, Guest)>,
     /// Our own code has been there.
@@ -69,10 +74,22 @@ pub(crate) enum Visit {
     GroupStopped,
     /// Its action for SIGCHLD is not the default one any more.
     SigchldChanged,
+    /// It must not be made to do this.
+    Refused(Refusal),
     /// Traced by somebody else, or not allowed.
     Denied,
     /// It did not stop.
     Stuck,
+}
+
+/// What a visit is for.
+pub(crate) struct Task<'a> {
+    pub(crate) errand: Errand<'a>,
+    /// A pidfd of the last zombie that is waited for: the work is done when it is gone. Without,
+    /// the work is done when the thread is back in its call.
+    pub(crate) last: Option<&'a OwnedFd>,
+    /// Asked while the thread stands still, just before it is sent: whether it is still right.
+    pub(crate) still_right: &'a mut dyn FnMut() -> bool,
 }
 
 /// Why no visits can be made.
@@ -84,14 +101,14 @@ pub(crate) enum Unfit {
 
 impl Visitor {
     /// Takes hold of the process and finds the place for the code. Reads only.
-    pub(crate) fn new(held: Held) -> Result<Self, Unfit> {
+    fn new(held: Held, trust: Trust) -> Result<Self, Unfit> {
         let pid = held.id.pid;
-        let maps = held
-            .process
-            .read("maps")
+        let vdso = held
+            .vdso()
             .map_err(|error| Unfit::from(NotHeld::from(error)))?
-            .ok_or(Unfit::Refused(Refusal::Gone))?;
-        let (tail, left_by_another) = Tail::find(&maps, &held.memory).map_err(|why| match why {
+            .unwrap_or(Err(Refusal::Gone))
+            .map_err(Unfit::Refused)?;
+        let (tail, left_by_another) = Tail::find(vdso, &held.memory).map_err(|why| match why {
             Unusable::Refused(refusal) => Unfit::Refused(refusal),
             Unusable::Unread(error) => match error.kind() {
                 // The program went away with its memory.
@@ -102,6 +119,8 @@ impl Visitor {
         let mut visitor = Self {
             held,
             tail,
+            vdso,
+            trust,
             guest: None,
             used: false,
             visits: 0,
@@ -143,14 +162,14 @@ impl Visitor {
         patience: Duration,
         brake: &mut Brake<'_>,
     ) -> Result<Option<Guest>, Error> {
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
         let mut pause = Pause::new();
         while let Some((thread, guest)) = self.guest {
             if guest::is_back(&self.held, thread, guest)?
                 || guest::is_elsewhere(&self.held, self.tail, thread, guest)?
             {
                 self.guest = None;
-            } else if Instant::now() >= deadline || brake.is_on() {
+            } else if began.elapsed() >= patience || brake.is_on() {
                 return Ok(Some(guest));
             } else {
                 pause.take();
@@ -164,16 +183,12 @@ impl Visitor {
         self.guest.map(|(thread, _)| thread)
     }
 
-    /// Borrows the thread of `candidate` for `errand`.
-    ///
-    /// `last` is a pidfd of the last zombie that is waited for: the work is done when it is
-    /// gone. The caller has just looked at all of them. Without, the work is done when the
-    /// thread is back in its call.
+    /// Borrows the thread of `candidate` for `task`. The caller has just looked at all that it is
+    /// about.
     pub(crate) fn visit(
         &mut self,
         candidate: &Candidate,
-        errand: Errand<'_>,
-        last: Option<&OwnedFd>,
+        task: &mut Task<'_>,
         brake: &mut Brake<'_>,
     ) -> Result<Visit, Error> {
         let thread = candidate.thread;
@@ -181,7 +196,7 @@ impl Visitor {
         let Some(inner) = self.inner_number(thread)? else {
             return Ok(Visit::ThreadGone);
         };
-        self.visits += 1;
+        self.visits = self.visits.wrapping_add(1);
         let began = Instant::now();
         let visit = match Seized::seize(thread).map_err(Error::system("seize", thread))? {
             Seizing::Gone => return Ok(Visit::ThreadGone),
@@ -192,7 +207,7 @@ impl Visitor {
                     .map_err(Error::system("stop", thread))?
                 {
                     Interrupted::Stopped(stopped) => {
-                        let sent = self.send(&stopped, candidate, inner, errand);
+                        let sent = self.send(&stopped, candidate, inner, task);
                         stopped.release();
                         sent
                     }
@@ -208,12 +223,13 @@ impl Visitor {
         };
         match visit {
             Ok(Sent::OnItsWay) => {
-                let time = self.watch(began, errand.calls(), last, brake)?;
+                let time = self.watch(began, task, brake)?;
                 Ok(Visit::Borrowed { time })
             }
             Ok(Sent::NotNow) => Ok(Visit::NotNow),
             Ok(Sent::Replaced) => Ok(Visit::Replaced),
             Ok(Sent::SigchldChanged) => Ok(Visit::SigchldChanged),
+            Ok(Sent::Refused(refusal)) => Ok(Visit::Refused(refusal)),
             // SIGKILL, an exit of the process or an execve takes a thread out of its stop.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Visit::ThreadGone),
             Err(source) => Err(Error::System {
@@ -230,7 +246,7 @@ impl Visitor {
         stopped: &Stopped,
         candidate: &Candidate,
         inner: u32,
-        errand: Errand<'_>,
+        task: &mut Task<'_>,
     ) -> io::Result<Sent> {
         let thread = candidate.thread;
         let mut registers = stopped.registers()?;
@@ -241,6 +257,21 @@ impl Visitor {
                 .is_some_and(|habit| matches!(habit, Habit::Rewound(_) | Habit::ReadsDescriptor))
         {
             let (register, value) = arch::restart_unless_handled(&mut registers);
+            stopped.write_register(register, value)?;
+        }
+        // A number alone could be that of another process's thread by now.
+        let Some(status) = self.status_of(thread) else {
+            return Ok(Sent::NotNow);
+        };
+        let filters = match Filters::of(stopped, &status, self.trust)? {
+            Ok(filters) => filters,
+            Err(refusal) => return Ok(Sent::Refused(refusal)),
+        };
+        // Nor may the kernel's own going on with the call be its death.
+        while let Some(call) = arch::call_again(&registers)
+            && filters.ask(&call).does_harm()
+        {
+            let (register, value) = arch::end_otherwise(&mut registers);
             stopped.write_register(register, value)?;
         }
         let before = stopped.peek(arch::before_pc(&registers))?;
@@ -257,16 +288,20 @@ impl Visitor {
         if !in_call || !as_seen || !free || self.tail.contains(pc) {
             return Ok(Sent::NotNow);
         }
-        // A number alone could be that of another process's thread by now.
-        if self
-            .held
-            .process
-            .read(&format!("task/{thread}/stat"))
-            .ok()
-            .flatten()
-            .is_none()
-        {
-            return Ok(Sent::NotNow);
+        if stopped.dispatches_calls()? {
+            return Ok(Sent::Refused(Refusal::SyscallUserDispatch));
+        }
+        match self.held.vdso() {
+            Ok(Some(Ok(vdso))) if vdso == self.vdso => {}
+            Ok(Some(Ok(vdso))) => {
+                return Ok(match vdso.may_be_run() {
+                    Err(refusal) => Sent::Refused(refusal),
+                    Ok(()) => Sent::Replaced,
+                });
+            }
+            Ok(Some(Err(Refusal::NoVdso))) => return Ok(Sent::Replaced),
+            Ok(Some(Err(refusal))) => return Ok(Sent::Refused(refusal)),
+            Ok(None) | Err(_) => return Ok(Sent::NotNow),
         }
         // After an execve there is another program, and maybe something else at this address.
         if !matches!(stopped.peek(self.tail.image), Ok(word) if word.starts_with(&Tail::MAGIC)) {
@@ -274,6 +309,7 @@ impl Visitor {
         }
         // While the thread stands still: nothing can come in between in a program of one thread,
         // and in one of several only what another does within microseconds.
+        let errand = task.errand;
         if matches!(errand, Errand::DefaultSigchld { .. }) && !self.has_default_sigchld() {
             return Ok(Sent::SigchldChanged);
         }
@@ -282,23 +318,39 @@ impl Visitor {
             visit: self.visits,
             sp,
         };
-        let length = arch::encode(&mut self.buffer, &header, &registers, errand);
+        let Encoded { length, call } = arch::encode(
+            &mut self.buffer,
+            self.tail.base,
+            &header,
+            &registers,
+            errand,
+        );
+        if let Some(refusal) = filters
+            .ask_each(&call, errand.pids())
+            .refusal(errand.call_name())
+        {
+            return Ok(Sent::Refused(refusal));
+        }
+        if !(task.still_right)() {
+            return Ok(Sent::NotNow);
+        }
         self.used = true;
-        let written = self
-            .held
-            .memory
-            .write_all_at(&self.buffer[..length], self.tail.base);
+        let padded = length.next_multiple_of(8).min(self.buffer.len());
+        let (Some(code), Some(words)) = (self.buffer.get(..length), self.buffer.get(..padded))
+        else {
+            return Ok(Sent::NotNow);
+        };
+        let written = self.held.memory.write_all_at(code, self.tail.base);
         if let Err(error) = written {
             // Nothing is left of the memory that the file belongs to.
             if error.kind() == io::ErrorKind::WriteZero {
                 return Ok(Sent::Replaced);
             }
             // Kernels where `/proc/PID/mem` may not force a write (PROC_MEM_ALWAYS_FORCE off).
-            let padded = length.next_multiple_of(8).min(self.buffer.len());
-            stopped.poke(self.tail.base, &self.buffer[..padded])?;
+            stopped.poke(self.tail.base, words)?;
         }
         // Through the thread itself: after an execve the file is that of the former program.
-        let seen = stopped.peek(self.tail.base + Header::VISIT as u64)?;
+        let seen = stopped.peek(self.tail.base.wrapping_add(Header::VISIT as u64))?;
         if u64::from_le_bytes(seen) != header.visit_word() {
             return Ok(Sent::Replaced);
         }
@@ -315,6 +367,11 @@ impl Visitor {
         Ok(Sent::OnItsWay)
     }
 
+    fn status_of(&self, thread: u32) -> Option<Status> {
+        let status = self.held.process.read(&format!("task/{thread}/status"));
+        Status::parse(&status.ok()??).ok()
+    }
+
     fn has_default_sigchld(&self) -> bool {
         matches!(self.held.process.status(), Ok(Some(status)) if status.sigchld() == SigchldAction::Default)
     }
@@ -323,13 +380,14 @@ impl Visitor {
     fn watch(
         &mut self,
         began: Instant,
-        calls: usize,
-        last: Option<&OwnedFd>,
+        task: &Task<'_>,
         brake: &mut Brake<'_>,
     ) -> Result<Option<Duration>, Error> {
         // Asked over and over for as long as it should take: a sleep would only make the time
         // that is measured longer, and the next visit later.
-        let soon = Duration::from_micros(6 * calls as u64 + 200);
+        let calls = task.errand.calls() as u64;
+        let soon = Duration::from_micros(calls.saturating_mul(6).saturating_add(200));
+        let last = task.last;
         let is_done = || last.is_some_and(is_gone);
         let mut pause = Pause::new();
         let mut time = None;
@@ -350,7 +408,7 @@ impl Visitor {
             }
             // A thread whose call returned went on, and need not come back to it soon. The next
             // visit looks again.
-            if time.is_some_and(|time| began.elapsed() > time + Duration::from_millis(1)) {
+            if time.is_some_and(|time| began.elapsed() > time.saturating_add(LINGER)) {
                 return Ok(time);
             }
             if began.elapsed() > CODE_PATIENCE_IN_HASTE && brake.is_on() {
@@ -366,7 +424,7 @@ impl Visitor {
     /// Clears the tail if nobody can be in it and the kernel lets us, and gives threads that did
     /// not stop another chance to be let go. What does not stop even now is told by the end of
     /// the work; the kernel lets it go when we exit.
-    pub(crate) fn leave(mut self, brake: &mut Brake<'_>) -> Result<Trace, Error> {
+    pub(crate) fn leave(&mut self, brake: &mut Brake<'_>) -> Result<Trace, Error> {
         let trace = self.clear(brake);
         for seized in std::mem::take(&mut self.stuck) {
             let _ = seized.await_stop(STUCK_PATIENCE, brake);
@@ -381,7 +439,11 @@ impl Visitor {
         if self.await_empty(Duration::from_secs(1), brake)?.is_some() {
             return Ok(Trace::Marked);
         }
+        let began = Instant::now();
         for thread in self.held.process.tasks()?.unwrap_or_default() {
+            if brake.is_on() && began.elapsed() > CODE_PATIENCE_IN_HASTE {
+                return Ok(Trace::Marked);
+            }
             let sleep = threads::sleep_of(&self.held, thread)?;
             if sleep.is_some_and(|sleep| self.tail.contains(sleep.pc)) {
                 return Ok(Trace::Marked);
@@ -400,6 +462,7 @@ enum Sent {
     NotNow,
     Replaced,
     SigchldChanged,
+    Refused(Refusal),
 }
 
 impl From<NotHeld> for Unfit {
@@ -413,7 +476,11 @@ impl From<NotHeld> for Unfit {
 }
 
 /// Takes hold of `id` and finds the place for the code.
-pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor, Unfit> {
+pub(crate) fn prepare(
+    proc: &Proc,
+    id: sexton_core::ProcessId,
+    trust: Trust,
+) -> Result<Visitor, Unfit> {
     /// How long an `execve` may take to bring the new program's mappings.
     const PAUSE: Duration = Duration::from_millis(5);
     let mut last = Refusal::Gone;
@@ -422,7 +489,7 @@ pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor
     for _ in 0..10 {
         match Held::open(proc, id)
             .map_err(Unfit::from)
-            .and_then(Visitor::new)
+            .and_then(|held| Visitor::new(held, trust))
         {
             Err(Unfit::Refused(why @ Refusal::Gone)) => last = why,
             Err(Unfit::Refused(why @ Refusal::NoVdso)) => {

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use sexton_core::{Holder, ProcessId, State, Zombie};
+use sexton_core::{Container, Holder, ProcessId, State, Zombie};
 
 use crate::hierarchy::Hierarchies;
 use crate::holder::{self, Namespaces};
 use crate::notes::Notes;
 use crate::proc::{Proc, Stat, Status};
 use crate::viewer::Viewer;
-use crate::{Error, leak};
+use crate::{Error, leak, names};
 
 /// Where the kernel's trees are mounted; other places for tests, and for a container that has
 /// those of its host mounted elsewhere.
@@ -120,6 +120,19 @@ impl Scanner {
             ),
             None => Ok(None),
         }
+    }
+
+    /// How many seccomp filters the runtime has put upon each process of `container`; `None`
+    /// where its files do not tell.
+    ///
+    /// Where the host's root is not mounted, as in a pod, it is reached through the first process.
+    #[must_use]
+    pub fn seccomp_filters_of(&self, container: &Container) -> Option<u32> {
+        let places = [&self.roots.host, &self.roots.proc.join("1/root")];
+        places.into_iter().find_map(|host| {
+            let root = names::Root::open(host)?;
+            names::filters_of(&root, container)
+        })
     }
 
     /// Every zombie that `holder` has to wait for as the parent, each read in full, in the

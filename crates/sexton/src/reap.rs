@@ -8,9 +8,9 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::report::CommandCount;
-use sexton_core::{Container, Holder};
+use sexton_core::{Container, Holder, ProcessId};
 use sexton_reap::autoreap::{self, Waiter};
-use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal};
+use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal, Trust};
 use sexton_scan::Scanner;
 
 use crate::cli::{self, Output};
@@ -31,6 +31,9 @@ pub struct Document {
     pub kind: &'static str,
     /// Nothing was done, since `--yes` was not given.
     pub dry_run: bool,
+    /// A holder ended while it was made to wait: the holders after it were not touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<ProcessId>,
     /// One entry a holder.
     pub holders: Vec<Entry>,
 }
@@ -70,6 +73,17 @@ impl Entry {
     fn is_unfinished(&self) -> bool {
         let autoreap = self.autoreap.as_ref().and_then(|it| it.outcome.as_ref());
         self.left() > 0 || autoreap.is_some_and(|outcome| outcome.end != End::Complete)
+    }
+
+    /// The holder ended while something was done to it, and may have died of it.
+    fn has_killed(&self) -> bool {
+        let autoreap = self.autoreap.as_ref().and_then(|it| it.outcome.as_ref());
+        let ends = [
+            self.outcome.as_ref().map(|outcome| &outcome.end),
+            autoreap.map(|outcome| &outcome.end),
+        ];
+        let mut deaths = ends.into_iter().flatten().filter_map(End::holder_death);
+        deaths.any(|death| death.by_us)
     }
 
     /// Something would be done.
@@ -139,9 +153,12 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
         api_version: sexton_core::report::API_VERSION,
         kind: "Reap",
         dry_run: !yes,
+        stopped_at: None,
         holders: vec![],
     };
-    for mut plan in plans {
+    for plan in plans {
+        // A tool that may have killed once does not go on.
+        let yes = yes && document.stopped_at.is_none();
         // First, so that nothing is born between the two.
         let mut autoreap = None;
         if let Some(waiter) = waiter {
@@ -153,26 +170,30 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
             };
             autoreap = set(&mut scanner, &plan, &options, yes)?;
         }
-        let mut outcome = None;
-        if yes && plan.refusal.is_none() {
-            match execute(&scanner, &plan) {
-                Ok(done) => outcome = Some(done),
+        let mut entry = Entry {
+            plan,
+            outcome: None,
+            autoreap,
+        };
+        if yes && !entry.has_killed() && entry.plan.refusal.is_none() {
+            match execute(&scanner, &entry.plan) {
+                Ok(done) => entry.outcome = Some(done),
                 // Things changed between the plan and the deed.
-                Err(sexton_reap::Error::Refused(refusal)) => plan.refusal = Some(refusal),
+                Err(sexton_reap::Error::Refused(refusal)) => entry.plan.refusal = Some(refusal),
                 Err(error) => return Err(error.into()),
             }
         }
-        document.holders.push(Entry {
-            plan,
-            outcome,
-            autoreap,
-        });
+        if entry.has_killed() {
+            document.stopped_at = Some(entry.plan.holder.id);
+        }
+        document.holders.push(entry);
     }
     match output {
         Output::Json => output::json(&document)?,
         Output::Text => draw(&document, &resolved)?,
     }
-    Ok(if document.holders.iter().any(Entry::is_refused) {
+    let has_failed = |entry: &Entry| entry.is_refused() || entry.has_killed();
+    Ok(if document.holders.iter().any(has_failed) {
         ExitCode::from(REFUSED)
     } else {
         ExitCode::from(u8::from(document.holders.iter().any(Entry::is_unfinished)))
@@ -242,6 +263,13 @@ fn draw(document: &Document, target: &Target) -> io::Result<()> {
                 autoreaped(&mut lines, entry)?;
             }
         }
+    }
+    if let Some(holder) = document.stopped_at {
+        let why = format!(
+            "Stopped: process {} ended while it was made to wait. Holders after it were not touched.",
+            holder.pid
+        );
+        lines.line(BAD, &why)?;
     }
     if document.dry_run && document.holders.iter().any(Entry::has_work) {
         lines.line(WARN, "Nothing was done. Add --yes to do it.")?;
@@ -316,6 +344,13 @@ fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result
              will say that there is no such child",
         )?;
     }
+    if plan.seccomp == Trust::Asked {
+        lines.field(
+            "seccomp",
+            "its filters are asked when its thread stands still; if they do not allow wait4, \
+             nothing is done",
+        )?;
+    }
     if plan.settle_seconds > 0 {
         let ground = match plan.ages_from {
             AgesFrom::Death => "since they last ran, which is when they ended",
@@ -340,6 +375,7 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
         gone,
         left: stay,
         statuses,
+        unverified,
         visits,
         end,
         longest_borrowing_micros,
@@ -385,6 +421,14 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
         }
         lines.field("statuses", &line)?;
     }
+    if *unverified > 0 {
+        let line = format!(
+            "{} could have been of other children with the same pid: the program has several \
+             threads, and processes were created meanwhile",
+            text::count(*unverified)
+        );
+        lines.field("unverified", &line)?;
+    }
     if *visits > 0 {
         lines.field(
             "borrowed",
@@ -399,7 +443,11 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
     }
     left(lines, stay)?;
     if *end != End::Complete {
-        lines.hanging(2, "", WARN, &end.to_string())?;
+        let style = match end.holder_death() {
+            Some(death) if death.by_us => BAD,
+            _ => WARN,
+        };
+        lines.hanging(2, "", style, &end.to_string())?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! child's name and end can be chosen.
 
 use std::ffi::{CString, OsStr};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio, exit};
@@ -16,11 +17,22 @@ use rustix::process::{Signal, getpid, kill_process};
 struct Options {
     count: u32,
     interval: Duration,
-    then_sleep: bool,
+    then: Then,
     threads: u32,
     name: String,
     exit: String,
     signal: String,
+}
+
+/// What comes after the leak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// More children, waited for.
+    Wait,
+    /// Nothing.
+    Sleep,
+    /// A write that never ends.
+    Block,
 }
 
 fn main() {
@@ -41,7 +53,7 @@ fn parse(arguments: &[String]) -> Options {
     let mut options = Options {
         count: 0,
         interval: Duration::ZERO,
-        then_sleep: false,
+        then: Then::Wait,
         threads: 1,
         name: "true".to_owned(),
         exit: "0".to_owned(),
@@ -54,7 +66,13 @@ fn parse(arguments: &[String]) -> Options {
         match option.as_str() {
             "--count" => options.count = number(value),
             "--interval-ms" => options.interval = Duration::from_millis(number(value).into()),
-            "--then" => options.then_sleep = value == "sleep",
+            "--then" => {
+                options.then = match value.as_str() {
+                    "sleep" => Then::Sleep,
+                    "block" => Then::Block,
+                    _ => usage(&format!("unknown --then {value}")),
+                }
+            }
             "--threads" => options.threads = number(value),
             "--name" => options.name.clone_from(value),
             "--exit" => options.exit.clone_from(value),
@@ -81,10 +99,13 @@ fn leak(options: &Options) {
     static FINISHED: AtomicU32 = AtomicU32::new(0);
     loop {
         let leaking = options.count == 0 || LEAKED.fetch_add(1, Ordering::SeqCst) < options.count;
-        if !leaking && options.then_sleep {
+        if !leaking && options.then != Then::Wait {
             // Only the last thread to come here knows that all children were started.
             if FINISHED.fetch_add(1, Ordering::SeqCst) + 1 == options.threads {
                 println!("done");
+            }
+            if options.then == Then::Block {
+                fill_a_pipe();
             }
             loop {
                 park();
@@ -110,6 +131,13 @@ fn leak(options: &Options) {
             }
             Err(error) => usage(&error.to_string()),
         }
+    }
+}
+
+/// Does not return: nobody reads the other end.
+fn fill_a_pipe() {
+    if let Ok((_reader, mut writer)) = std::io::pipe() {
+        let _ = writer.write_all(&[0; 1 << 20]);
     }
 }
 

@@ -1,6 +1,10 @@
 //! Any other architecture: plans are refused before any of this is reached.
 
-use crate::{arch::Errand, tail::Header};
+use crate::{
+    arch::{Encoded, Errand},
+    bpf::Call,
+    tail::Header,
+};
 
 pub(crate) const MAX_CODE: usize = 0;
 pub(crate) type Registers = libc::user_regs_struct;
@@ -60,6 +64,12 @@ pub(crate) fn restart_unless_handled(_: &mut Registers) -> (usize, u64) {
 pub(crate) fn entry(_: u64) -> (usize, u64) {
     unreachable!("no thread is borrowed on this architecture")
 }
-pub(crate) fn encode(_: &mut [u8], _: &Header, _: &Registers, _: Errand<'_>) -> usize {
+pub(crate) fn call_again(_: &Registers) -> Option<Call> {
+    None
+}
+pub(crate) fn end_otherwise(_: &mut Registers) -> (usize, u64) {
+    unreachable!("no thread is borrowed on this architecture")
+}
+pub(crate) fn encode(_: &mut [u8], _: u64, _: &Header, _: &Registers, _: Errand<'_>) -> Encoded {
     unreachable!("no thread is borrowed on this architecture")
 }

@@ -19,7 +19,11 @@
 //! state but registers, which it loads again from constants before it leaves, so it needs
 //! nobody to clean up after it.
 
-use crate::{arch::Errand, tail::Header};
+use crate::{
+    arch::{Encoded, Errand},
+    bpf::Call,
+    tail::Header,
+};
 
 /// The result of an interrupted call that a program sees.
 const EINTR: i64 = -4;
@@ -110,20 +114,55 @@ pub(crate) fn restart_unless_handled(registers: &mut Registers) -> (usize, u64) 
     (std::mem::offset_of!(Registers, rax), registers.rax)
 }
 
+/// The call that the kernel makes again for the thread, of itself, when it goes on; `None` where
+/// it goes on without.
+pub(crate) fn call_again(registers: &Registers) -> Option<Call> {
+    let number = match registers.rax.cast_signed() {
+        ERESTART_RESTARTBLOCK => RESTART_SYSCALL,
+        ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND => registers.orig_rax,
+        _ => return None,
+    };
+    Some(call_of(number, registers.rip, arguments(registers)))
+}
+
+/// Where [`call_again`] must not be made: the register to write, and its value, for a milder end
+/// of the call. What goes on through a block of the kernel's (`restart_syscall(2)`) is begun anew
+/// instead; what cannot be made again at all gives `EINTR`.
+pub(crate) fn end_otherwise(registers: &mut Registers) -> (usize, u64) {
+    registers.rax = match registers.rax.cast_signed() {
+        ERESTART_RESTARTBLOCK => ERESTARTNOHAND.cast_unsigned(),
+        _ => EINTR.cast_unsigned(),
+    };
+    (std::mem::offset_of!(Registers, rax), registers.rax)
+}
+
+fn call_of(number: u64, pc: u64, arguments: [u64; 6]) -> Call {
+    /// `linux/audit.h`
+    const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    Call {
+        number: u32::from_le_bytes([a, b, c, d]),
+        arch: AUDIT_ARCH_X86_64,
+        pc,
+        arguments,
+    }
+}
+
 /// The one write: where it goes, and the value, for code that lies at `tail`.
 pub(crate) fn entry(tail: u64) -> (usize, u64) {
     (std::mem::offset_of!(Registers, rip), tail + RETURN_DOOR)
 }
 
-/// Writes header, code and table for `errand` into `out`; returns their length in bytes.
+/// Writes header, code and table for `errand` into `out`, which is to lie at `tail`.
 ///
 /// `out` must have room for [`MAX_CODE`] bytes and the table.
 pub(crate) fn encode(
     out: &mut [u8],
+    tail: u64,
     header: &Header,
     registers: &Registers,
     errand: Errand<'_>,
-) -> usize {
+) -> Encoded {
     let result = registers.rax.cast_signed();
     // What `rax` will be when the kernel restarts the call …
     let restarted = match result {
@@ -158,7 +197,7 @@ pub(crate) fn encode(
     code.mov(R13, count);
     // 2:
     code.land(to_body);
-    let table = match errand {
+    let (table, after_call) = match errand {
         Errand::WaitFor(_) => code.wait_for_each(),
         Errand::DefaultSigchld { .. } => code.set_sigchld(),
     };
@@ -190,6 +229,7 @@ pub(crate) fn encode(
     }
     debug_assert!(code.at <= MAX_CODE);
     // table:
+    let start = tail + code.at as u64;
     let distance = (code.at - (table + 4)) as u32;
     code.out[table..table + 4].copy_from_slice(&distance.to_le_bytes());
     match errand {
@@ -206,7 +246,19 @@ pub(crate) fn encode(
             }
         }
     }
-    code.at
+    // What the calls look like to a filter; the last two registers are as they were.
+    let (r8, r9) = (registers.r8, registers.r9);
+    let (number, arguments) = match errand {
+        Errand::WaitFor(_) => (libc::SYS_wait4, [0, 0, u64::from(WAIT_OPTIONS), 0, r8, r9]),
+        Errand::DefaultSigchld { .. } => (
+            libc::SYS_rt_sigaction,
+            [libc::SIGCHLD as u64, start, 0, SIGNAL_SET, r8, r9],
+        ),
+    };
+    Encoded {
+        length: code.at,
+        call: call_of(number.cast_unsigned(), tail + after_call as u64, arguments),
+    }
 }
 
 /// What a system call does when a stop interrupts it.
@@ -339,8 +391,8 @@ impl Code<'_> {
     }
 
     /// `wait4` for each entry of the table, as many as the lower half of r13 says, and that half
-    /// is zero in the end. Gives the place of the table's distance.
-    fn wait_for_each(&mut self) -> usize {
+    /// is zero in the end. Gives the place of the table's distance, and that after the call.
+    fn wait_for_each(&mut self) -> (usize, usize) {
         //                   lea r12, [rip + table]
         self.bytes(&[0x4c, 0x8d, 0x25]);
         let table = self.at;
@@ -359,6 +411,7 @@ impl Code<'_> {
         self.mov(RAX, libc::SYS_wait4.cast_unsigned());
         //                   syscall                      changes rax, rcx, r11
         self.bytes(&SYSCALL);
+        let after_call = self.at;
         //                   lea r12, [r12 + 4]
         self.bytes(&[0x4d, 0x8d, 0x64, 0x24, 0x04]);
         //                   lea r13, [r13 - 1]
@@ -371,11 +424,11 @@ impl Code<'_> {
         self.jump_short_back(start);
         // done:
         self.land(done);
-        table
+        (table, after_call)
     }
 
-    /// `rt_sigaction(SIGCHLD, table, NULL, 8)`. Gives the place of the table's distance.
-    fn set_sigchld(&mut self) -> usize {
+    /// `rt_sigaction(SIGCHLD, table, NULL, 8)`. Gives the same places.
+    fn set_sigchld(&mut self) -> (usize, usize) {
         //                   mov edi, SIGCHLD
         self.mov(RDI, libc::SIGCHLD as u64);
         //                   lea rsi, [rip + table]
@@ -390,7 +443,7 @@ impl Code<'_> {
         self.mov(RAX, libc::SYS_rt_sigaction.cast_unsigned());
         //                   syscall
         self.bytes(&SYSCALL);
-        table
+        (table, self.at)
     }
 
     fn jump_short(&mut self) -> Forward {

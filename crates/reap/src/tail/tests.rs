@@ -1,5 +1,11 @@
 use super::*;
 
+fn vdso_in(maps: &[u8]) -> Option<Vdso> {
+    let mut lines = maps.split(|byte| *byte == b'\n').filter_map(Vdso::parse);
+    let first = lines.next()?;
+    Some(lines.fold(first, Vdso::and))
+}
+
 /// A vdso of one page: an ELF header, one segment, one section table at its end.
 fn image(end_of_segment: u64, sections_at: u64) -> Vec<u8> {
     let mut image = vec![0; 4096];
@@ -57,8 +63,47 @@ fn the_mapping_is_the_line_that_ends_in_its_name() {
     let maps = b"7fff1000-7fff2000 r--p 00000000 00:00 0   [vvar]\n\
         7fff2000-7fff4000 r-xp 00000000 00:00 0                          [vdso]\n\
         7fff8000-7fff9000 r-xp 00000000 00:00 0   /tmp/x[vdso]\n";
-    assert_eq!(vdso_in(maps), Some((0x7fff_2000, 0x7fff_4000)));
+    let vdso = vdso_in(maps).unwrap();
+    assert_eq!((vdso.start, vdso.end), (0x7fff_2000, 0x7fff_4000));
+    assert_eq!(vdso.may_be_run(), Ok(()));
     assert_eq!(vdso_in(b""), None);
+}
+
+#[test]
+fn a_file_with_that_name_is_not_the_kernels() {
+    for line in [
+        "1000-2000 r-xp 00000000 08:01 77                         /tmp/x [vdso]",
+        "1000-2000 r-xp 00000000 00:00 0                          /tmp/x [vdso]",
+        "1000-2000 r-xp 00000000 08:01 77                         [vdso]",
+        "1000-2000 r-xp 00000000 00:00 7 [vdso]",
+        "2000-1000 r-xp 00000000 00:00 0 [vdso]",
+        "1000-1000 r-xp 00000000 00:00 0 [vdso]",
+        "10000000000000000-20000000000000000 r-xp 00000000 00:00 0 [vdso]",
+        "-1000 r-xp 00000000 00:00 0 [vdso]",
+        "1000-2000 r-x 00000000 00:00 0 [vdso]",
+        " [vdso]",
+    ] {
+        assert_eq!(Vdso::parse(line.as_bytes()), None, "{line}");
+    }
+}
+
+#[test]
+fn each_part_must_be_readable_and_executable() {
+    let rights_of = |first: &str, second: &str| {
+        let maps = format!(
+            "1000-2000 {first} 00000000 00:00 0 [vdso]\n2000-3000 {second} 00000000 00:00 0 [vdso]\n"
+        );
+        vdso_in(maps.as_bytes()).unwrap().may_be_run()
+    };
+    let refused = |rights: &str| {
+        Err(Refusal::VdsoRights {
+            rights: rights.to_owned(),
+        })
+    };
+    assert_eq!(rights_of("r-xp", "rwxp"), Ok(()));
+    assert_eq!(rights_of("r-xp", "---p"), refused("---p"));
+    assert_eq!(rights_of("r--p", "r-xp"), refused("r--p"));
+    assert_eq!(rights_of("--xp", "---p"), refused("--xp"));
 }
 
 /// Our own vdso has a tail, unless the kernel's fills its page.
@@ -66,7 +111,7 @@ fn the_mapping_is_the_line_that_ends_in_its_name() {
 fn a_real_one_is_found() {
     let maps = std::fs::read("/proc/self/maps").unwrap();
     let memory = File::open("/proc/self/mem").unwrap();
-    match Tail::find(&maps, &memory) {
+    match Tail::find(vdso_in(&maps).unwrap(), &memory) {
         Ok((tail, guest)) => {
             assert_eq!(tail.base % 16, 0);
             assert!(tail.room < 4096 && tail.capacity() > 0);
@@ -88,7 +133,7 @@ fn a_tail_that_bears_our_mark_names_its_guest() {
     let find = |image: &[u8]| {
         let mut file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut file, image).unwrap();
-        Tail::find(maps, &file)
+        Tail::find(vdso_in(maps).unwrap(), &file)
     };
     let mut memory = image(2000, 1000);
     assert!(matches!(

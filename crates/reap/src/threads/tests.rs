@@ -53,6 +53,54 @@ fn timeouts_that_begin_anew_are_known() {
     assert_eq!(of(Timeout::Never, [0; 6]), Some(None));
 }
 
+/// The kernel took another timespec when the call began; this is what somebody wrote there since.
+#[test]
+fn a_timespec_that_the_kernel_would_not_take_tells_nothing() {
+    let memory = tempfile::tempfile().unwrap();
+    let of = |seconds: i64, nanos: i64| {
+        let mut bytes = [0u8; 16];
+        bytes[..8].copy_from_slice(&seconds.to_ne_bytes());
+        bytes[8..].copy_from_slice(&nanos.to_ne_bytes());
+        // At 8, since 0 is no address.
+        memory.write_all_at(&bytes, 8).unwrap();
+        rewound_timeout(Timeout::Timespec(2), &[0, 0, 8, 0, 0, 0], &memory)
+    };
+    for (seconds, nanos) in [
+        (-1, 4_000_000_000),
+        (-1, 999_999_999),
+        (i64::MIN, 0),
+        (0, -1),
+        (0, 1_000_000_000),
+        (i64::MAX, 4_000_000_000),
+        (i64::MAX, i64::MAX),
+    ] {
+        assert_eq!(of(seconds, nanos), None, "{seconds}, {nanos}");
+    }
+    assert_eq!(
+        of(0, 999_999_999),
+        Some(Some(Duration::from_nanos(999_999_999)))
+    );
+    let longest = of(i64::MAX, 999_999_999).unwrap().unwrap();
+    assert!(stretch(longest) < longest);
+}
+
+#[test]
+fn addresses_at_the_end_of_memory_are_read_without_overflow() {
+    let memory = tempfile::tempfile().unwrap();
+    for address in [
+        u64::MAX,
+        u64::MAX - 7,
+        u64::MAX - 15,
+        1 << 63,
+        i64::MAX as u64,
+    ] {
+        let arguments = [8, 8, address, 8, address, 0];
+        for place in [Timeout::Timespec(2), Timeout::Timespec(4), Timeout::Ring] {
+            assert_eq!(rewound_timeout(place, &arguments, &memory), None);
+        }
+    }
+}
+
 #[test]
 fn a_timeout_is_stretched_by_a_fiftieth() {
     assert_eq!(stretch(Duration::from_secs(5)), Duration::from_millis(100));

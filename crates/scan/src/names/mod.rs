@@ -5,6 +5,7 @@
 
 mod first;
 mod root;
+mod seccomp;
 
 #[cfg(test)]
 mod tests;
@@ -19,14 +20,16 @@ use crate::container::marks;
 
 pub(crate) use first::{Known, known};
 pub(crate) use root::Root;
+pub(crate) use seccomp::filters_of;
 
 /// Where containerd keeps the bundle of a running container, by its namespace: as packaged, of
-/// k3s and RKE2, k0s, MicroK8s.
-pub(crate) const CONTAINERD: [&str; 4] = [
+/// k3s and RKE2, k0s, MicroK8s, and of a Docker that brings its own.
+pub(crate) const CONTAINERD: [&str; 5] = [
     "run/containerd/io.containerd.runtime.v2.task",
     "run/k3s/containerd/io.containerd.runtime.v2.task",
     "run/k0s/containerd/io.containerd.runtime.v2.task",
     "var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
+    "run/docker/containerd/daemon/io.containerd.runtime.v2.task",
 ];
 /// Namespaces of containerd, and whose containers lie in them.
 pub(crate) const NAMESPACES: [(&str, Runtime); 3] = [

@@ -149,3 +149,29 @@ fn links_stay_below_the_hosts_root_and_bad_files_give_no_name() {
         assert_eq!(container.name, None, "{id}");
     }
 }
+
+#[test]
+fn a_bundle_tells_how_many_filters_are_the_runtimes() {
+    let of = |path: &str, text: &str, runtime| {
+        let host = tempfile::tempdir().unwrap();
+        let path = host.path().join(path.replace("ID", ID));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        filters_of(&Root::open(host.path()).unwrap(), &bare(runtime))
+    };
+    let profile = r#"{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[]}}}"#;
+    let none = r#"{"linux":{"namespaces":[]}}"#;
+    for place in [
+        "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json",
+        "run/containerd/io.containerd.runtime.v2.task/moby/ID/config.json",
+        "run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json",
+        "run/containers/storage/overlay-containers/ID/userdata/config.json",
+    ] {
+        assert_eq!(of(place, profile, Runtime::Containerd), Some(1), "{place}");
+        assert_eq!(of(place, none, Runtime::Unknown), Some(0), "{place}");
+        assert_eq!(of(place, "{}", Runtime::Crio), Some(0), "{place}");
+        assert_eq!(of(place, "[", Runtime::Crio), None, "{place}");
+        assert_eq!(of(place, profile, Runtime::Lxc), None, "{place}");
+    }
+    assert_eq!(of("run/x", profile, Runtime::Containerd), None);
+}

@@ -11,6 +11,7 @@ use sexton_scan::Scanner;
 
 use super::budget::Slice;
 use super::ender::Ender;
+use super::fault;
 use super::member::Member;
 use super::names::Names;
 use super::ongoing::Kind;
@@ -192,7 +193,12 @@ impl Hands<'_> {
 
     fn reap(&mut self, plan: &Plan) -> Taken {
         let slice = self.slice;
-        let done = sexton_reap::execute(self.scanner.proc(), plan, |at| slice.go_on(at.done));
+        let done = sexton_reap::execute(self.scanner.proc(), plan, |at| {
+            if at.visits > 0 {
+                fault::kill_at("holder", plan.holder.id.pid);
+            }
+            slice.go_on(at.done)
+        });
         let outcome = match done {
             Ok(outcome) => outcome,
             Err(error) => return Taken::Done(Result::gave_up(&error)),

@@ -18,6 +18,29 @@ pub fn panic_at(name: &str, whom: impl std::fmt::Display) {
     );
 }
 
+/// Kills that process if `SEXTON_FAULT` is `kill-NAME:PID`.
+#[cfg(debug_assertions)]
+pub fn kill_at(name: &str, pid: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    if is_wanted(&format!("kill-{name}:{pid}"))
+        && let Some(pid) = Pid::from_raw(pid.cast_signed())
+    {
+        let _ = kill_process(pid, Signal::SEGV);
+    }
+}
+
+/// Takes a fifth of a second of processor time if `SEXTON_FAULT` is `burn-NAME`.
+#[cfg(debug_assertions)]
+pub fn burn_at(name: &str) {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+    if is_wanted(&format!("burn-{name}")) {
+        let nanos = |t: Timespec| t.tv_sec * 1_000_000_000 + t.tv_nsec;
+        let now = || nanos(clock_gettime(ClockId::ThreadCPUTime));
+        let until = now() + 200_000_000;
+        while now() < until {}
+    }
+}
+
 #[cfg(debug_assertions)]
 fn is_wanted(name: &str) -> bool {
     std::env::var_os("SEXTON_FAULT").is_some_and(|wanted| wanted == name)
@@ -32,3 +55,13 @@ pub fn point(_: &str) {}
 #[cfg(not(debug_assertions))]
 #[inline]
 pub fn panic_at(_: &str, _: impl std::fmt::Display) {}
+
+/// Nothing.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn kill_at(_: &str, _: u32) {}
+
+/// Nothing.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn burn_at(_: &str) {}

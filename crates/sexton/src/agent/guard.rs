@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::fault;
 use super::wake::Bell;
 use crate::error::Error;
 
@@ -50,6 +51,10 @@ pub fn thread(
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
     let work = move || {
+        let work = || {
+            fault::panic_at("thread", name);
+            work();
+        };
         if let Err(what) = caught(work) {
             lose(name, what);
             if let Some(bell) = bell {

@@ -237,6 +237,7 @@ impl Agent {
         }
         let may_act = self.may_act();
         fault::panic_at("look", "all");
+        fault::burn_at("look");
         let mut report = match self.scanner.scan(&sexton_scan::Options::default()) {
             Ok(report) => report,
             Err(error) => {

@@ -63,6 +63,9 @@ fn refusal(refusal: &Reap) -> Refusal {
             | Reap::TailTaken
             | Reap::Seccomp { .. }
             | Reap::SeccompStrict
+            | Reap::SeccompForbids { .. }
+            | Reap::SyscallUserDispatch
+            | Reap::VdsoRights { .. }
             | Reap::Yama { scope: 3 }
             | Reap::HandlesSigchld
             | Reap::BlocksSigchld
