@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use sexton_core::audit::ExitSignal;
-use sexton_core::{Cause, Leak, ProcessId, Report, Workload};
+use sexton_core::{Cause, Leak, ProcessId, Report, Workload, cause};
 use sexton_scan::{Roots, Scanner, audit, facts};
 
 use super::names;
@@ -57,18 +57,18 @@ struct Known {
 }
 
 impl Causes {
-    /// Starts the thread.
+    /// Starts the thread. Without `arguments` what it finds quotes no arguments of commands.
     ///
     /// # Errors
     /// There is no room for a thread, or `/proc` cannot be opened.
-    pub fn start(roots: Roots, bell: Bell) -> Result<Self, crate::error::Error> {
+    pub fn start(roots: Roots, arguments: bool, bell: Bell) -> Result<Self, crate::error::Error> {
         let (ask, questions) = sync_channel(QUEUE);
         let (answer, answers) = channel();
         let scanner = Scanner::new(roots)?;
         thread::Builder::new()
             .name("causes".to_owned())
             .stack_size(1 << 20)
-            .spawn(move || work(scanner, &questions, &answer, &bell))?;
+            .spawn(move || work(scanner, arguments, &questions, &answer, &bell))?;
         Ok(Self {
             ask,
             answers,
@@ -137,16 +137,25 @@ impl Causes {
 
 fn work(
     mut scanner: Scanner,
+    arguments: bool,
     questions: &Receiver<Question>,
     answers: &Sender<Answer>,
     bell: &Bell,
 ) {
+    let (diagnose, judge): (fn(&_) -> _, fn(&_) -> _) = if arguments {
+        (cause::diagnose, sexton_core::audit::judge)
+    } else {
+        (
+            cause::diagnose_without_arguments,
+            sexton_core::audit::judge_without_arguments,
+        )
+    };
     while let Ok(question) = questions.recv() {
         let answer = match question {
             Question::Why(leak) => facts::gather(&mut scanner, &leak)
-                .map(|facts| Answer::Why(leak.holder.id, sexton_core::cause::diagnose(&facts))),
+                .map(|facts| Answer::Why(leak.holder.id, diagnose(&facts))),
             Question::WhoEnds(workloads) => {
-                audit::containers(&mut scanner, &workloads, |_, _| true)
+                audit::containers_as(&mut scanner, &workloads, |_, _| true, judge)
                     .map(|found| Answer::WhoEnds(found.exit_signals))
             }
         };

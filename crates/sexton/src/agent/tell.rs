@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sexton_cluster::report::Hindrance;
 use sexton_core::Report;
+use sexton_core::text::arguments::program_and_script;
 
 use super::Agent;
 use super::member::Member;
@@ -42,7 +43,14 @@ impl Agent {
             .or(refused)
     }
 
-    pub(super) fn publish(&mut self, report: Report) {
+    pub(super) fn publish(&mut self, mut report: Report) {
+        if !self.settings.page_arguments {
+            // The page is for all who reach the address; the audit log, which is not, tells all.
+            for leak in &mut report.leaks {
+                let command_line = &mut leak.holder.command_line;
+                *command_line = program_and_script(command_line);
+            }
+        }
         let agent = self.ledger.state(
             &self.settings,
             &self.policies,

@@ -3,11 +3,21 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// The main thread has to hear of a stop within this time, or the agent ends without it: it may
+/// wait for a file system that never answers. That is as harmless as `kill -9` is at any instant;
+/// what was begun is closed in the audit log at the next start.
+const HEARD_WITHIN: Duration = Duration::from_millis(900);
+/// What it may then take to end in order: outcomes are written, the cluster is told.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What ended the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,30 +32,45 @@ pub enum Woken {
     News,
 }
 
-/// The agent's signals, taken as a descriptor: no handler runs anywhere.
+/// The agent's signals, taken as descriptors: no handler runs anywhere. A thread of its own takes
+/// those that stop the agent.
 pub struct Wake {
-    signals: SignalFd,
+    reload: SignalFd,
     news: OwnedFd,
+    stop: Arc<Stop>,
+}
+
+#[derive(Default)]
+struct Stop {
+    told: AtomicBool,
+    heard: AtomicBool,
 }
 
 impl Wake {
     /// Blocks the signals for this thread and all that it starts later, so this comes first.
     ///
     /// # Errors
-    /// No descriptors are left.
+    /// No descriptors are left, or no thread can be made.
     pub fn new() -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-            set.add(signal);
-        }
-        set.thread_block()?;
-        Ok(Self {
-            signals: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+        let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+        let reloads: SigSet = [Signal::SIGHUP].into_iter().collect();
+        stops.thread_block()?;
+        reloads.thread_block()?;
+        let wake = Self {
+            reload: SignalFd::with_flags(&reloads, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
             news: rustix::event::eventfd(
                 0,
                 rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
             )?,
-        })
+            stop: Arc::default(),
+        };
+        let signals = SignalFd::with_flags(&stops, SfdFlags::SFD_CLOEXEC)?;
+        let (stop, bell) = (wake.stop.clone(), wake.bell()?);
+        thread::Builder::new()
+            .name("stop".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || stop.take(&signals, &bell))?;
+        Ok(wake)
     }
 
     /// A bell that ends the wait from another thread.
@@ -65,19 +90,19 @@ impl Wake {
             tv_sec: 300,
             tv_nsec: 0,
         });
-        let descriptors: [BorrowedFd<'_>; 2] = [self.signals.as_fd(), self.news.as_fd()];
+        let descriptors: [BorrowedFd<'_>; 2] = [self.reload.as_fd(), self.news.as_fd()];
         let mut polled = descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut polled, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         let rung = polled[1].revents().contains(PollFlags::IN);
-        if let Some(signal) = self.signals.read_signal()? {
-            return Ok(if signal.ssi_signo == Signal::SIGHUP as u32 {
-                Woken::Reload
-            } else {
-                Woken::Stop
-            });
+        if self.is_stopping() {
+            self.stop.heard.store(true, Ordering::SeqCst);
+            return Ok(Woken::Stop);
+        }
+        if self.reload.read_signal()?.is_some() {
+            return Ok(Woken::Reload);
         }
         if rung {
             let mut count = [0; 8];
@@ -87,15 +112,11 @@ impl Wake {
         Ok(Woken::Time)
     }
 
-    /// Whether the agent is told to stop; the signal stays for [`Wake::wait`].
+    /// Whether the agent is told to stop; [`Wake::wait`] will say so, too.
     pub fn is_stopping(&self) -> bool {
-        // Pending signals show in the descriptor without being taken by poll.
-        let mut polled = [PollFd::new(&self.signals, PollFlags::IN)];
-        matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1))
+        self.stop.told.load(Ordering::SeqCst)
     }
-}
 
-impl Wake {
     /// The same as an answer to work that asks whether to go on.
     pub fn go_on(&self) -> ControlFlow<()> {
         if self.is_stopping() {
@@ -103,6 +124,23 @@ impl Wake {
         } else {
             ControlFlow::Continue(())
         }
+    }
+}
+
+impl Stop {
+    /// Waits for the signal, tells the main thread, and ends the agent where that does not.
+    fn take(&self, signals: &SignalFd, bell: &Bell) {
+        while !matches!(signals.read_signal(), Ok(Some(_))) {
+            // Interrupted.
+        }
+        self.told.store(true, Ordering::SeqCst);
+        bell.ring();
+        thread::sleep(HEARD_WITHIN);
+        if self.heard.load(Ordering::SeqCst) {
+            thread::sleep(LAST_WORDS);
+        }
+        // Without a word: standard error may be what the main thread waits for.
+        std::process::exit(0);
     }
 }
 

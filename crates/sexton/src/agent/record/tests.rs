@@ -129,7 +129,7 @@ fn a_line_that_a_full_disk_cut_off_does_not_swallow_the_next() {
 fn it_is_put_aside_when_it_is_large_and_read_across_the_seam() {
     let (dir, path) = place();
     let file = File::open(&path).unwrap().with_largest(2_000);
-    let mut log = Log { file, sequence: 0 };
+    let mut log = Log::new(file);
     let mut written = 0;
     for uptime in 1..=40 {
         let intent = intent(&mut log, &at(uptime), "boot");
