@@ -163,18 +163,24 @@ fn documents(
     found: &mut Vec<(Loaded, Node)>,
     problems: &mut Vec<Problem>,
 ) {
-    let documents: Vec<Node> = match serde_saphyr::from_multiple_with_options(text, yaml::options(*nodes_left)) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let place = error.location().map_or(START, Place::from);
-            let message = error.without_snippet().to_string();
-            // The place is said once, before the message.
-            let end = message.rfind(" at line ").unwrap_or(message.len());
-            let message = message[..end].to_owned();
-            problems.push(Problem::at(file, place, String::new(), message));
-            return;
-        }
-    };
+    let documents: Vec<Node> =
+        match serde_saphyr::from_multiple_with_options(text, yaml::options(*nodes_left)) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let place = error.location().map_or(START, Place::from);
+                let message = match yaml::is_too_much(&error) {
+                    true => yaml::TOO_MUCH.to_owned(),
+                    // The place is said once, before the message.
+                    false => {
+                        let message = error.without_snippet().to_string();
+                        let end = message.rfind(" at line ").unwrap_or(message.len());
+                        message[..end].to_owned()
+                    }
+                };
+                problems.push(Problem::at(file, place, String::new(), message));
+                return;
+            }
+        };
     let nodes: usize = documents.iter().map(Node::count).sum();
     *nodes_left = nodes_left.saturating_sub(nodes);
     for document in documents {

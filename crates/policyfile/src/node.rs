@@ -86,7 +86,12 @@ impl Node {
     pub(crate) fn count(&self) -> usize {
         match &self.value {
             Value::List(nodes) => 1 + nodes.iter().map(Self::count).sum::<usize>(),
-            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + node.count()).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries
+                    .iter()
+                    .map(|(_, node)| 1 + node.count())
+                    .sum::<usize>()
+            }
             _ => 1,
         }
     }

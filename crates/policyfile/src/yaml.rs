@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde_saphyr::Options;
+use serde_saphyr::{Error, Options};
 
 /// No file of ours is that long.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -80,6 +80,29 @@ pub fn options(nodes: usize) -> Options {
         // The place is told by us, and the text is in no message.
         with_snippet: false,
     }
+}
+
+/// What is said of a tree that is larger than [`options`] allow.
+pub(crate) const TOO_MUCH: &str = "this is too large or too deep for policies: all files together \
+     may have 20,000 keys and values on at most 32 levels, with at most 100 anchors and aliases \
+     that repeat at most 5,000 of them";
+
+/// Whether one of the limits was reached.
+pub(crate) fn is_too_much(error: &Error) -> bool {
+    let mut error = error;
+    while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } =
+        error
+    {
+        error = inner;
+    }
+    matches!(
+        error,
+        Error::Budget { .. }
+            | Error::AliasReplayCounterOverflow { .. }
+            | Error::AliasReplayLimitExceeded { .. }
+            | Error::AliasExpansionLimitExceeded { .. }
+            | Error::AliasReplayStackDepthExceeded { .. }
+    )
 }
 
 #[cfg(test)]

@@ -87,8 +87,8 @@ impl Inside {
         };
         let peer = self.visitors[at].peer;
         let answers = || self.visitors.iter().filter(|v| v.answered);
-        let may =
-            answers().count() < ANSWERS && answers().filter(|v| v.peer == peer).count() < ANSWERS_TO_A_PEER;
+        let may = answers().count() < ANSWERS
+            && answers().filter(|v| v.peer == peer).count() < ANSWERS_TO_A_PEER;
         self.visitors[at].answered |= may;
         may
     }

@@ -49,13 +49,31 @@ async fn only_our_names_are_answered() {
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.0\r\n\r\n", 200),
         ("GET / HTTP/1.0\r\nHost: evil.example\r\n\r\n", 421),
-        ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
-        ("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
-        ("GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
-        ("GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+            400,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+            400,
+        ),
+        (
+            "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            421,
+        ),
+        (
+            "GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+            421,
+        ),
+        (
+            "GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            200,
+        ),
         ("GET http://evil.example/ HTTP/1.0\r\n\r\n", 421),
-        ("GET http://a@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+        (
+            "GET http://a@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            421,
+        ),
         ("POST / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
         ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
         ("GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),
@@ -89,7 +107,10 @@ async fn every_answer_has_the_headers_and_ends_the_connection() {
 #[tokio::test]
 async fn a_request_that_is_too_long_is_refused() {
     let at = site().await;
-    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(HEAD));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(HEAD)
+    );
     let said = status(at, &long).await;
     assert!(said == 0 || said == 431, "{said}");
 }
@@ -105,7 +126,10 @@ async fn who_says_nothing_keeps_nobody_out() {
         let health = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
         assert_eq!(status(at, health).await, 200);
     }
-    assert_eq!(status(at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await, 200);
+    assert_eq!(
+        status(at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await,
+        200
+    );
 }
 
 #[tokio::test]
@@ -123,7 +147,10 @@ async fn who_reads_nothing_keeps_no_probe_out() {
         assert_eq!(status(at, health).await, 200);
     }
     // The places for long answers are all taken, and it is said so.
-    assert_eq!(status(at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await, 503);
+    assert_eq!(
+        status(at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await,
+        503
+    );
     drop(slow);
     while status(at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await != 200 {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -47,9 +47,9 @@ fn flags_of(program: &str) -> Option<&'static str> {
 fn is_flag(argument: &str, flags: &str) -> bool {
     match argument.strip_prefix("--") {
         Some(long) => long.contains('='),
-        None => argument
-            .strip_prefix('-')
-            .is_some_and(|letters| !letters.is_empty() && letters.chars().all(|c| flags.contains(c))),
+        None => argument.strip_prefix('-').is_some_and(|letters| {
+            !letters.is_empty() && letters.chars().all(|c| flags.contains(c))
+        }),
     }
 }
 
@@ -78,10 +78,22 @@ mod tests {
             (&["nginx"][..], "nginx"),
             (&["/usr/bin/nginx", "-g", "daemon off;"], "/usr/bin/nginx …"),
             (&["python3", "crawl.py"], "python3 crawl.py"),
-            (&["python3", "-u", "crawl.py", "--token", "X"], "python3 crawl.py …"),
-            (&["/opt/v/bin/python3.12", "-uB", "/app/main.py"], "/opt/v/bin/python3.12 /app/main.py …"),
-            (&["node", "--max-old-space-size=4096", "dist/server.js"], "node dist/server.js …"),
-            (&["bash", "-ex", "/entry.sh", "secret/word"], "bash /entry.sh …"),
+            (
+                &["python3", "-u", "crawl.py", "--token", "X"],
+                "python3 crawl.py …",
+            ),
+            (
+                &["/opt/v/bin/python3.12", "-uB", "/app/main.py"],
+                "/opt/v/bin/python3.12 /app/main.py …",
+            ),
+            (
+                &["node", "--max-old-space-size=4096", "dist/server.js"],
+                "node dist/server.js …",
+            ),
+            (
+                &["bash", "-ex", "/entry.sh", "secret/word"],
+                "bash /entry.sh …",
+            ),
             (&["nginx: master process /usr/sbin/nginx -c x"], "nginx: …"),
             (&["celery worker --password hunter2"], "celery …"),
             (&[], ""),

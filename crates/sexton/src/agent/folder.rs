@@ -298,8 +298,7 @@ mod tests {
         let why = refusal(folder.file(OsStr::new("fifo"), LOCK));
         assert!(why.contains("not a regular file"), "{why}");
 
-        let _listener =
-            std::os::unix::net::UnixListener::bind(folder.path.join("socket")).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(folder.path.join("socket")).unwrap();
         assert!(folder.file(OsStr::new("socket"), LOCK).is_err());
 
         fs::write(dir.path().join("other"), "").unwrap();

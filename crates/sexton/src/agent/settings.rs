@@ -248,9 +248,11 @@ fn read(path: &Path) -> Result<Filed, Error> {
         path: path.to_owned(),
         cause,
     })?;
-    serde_saphyr::from_str_with_options(&text, yaml::options(yaml::MOST_NODES)).map_err(|cause| Error::Config {
-        path: path.to_owned(),
-        cause: cause.to_string(),
+    serde_saphyr::from_str_with_options(&text, yaml::options(yaml::MOST_NODES)).map_err(|cause| {
+        Error::Config {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        }
     })
 }
 
