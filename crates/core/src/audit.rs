@@ -144,5 +144,27 @@ pub fn judge(facts: &Facts) -> ExitSignal {
     }
 }
 
+/// The same verdict, told without arguments of commands, which may be secret.
+#[must_use]
+pub fn judge_without_arguments(facts: &Facts) -> ExitSignal {
+    let judged = judge(facts);
+    let mut shown = facts.clone();
+    shown.main.hide_arguments();
+    let shown = judge(&shown);
+    if (shown.verdict, shown.confidence) == (judged.verdict, judged.confidence) {
+        return shown;
+    }
+    // The arguments decide, so that no other sentence is true without them.
+    ExitSignal {
+        verdict: judged.verdict,
+        confidence: judged.confidence,
+        summary: "Arguments that are not shown here decide: `sexton audit` on the node tells all."
+            .to_owned(),
+        facts: vec![],
+        cures: vec![],
+        ..shown
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub use words::{Answer, Blocked, First, Hindrance, Language, Origin, Session, Ti
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::arguments::program_and_script;
+
 /// How sure a judgement is.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -80,6 +82,23 @@ pub struct Cure {
 /// with more conditions before the one with fewer.
 #[must_use]
 pub fn diagnose(facts: &Facts) -> Vec<Cause> {
+    told(facts, facts)
+}
+
+/// The same causes, told without arguments of commands, which may be secret.
+#[must_use]
+pub fn diagnose_without_arguments(facts: &Facts) -> Vec<Cause> {
+    let mut shown = facts.clone();
+    let holder = &mut shown.leak.holder;
+    holder.command_line = program_and_script(&holder.command_line);
+    let words = shown.first.command_line.split_whitespace();
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    shown.first.command_line = program_and_script(&words).join(" ");
+    told(facts, &shown)
+}
+
+/// The causes of `facts`, in the words of `shown`.
+fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
     let mut fits: Vec<_> = entries()
         .iter()
         .filter_map(|entry| Some((entry, entry.fits(facts)?)))
@@ -105,10 +124,10 @@ pub fn diagnose(facts: &Facts) -> Vec<Cause> {
             id: entry.id.to_owned(),
             title: entry.title.to_owned(),
             confidence,
-            facts: text::fill_all(entry.facts, facts),
-            now: steps(entry, facts),
+            facts: text::fill_all(entry.facts, shown),
+            now: steps(entry, shown),
             cure: Cure {
-                text: text::fill(entry.cure.text, facts)
+                text: text::fill(entry.cure.text, shown)
                     .unwrap_or_else(|| entry.cure.text.to_owned()),
                 language: entry.cure.language.map(str::to_owned),
                 code: entry.cure.code.map(str::to_owned),

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+pub mod arguments;
 pub mod leak;
 pub mod time;
 

@@ -8,6 +8,7 @@
 mod check;
 mod load;
 mod node;
+pub mod yaml;
 
 pub use check::{Check, Summary, check};
 pub use load::{Loaded, Problem, load};

@@ -1,17 +1,20 @@
 //! Policies from files, with the place of everything that is wrong.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sexton_core::policy::{KIND, Policy, validate, validate_all};
 
 use crate::node::{Fault, Node, Place, Segment};
+use crate::yaml::{self, MOST_NODES};
 
-/// No policy file is that long, and the agent reads what it is given.
-const LARGEST_FILE: u64 = 1 << 20;
+/// Files of one folder; a folder with more is no folder of policies.
+const MOST_FILES: usize = 1_000;
+/// What one folder may hold besides: each member is looked at.
+const MOST_MEMBERS: usize = 10_000;
 /// Errors of one document that are worth telling.
 const MOST_FAULTS: usize = 50;
 
@@ -99,12 +102,16 @@ impl fmt::Display for Problem {
 pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Loaded>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut found: Vec<(Loaded, Node)> = Vec::new();
+    // Of all files together: that is what is in memory at once.
+    let mut nodes_left = MOST_NODES;
     for path in paths {
         match files(path.as_ref()) {
             Ok(files) => {
                 for file in files {
-                    match read(&file) {
-                        Ok(text) => documents(&file, &text, &mut found, &mut problems),
+                    match yaml::read(&file) {
+                        Ok(text) => {
+                            documents(&file, &text, &mut nodes_left, &mut found, &mut problems);
+                        }
                         Err(error) => problems.push(Problem::of_file(&file, error)),
                     }
                 }
@@ -126,7 +133,12 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
+    for (number, entry) in fs::read_dir(path)?.enumerate() {
+        if number >= MOST_MEMBERS || files.len() >= MOST_FILES {
+            return Err(io::Error::other(format!(
+                "the folder holds more than {MOST_FILES} policy files, or {MOST_MEMBERS} files in all"
+            )));
+        }
         let file = entry?.path();
         let hidden = file
             .file_name()
@@ -143,39 +155,34 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(file: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(file)?
-        .take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::other(format!("it is not UTF-8 (byte {at})"))
-    })
-}
-
 /// Adds the policies of one file, and what is wrong with it.
 fn documents(
     file: &Path,
     text: &str,
+    nodes_left: &mut usize,
     found: &mut Vec<(Loaded, Node)>,
     problems: &mut Vec<Problem>,
 ) {
-    let documents: Vec<Node> = match serde_saphyr::from_multiple(text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let place = error.location().map_or(START, Place::from);
-            let message = error.without_snippet().to_string();
-            // The place is said once, before the message.
-            let end = message.rfind(" at line ").unwrap_or(message.len());
-            let message = message[..end].to_owned();
-            problems.push(Problem::at(file, place, String::new(), message));
-            return;
-        }
-    };
+    let documents: Vec<Node> =
+        match serde_saphyr::from_multiple_with_options(text, yaml::options(*nodes_left)) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let place = error.location().map_or(START, Place::from);
+                let message = match yaml::is_too_much(&error) {
+                    true => yaml::TOO_MUCH.to_owned(),
+                    // The place is said once, before the message.
+                    false => {
+                        let message = error.without_snippet().to_string();
+                        let end = message.rfind(" at line ").unwrap_or(message.len());
+                        message[..end].to_owned()
+                    }
+                };
+                problems.push(Problem::at(file, place, String::new(), message));
+                return;
+            }
+        };
+    let nodes: usize = documents.iter().map(Node::count).sum();
+    *nodes_left = nodes_left.saturating_sub(nodes);
     for document in documents {
         let mut faults = Vec::new();
         match policy(&document, &mut faults) {

@@ -82,6 +82,20 @@ struct Key {
 }
 
 impl Node {
+    /// How many nodes it is, with all below it.
+    pub(crate) fn count(&self) -> usize {
+        match &self.value {
+            Value::List(nodes) => 1 + nodes.iter().map(Self::count).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries
+                    .iter()
+                    .map(|(_, node)| 1 + node.count())
+                    .sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
     /// The text of a field at the top.
     pub(crate) fn text(&self, field: &str) -> Option<&str> {
         let Value::Map(entries) = &self.value else {

@@ -235,7 +235,7 @@ fn scrape() {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect("127.0.0.1:19713").unwrap();
     stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -3,6 +3,7 @@
 use super::{Grace, MainProcess, StopSignal};
 use crate::cause::Program;
 use crate::signal::is_in;
+use crate::text::arguments::program_and_script;
 use crate::{Container, ProcessId, State};
 
 /// What was seen of one container. `sexton_scan::audit` fills it.
@@ -152,6 +153,12 @@ impl Process {
         } else {
             format!("{name} (pid {pid}, {} in its container)", self.inner_pid)
         }
+    }
+
+    /// Leaves program and script of its command line, and of its children's.
+    pub(super) fn hide_arguments(&mut self) {
+        self.command_line = program_and_script(&self.command_line);
+        self.children.iter_mut().for_each(Self::hide_arguments);
     }
 
     /// Its command as it would be typed, cut where it is long.

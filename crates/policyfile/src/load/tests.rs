@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::yaml::read;
 
 /// A directory that goes away with the test.
 struct Files(tempfile::TempDir);
@@ -285,7 +286,13 @@ fn broken_files_are_told_and_never_worse() {
     let file = Path::new("p.yaml");
     let check = |text: &str| {
         let (mut found, mut problems) = (Vec::new(), Vec::new());
-        documents(file, text, &mut found, &mut problems);
+        documents(
+            file,
+            text,
+            &mut MOST_NODES.clone(),
+            &mut found,
+            &mut problems,
+        );
         for problem in problems {
             assert!(
                 problem.line >= Some(1) && problem.column >= Some(1),

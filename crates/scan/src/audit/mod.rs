@@ -32,7 +32,17 @@ pub struct Audit {
 pub fn containers(
     scanner: &mut Scanner,
     workloads: &[Workload],
+    wanted: impl FnMut(&Container, &[u32]) -> bool,
+) -> Result<Audit, Error> {
+    containers_as(scanner, workloads, wanted, judge)
+}
+
+/// The same, each told as `judge` tells it.
+pub fn containers_as(
+    scanner: &mut Scanner,
+    workloads: &[Workload],
     mut wanted: impl FnMut(&Container, &[u32]) -> bool,
+    judge: impl Fn(&Facts) -> ExitSignal,
 ) -> Result<Audit, Error> {
     let mut audit = Audit::default();
     let mut looked = Notes::of_viewer(scanner.viewer.sees_all);

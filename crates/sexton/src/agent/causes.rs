@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::time::Duration;
 
 use sexton_core::audit::ExitSignal;
-use sexton_core::{Cause, Leak, ProcessId, Report, Workload};
+use sexton_core::{Cause, Container, Leak, ProcessId, Report, Workload, cause};
 use sexton_scan::{Roots, Scanner, audit, facts};
 
 use super::wake::Bell;
@@ -58,15 +58,16 @@ struct Known {
 }
 
 impl Causes {
-    /// Starts the thread.
+    /// Starts the thread. Without `arguments` what it finds quotes no arguments of commands.
     ///
     /// # Errors
     /// There is no room for a thread, or `/proc` cannot be opened.
-    pub fn start(roots: Roots, bell: Bell) -> Result<Self, crate::error::Error> {
+    pub fn start(roots: Roots, arguments: bool, bell: Bell) -> Result<Self, crate::error::Error> {
         let (ask, questions) = sync_channel(QUEUE);
         let (answer, answers) = channel();
         let mut finder = Finder {
             scanner: Scanner::new(roots)?,
+            arguments,
             left_out: HashSet::new(),
             answers: answer,
             bell: bell.clone(),
@@ -157,6 +158,8 @@ impl Causes {
 /// What the thread works with.
 struct Finder {
     scanner: Scanner,
+    /// Facts may quote whole command lines.
+    arguments: bool,
     /// Containers in whose audit a defect has shown.
     left_out: HashSet<String>,
     answers: Sender<Answer>,
@@ -184,10 +187,15 @@ impl Finder {
 
     fn why(&mut self, leak: &Leak) -> Result<Answer, sexton_scan::Error> {
         let holder = leak.holder.id;
+        let diagnose = if self.arguments {
+            cause::diagnose
+        } else {
+            cause::diagnose_without_arguments
+        };
         let found = guard::caught(|| {
             fault::panic_at("causes", holder.pid);
             let facts = facts::gather(&mut self.scanner, leak)?;
-            Ok(sexton_core::cause::diagnose(&facts))
+            Ok(diagnose(&facts))
         });
         match found {
             Ok(causes) => causes.map(|causes| Answer::Why(holder, causes)),
@@ -203,18 +211,24 @@ impl Finder {
     /// Where a defect shows, it costs the container that was looked at: the others are audited
     /// without it.
     fn who_ends(&mut self, workloads: &[Workload]) -> Result<Answer, sexton_scan::Error> {
+        let judge = if self.arguments {
+            sexton_core::audit::judge
+        } else {
+            sexton_core::audit::judge_without_arguments
+        };
         loop {
             let mut at = None;
             let (scanner, left_out) = (&mut self.scanner, &self.left_out);
             let found = guard::caught(|| {
-                audit::containers(scanner, workloads, |container, _| {
+                let wanted = |container: &Container, _: &[u32]| {
                     let wanted = !left_out.contains(&container.id);
                     if wanted {
                         at = Some(container.id.clone());
                         fault::panic_at("audit", &container.id);
                     }
                     wanted
-                })
+                };
+                audit::containers_as(scanner, workloads, wanted, judge)
             });
             let why = match found {
                 Ok(found) => return found.map(|found| Answer::WhoEnds(found.exit_signals)),

@@ -13,6 +13,7 @@ mod causes;
 mod clock;
 mod ender;
 mod fault;
+mod folder;
 mod guard;
 pub mod halt;
 mod judge;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use sexton_core::{Container, Report};
 use sexton_scan::Scanner;
+use sexton_web::Hosts;
 
 pub use settings::{Given, STATE};
 
@@ -120,7 +122,8 @@ impl Agent {
         let node = scanner.node()?;
         let shared = Arc::new(Shared::new(settings.interval));
         if let Listen::At(address) = settings.listen {
-            let bound = serve::start(address, shared.clone())?;
+            let names = settings.page_hosts.iter().chain([&node.name]).cloned();
+            let bound = serve::start(address, Hosts::named(names), shared.clone())?;
             tracing::info!(address = %bound, "serving the page, /metrics and /report");
         }
         let names = Names::start(host, settings.runtimes.clone(), wake.bell()?)?;
@@ -128,10 +131,9 @@ impl Agent {
             true => Some(Member::join(&node.name, &settings, wake.bell()?)?),
             false => None,
         };
-        let causes = Causes::start(roots.clone(), wake.bell()?)?;
+        let causes = Causes::start(roots.clone(), settings.page_arguments, wake.bell()?)?;
         let ender = Ender::start(roots, wake.bell()?)?;
         let directory = &settings.state_dir;
-        make_directory(directory)?;
         let lock = Lock::open(&directory.join("agent.lock")).map_err(|cause| Error::File {
             path: directory.join("agent.lock"),
             cause,
@@ -262,12 +264,13 @@ impl Agent {
         self.ledger.looked(&report, began.elapsed());
         // Before anything is done that may take its time.
         let report = Arc::new(report);
-        self.publish(Some(&report), None);
+        let shown = self.shown(&report);
+        self.publish(Some(&shown), None);
         self.settle_ongoing(&report, &known);
         let soonest = self.work_down(&report, &known, may_act);
         self.tell(&report, uptime);
         self.brake();
-        self.publish(Some(&report), None);
+        self.publish(Some(&shown), None);
         Ok(self.settings.interval.min(soonest))
     }
 
@@ -389,10 +392,6 @@ impl Agent {
     /// The log belongs to the one agent that acts, so it is opened under the lock.
     fn open_log(&mut self) -> Result<(), record::Error> {
         let path = &self.settings.audit_log;
-        if let Some(parent) = path.parent() {
-            // What is wrong with it is said by the file.
-            let _ = make_directory(parent);
-        }
         let failed = |cause| record::Error::Io {
             path: path.clone(),
             cause,
@@ -463,18 +462,6 @@ fn name<'a>(containers: impl Iterator<Item = &'a mut Container>, known: &Known) 
         }
     }
     missing
-}
-
-fn make_directory(path: &std::path::Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(path)
-        .map_err(|cause| Error::File {
-            path: path.to_owned(),
-            cause,
-        })
 }
 
 /// What has been touched stays in memory, and what will be comes to stay: the pages of the

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use sexton_policyfile::yaml;
 
 use crate::error::Error;
 
@@ -26,6 +27,7 @@ Examples:
   sexton agent --policy p.yaml --interval 2s --listen 127.0.0.1:9713
   sexton agent --config /etc/sexton/agent.yaml     the same from a file
   sexton agent --cluster                           in a pod: see charts/sexton
+  sexton agent --listen 0.0.0.0:9713 --page-host node1.example
   curl -s http://127.0.0.1:9713/metrics            then http://127.0.0.1:9713/ in a browser")]
 pub struct Given {
     /// YAML file with these settings, by their long names in camelCase; a flag wins
@@ -42,6 +44,14 @@ pub struct Given {
     /// [default: 127.0.0.1:9713]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<Listen>,
+    /// Another name under which the page may be asked for, besides localhost, addresses and the
+    /// node's own name: other names are refused, since a web page may have made them up
+    #[arg(long, value_name = "NAME", value_parser = page_host)]
+    pub page_host: Vec<String>,
+    /// Show whole command lines on the page and in /report, not just program and script; they may
+    /// hold secrets, and all who reach the address see them
+    #[arg(long)]
+    pub page_arguments: bool,
     /// What was done, as JSON lines [default: /var/log/sexton/audit.jsonl]
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
@@ -127,6 +137,9 @@ struct Filed {
     #[serde(deserialize_with = "filed_duration")]
     interval: Option<Duration>,
     listen: Option<Listen>,
+    #[serde(deserialize_with = "filed_page_hosts")]
+    page_host: Vec<String>,
+    page_arguments: bool,
     audit_log: Option<PathBuf>,
     state_dir: Option<PathBuf>,
     runtime: Vec<String>,
@@ -145,6 +158,10 @@ pub struct Settings {
     pub interval: Duration,
     /// Where to serve.
     pub listen: Listen,
+    /// Names under which it may be asked for.
+    pub page_hosts: Vec<String>,
+    /// Whether whole command lines are shown.
+    pub page_arguments: bool,
     /// The audit log.
     pub audit_log: PathBuf,
     /// Lock and pause switch.
@@ -179,16 +196,11 @@ impl Settings {
             Some(path) => read(path)?,
             None => Filed::default(),
         };
-        let either = |flags: Vec<_>, file| if flags.is_empty() { file } else { flags };
-        let mut policies = either(given.policy, filed.policy);
+        let mut policies = either_of(given.policy, filed.policy);
         if policies.is_empty() && Path::new(POLICIES).is_dir() {
             policies.push(POLICIES.into());
         }
-        let runtime = if given.runtime.is_empty() {
-            filed.runtime
-        } else {
-            given.runtime
-        };
+        let runtime = either_of(given.runtime, filed.runtime);
         Ok(Self {
             policies,
             interval: given
@@ -199,6 +211,8 @@ impl Settings {
                 .listen
                 .or(filed.listen)
                 .unwrap_or(Listen::At(SocketAddr::from(([127, 0, 0, 1], 9713)))),
+            page_hosts: either_of(given.page_host, filed.page_host),
+            page_arguments: given.page_arguments || filed.page_arguments,
             audit_log: given
                 .audit_log
                 .or(filed.audit_log)
@@ -212,11 +226,7 @@ impl Settings {
                 [none] if none == "none" => Some(vec![]),
                 sockets => Some(sockets.iter().map(PathBuf::from).collect()),
             },
-            enabled: if given.enable.is_empty() {
-                filed.enable
-            } else {
-                given.enable
-            },
+            enabled: either_of(given.enable, filed.enable),
             cluster: given.cluster || filed.cluster,
             node_name: given
                 .node_name
@@ -229,14 +239,21 @@ impl Settings {
     }
 }
 
+/// Flags win over the file.
+fn either_of<T>(flags: Vec<T>, filed: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { filed } else { flags }
+}
+
 fn read(path: &Path) -> Result<Filed, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::File {
+    let text = yaml::read(path).map_err(|cause| Error::File {
         path: path.to_owned(),
         cause,
     })?;
-    serde_saphyr::from_str(&text).map_err(|cause| Error::Config {
-        path: path.to_owned(),
-        cause: cause.to_string(),
+    serde_saphyr::from_str_with_options(&text, yaml::options(yaml::MOST_NODES)).map_err(|cause| {
+        Error::Config {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        }
     })
 }
 
@@ -259,6 +276,25 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|time| (Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(time))
         .ok_or_else(|| "between 100ms and 60m".to_owned())
+}
+
+/// A name as it stands in a URL, without a port: `node1.example`.
+fn page_host(name: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if name.is_empty() || name.len() > 253 || !name.bytes().all(fits) {
+        return Err("not a name like node1.example: without http://, port and *".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+fn filed_page_hosts<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    let names: Vec<String> = Vec::deserialize(deserializer)?;
+    let names = names.iter().map(|name| page_host(name));
+    names
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom)
 }
 
 fn filed_duration<'de, D: serde::Deserializer<'de>>(

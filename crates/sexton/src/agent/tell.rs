@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use sexton_cluster::report::Hindrance;
+use sexton_core::text::arguments::program_and_script;
 use sexton_core::{Report, text};
 
 use super::member::Member;
@@ -58,6 +59,20 @@ impl Agent {
         if let Some(member) = &mut self.member {
             member.look_failed(&hindrance);
         }
+    }
+
+    /// A report as the page may show it: that is for all who reach the address; the audit log,
+    /// which is not, tells all.
+    pub(super) fn shown(&self, report: &Arc<Report>) -> Arc<Report> {
+        if self.settings.page_arguments {
+            return report.clone();
+        }
+        let mut shown = Report::clone(report);
+        for leak in &mut shown.leaks {
+            let command_line = &mut leak.holder.command_line;
+            *command_line = program_and_script(command_line);
+        }
+        Arc::new(shown)
     }
 
     /// Shows what a look has found, or why it failed, and has the service manager know that the

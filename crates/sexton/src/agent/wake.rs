@@ -3,11 +3,20 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+/// The main thread has to hear of a stop within this time, or the agent ends without it: it may
+/// wait for a file system that never answers. That is as harmless as `kill -9` is at any instant;
+/// what was begun is closed in the audit log at the next start.
+const HEARD_WITHIN: Duration = Duration::from_millis(900);
+/// What it may then take to end in order: outcomes are written, the cluster is told.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What ended the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,30 +31,48 @@ pub enum Woken {
     News,
 }
 
-/// The agent's signals, taken as a descriptor: no handler runs anywhere.
+/// The agent's signals, taken as descriptors: no handler runs anywhere. A thread of its own takes
+/// those that stop the agent.
 pub struct Wake {
-    signals: SignalFd,
+    reload: SignalFd,
     news: OwnedFd,
+    stop: Arc<Stop>,
+}
+
+struct Stop {
+    told: AtomicBool,
+    heard: AtomicBool,
+    /// Can be read from then on.
+    door: OwnedFd,
 }
 
 impl Wake {
     /// Blocks the signals for this thread and all that it starts later, so this comes first.
     ///
     /// # Errors
-    /// No descriptors are left.
+    /// No descriptors are left, or no thread can be made.
     pub fn new() -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-            set.add(signal);
-        }
-        set.thread_block()?;
-        Ok(Self {
-            signals: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
-            news: rustix::event::eventfd(
-                0,
-                rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
-            )?,
-        })
+        let stops: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+        let reloads: SigSet = [Signal::SIGHUP].into_iter().collect();
+        stops.thread_block()?;
+        reloads.thread_block()?;
+        let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake = Self {
+            reload: SignalFd::with_flags(&reloads, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+            news: event()?,
+            stop: Arc::new(Stop {
+                told: AtomicBool::new(false),
+                heard: AtomicBool::new(false),
+                door: event()?,
+            }),
+        };
+        let signals = SignalFd::with_flags(&stops, SfdFlags::SFD_CLOEXEC)?;
+        let stop = wake.stop.clone();
+        thread::Builder::new()
+            .name("stop".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || stop.take(&signals))?;
+        Ok(wake)
     }
 
     /// A bell that ends the wait from another thread.
@@ -61,7 +88,14 @@ impl Wake {
     /// # Errors
     /// The kernel refuses to wait.
     pub fn wait(&self, time: Duration) -> io::Result<Woken> {
-        let [_, rung] = poll_for([self.signals.as_fd(), self.news.as_fd()], time)?;
+        let [_, _, rung] = poll_for(
+            [
+                self.reload.as_fd(),
+                self.stop.door.as_fd(),
+                self.news.as_fd(),
+            ],
+            time,
+        )?;
         let woken = self.signal()?;
         if woken == Woken::Time && rung {
             let mut count = [0; 8];
@@ -76,24 +110,25 @@ impl Wake {
     /// # Errors
     /// The kernel refuses to wait.
     pub fn wait_for_signals(&self, time: Duration) -> io::Result<Woken> {
-        poll_for([self.signals.as_fd()], time)?;
+        poll_for([self.reload.as_fd(), self.stop.door.as_fd()], time)?;
         self.signal()
     }
 
     /// Takes a signal, where one has come.
     fn signal(&self) -> io::Result<Woken> {
-        Ok(match self.signals.read_signal()? {
-            Some(signal) if signal.ssi_signo == Signal::SIGHUP as u32 => Woken::Reload,
-            Some(_) => Woken::Stop,
+        if self.is_stopping() {
+            self.stop.heard.store(true, Ordering::SeqCst);
+            return Ok(Woken::Stop);
+        }
+        Ok(match self.reload.read_signal()? {
+            Some(_) => Woken::Reload,
             None => Woken::Time,
         })
     }
 
-    /// Whether the agent is told to stop; the signal stays for [`Wake::wait`].
+    /// Whether the agent is told to stop; [`Wake::wait`] will say so, too.
     pub fn is_stopping(&self) -> bool {
-        // Pending signals show in the descriptor without being taken by poll.
-        let mut polled = [PollFd::new(&self.signals, PollFlags::IN)];
-        matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1))
+        self.stop.told.load(Ordering::SeqCst)
     }
 }
 
@@ -112,6 +147,23 @@ fn poll_for<const N: usize>(
         Err(errno) => return Err(errno.into()),
     }
     Ok(polled.map(|fd| fd.revents().contains(PollFlags::IN)))
+}
+
+impl Stop {
+    /// Waits for the signal, tells the main thread, and ends the agent where that does not.
+    fn take(&self, signals: &SignalFd) {
+        while !matches!(signals.read_signal(), Ok(Some(_))) {
+            // Interrupted.
+        }
+        self.told.store(true, Ordering::SeqCst);
+        let _ = rustix::io::write(&self.door, &1u64.to_ne_bytes());
+        thread::sleep(HEARD_WITHIN);
+        if self.heard.load(Ordering::SeqCst) {
+            thread::sleep(LAST_WORDS);
+        }
+        // Without a word: standard error may be what the main thread waits for.
+        std::process::exit(0);
+    }
 }
 
 /// Ends the main thread's wait.

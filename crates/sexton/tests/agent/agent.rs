@@ -162,7 +162,7 @@ impl Agent {
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         request(
             &self.address(),
-            &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         )
     }
 

@@ -185,7 +185,7 @@ fn a_process_that_vanishes_in_the_middle_is_no_error() {
     assert_eq!(agent.get("/healthz").0, 200);
     let (status, body) = request(
         &agent.address(),
-        "POST /report HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "POST /report HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     assert_eq!(status, 405, "{body}");
 }

@@ -40,18 +40,18 @@ fn all_paths_answer_and_none_acts() {
     assert_eq!(agent.get("/../etc/passwd").0, 404);
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
         let text = format!(
-            "{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         assert_eq!(request(&agent.address(), &text).0, 405, "{method}");
     }
     let open = request(
         &agent.address(),
-        "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text;version=1.0.0\r\nConnection: close\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text;version=1.0.0\r\nConnection: close\r\n\r\n",
     );
     assert!(open.1.trim_end().ends_with("# EOF"), "{}", open.1);
     let head = request(
         &agent.address(),
-        "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     assert_eq!(head.0, 200);
     assert!(head.1.ends_with("\r\n\r\n"), "{}", head.1);

@@ -6,7 +6,10 @@
 #[path = "../agent/agent.rs"]
 #[allow(dead_code)] // of the harness of the agent's own tests, a part is enough here
 mod agent;
+mod files;
 mod latch;
 mod load;
 mod panic;
+mod policies;
+mod serving;
 mod starve;

@@ -16,6 +16,41 @@ pub enum Entry {
     Intent(Box<Intent>),
     /// After.
     Outcome(Outcome),
+    /// Before, as an intent that stands in the same file.
+    Again(Again),
+    /// After, as the outcome of an intent that stands in the same file.
+    Likewise(Likewise),
+}
+
+/// What is about to be done, where all else is as in an earlier intent on the same holder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Again {
+    /// Joins it with its outcome. Its first part is the time since boot in milliseconds, in
+    /// hexadecimal.
+    pub id: String,
+    /// The intent that says the rest: the last part of its id.
+    pub of: String,
+    /// The zombies of the holder.
+    pub zombies: u64,
+    /// A digest of the evidence.
+    #[schemars(with = "String")]
+    pub fingerprint: Fingerprint,
+}
+
+/// What came of it, where all else is as in the outcome of an earlier intent: the same verdict, no
+/// zombie left, the same program and exit status for all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Likewise {
+    /// That of the intent.
+    pub id: String,
+    /// The intent whose outcome says the rest: the last part of its id.
+    pub of: String,
+    /// Milliseconds since its intent.
+    pub millis: u64,
+    /// The zombies that it was about.
+    pub zombies: u64,
 }
 
 /// What is about to be done.

@@ -3,22 +3,29 @@
 //! JSON lines, only ever appended to. An intent is on the disk before the action begins
 //! (`fdatasync(2)`), with room for the outcome set aside beside it (`fallocate(2)`), so that a
 //! disk that fills up in between loses no outcome. Where an intent cannot be written nothing is
-//! done. An agent that was killed in between finds its open intents at the next start and closes
+//! done. A later step on the same holder is written in a few words ([`short`]). An agent that was killed in between finds its open intents at the next start and closes
 //! them as interrupted.
 
 mod entry;
 mod file;
+mod fit;
+mod short;
 
 pub use entry::{Action, BeforeAndAfter, Entry, Intent, Outcome, Verdict};
 pub use file::{Error, File};
 
 use std::path::Path;
 
+use short::Told;
+
+/// Actions that are remembered from the log; of all others only the file tells.
+const REMEMBERED: usize = 1_024;
+
 /// What was found in the log when it was opened.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Actions of this boot, oldest first, each with its outcome; those that an agent was killed
-    /// over are closed as [`Verdict::Interrupted`].
+    /// The last actions of this boot, oldest first, each with its outcome; those that an agent was
+    /// killed over are closed as [`Verdict::Interrupted`]. Without command lines and statuses.
     pub actions: Vec<Action>,
     /// How many were closed just now.
     pub interrupted: usize,
@@ -30,6 +37,10 @@ pub struct Past {
 pub struct Log {
     file: File,
     sequence: u64,
+    /// What stands in the file in full.
+    told: Told,
+    /// Intents without an outcome so far, each with the number of the intent that it refers to.
+    open: Vec<(Intent, Option<String>)>,
 }
 
 impl Log {
@@ -39,24 +50,9 @@ impl Log {
     /// The file cannot be made, read or written.
     pub fn open(path: &Path, boot: &str, now: &Stamp) -> Result<(Self, Past), Error> {
         let mut file = File::open(path)?;
-        let mut past = Past::default();
-        let mut open: Vec<Intent> = vec![];
-        for line in file.read_back()? {
-            match serde_json::from_slice(&line) {
-                Ok(Entry::Outcome(outcome)) => {
-                    if let Some(at) = open.iter().position(|intent| intent.id == outcome.id) {
-                        past.actions.push(Action {
-                            intent: open.remove(at),
-                            outcome: Some(outcome),
-                        });
-                    }
-                }
-                // One of another boot is closed, too, though its pids mean nothing any more.
-                Ok(Entry::Intent(intent)) => open.push(*intent),
-                Err(_) => past.unreadable += 1,
-            }
-        }
-        past.actions.retain(|action| action.intent.boot == boot);
+        let mut reader = Reader::new(boot);
+        file.read_back(|line| reader.line(line))?;
+        let Reader { mut past, open, .. } = reader;
         for intent in open {
             let outcome = Outcome {
                 id: intent.id.clone(),
@@ -70,27 +66,26 @@ impl Log {
             };
             file.append(&Entry::Outcome(outcome.clone()), true)?;
             past.interrupted += 1;
-            if intent.boot == boot {
-                past.actions.push(Action {
-                    intent,
-                    outcome: Some(outcome),
-                });
-            }
+            past.add(intent, outcome, boot);
         }
         past.actions
             .sort_by_key(|action| action.intent.uptime_millis);
-        Ok((Self { file, sequence: 0 }, past))
+        Ok((Self::new(file), past))
+    }
+
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            sequence: 0,
+            told: Told::default(),
+            open: vec![],
+        }
     }
 
     /// A name for the next action that no other of this log bears.
     pub fn next_id(&mut self, now: &Stamp) -> String {
         self.sequence += 1;
-        format!(
-            "{:x}-{:x}-{:x}",
-            now.uptime_millis,
-            std::process::id(),
-            self.sequence
-        )
+        short::id(now.uptime_millis, self.sequence)
     }
 
     /// Writes what is about to be done. Only when this has returned may it be done.
@@ -98,10 +93,22 @@ impl Log {
     /// # Errors
     /// It is not safely on the disk: the action must not be taken.
     pub fn intend(&mut self, intent: &Intent) -> Result<(), Error> {
-        self.file.rotate_when_large()?;
-        self.file.set_room_aside()?;
-        self.file
-            .append(&Entry::Intent(Box::new(intent.clone())), true)
+        if self.file.rotate_when_large()? {
+            self.told.forget();
+        }
+        // The intent, its outcome, and those that are still to come.
+        self.file.set_room_aside(2 + self.open.len() as u64)?;
+        let line = self.told.line_of(intent);
+        self.file.append(&line, true)?;
+        let of = match line {
+            Entry::Again(again) => Some(again.of),
+            _ => None,
+        };
+        if of.is_none() {
+            self.told.intent(intent);
+        }
+        self.open.push((intent.clone(), of));
+        Ok(())
     }
 
     /// Writes what came of it.
@@ -109,7 +116,93 @@ impl Log {
     /// # Errors
     /// It could not be written; the room set aside makes that an error of the disk itself.
     pub fn conclude(&mut self, outcome: &Outcome) -> Result<(), Error> {
-        self.file.append(&Entry::Outcome(outcome.clone()), true)
+        let at = self.open.iter().position(|(i, _)| i.id == outcome.id);
+        let line = match at.map(|at| &self.open[at]) {
+            Some((intent, Some(of))) => self.told.line_of_outcome(intent, of, outcome),
+            _ => Entry::Outcome(outcome.clone()),
+        };
+        self.file.append(&line, true)?;
+        self.told.outcome(outcome);
+        if let Some(at) = at {
+            self.open.swap_remove(at);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a log from its beginning.
+struct Reader<'a> {
+    boot: &'a str,
+    told: Told,
+    open: Vec<Intent>,
+    past: Past,
+}
+
+impl<'a> Reader<'a> {
+    fn new(boot: &'a str) -> Self {
+        Self {
+            boot,
+            told: Told::default(),
+            open: vec![],
+            past: Past::default(),
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if self.entry(line).is_none() {
+            self.past.unreadable += 1;
+        }
+    }
+
+    fn entry(&mut self, line: &[u8]) -> Option<()> {
+        match serde_json::from_slice(line).ok()? {
+            // One of another boot is closed, too, though its pids mean nothing any more.
+            Entry::Intent(intent) => {
+                self.told.intent(&intent);
+                self.open.push(*intent);
+            }
+            Entry::Again(again) => self.open.push(self.told.read_again(&again)?),
+            Entry::Outcome(outcome) => {
+                self.told.outcome(&outcome);
+                // Its intent may stand in a file that is not read any more.
+                if let Some(intent) = self.close(&outcome.id) {
+                    self.past.add(intent, outcome, self.boot);
+                }
+            }
+            Entry::Likewise(likewise) => {
+                if let Some(intent) = self.close(&likewise.id) {
+                    let outcome = self.told.read_likewise(&likewise, &intent)?;
+                    self.past.add(intent, outcome, self.boot);
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn close(&mut self, id: &str) -> Option<Intent> {
+        let at = self.open.iter().position(|intent| intent.id == id)?;
+        Some(self.open.remove(at))
+    }
+}
+
+impl Past {
+    /// Adds an action of this boot. Those that ended something are dropped last: their rates are
+    /// counted over hours.
+    fn add(&mut self, mut intent: Intent, mut outcome: Outcome, boot: &str) {
+        if intent.boot != boot {
+            return;
+        }
+        if self.actions.len() >= REMEMBERED {
+            let gentle = |action: &Action| !action.intent.rung.disrupts();
+            self.actions
+                .remove(self.actions.iter().position(gentle).unwrap_or(0));
+        }
+        intent.command_line = vec![];
+        outcome.statuses = vec![];
+        self.actions.push(Action {
+            intent,
+            outcome: Some(outcome),
+        });
     }
 }
 
