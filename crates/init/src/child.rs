@@ -1,4 +1,4 @@
-//! The main child: how it is started, and how it ended.
+//! The main child: how it is started.
 
 use core::ffi::CStr;
 
@@ -9,37 +9,8 @@ use crate::line::Line;
 use crate::signal;
 use crate::sys::{self, Pid, SignalSet};
 use crate::terminal::Place;
+use crate::text::number;
 use crate::voice::Voice;
-
-/// What waiting for a child can tell (wait(2)).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Status {
-    Exited(u8),
-    Killed { signal: u8, core: bool },
-    Stopped(u8),
-}
-
-impl Status {
-    pub(crate) fn from_wait(status: i32) -> Self {
-        let [low, high, ..] = status.to_le_bytes();
-        match low & 0x7f {
-            0 => Self::Exited(high),
-            0x7f => Self::Stopped(high),
-            signal => Self::Killed {
-                signal,
-                core: low & 0x80 != 0,
-            },
-        }
-    }
-
-    /// The exit code that a shell would give: 128 + n for a signal.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Exited(code) => code,
-            Self::Killed { signal, .. } | Self::Stopped(signal) => 128 | signal,
-        }
-    }
-}
 
 /// What the child is to find as init found it.
 #[derive(Clone, Copy)]
@@ -91,7 +62,7 @@ impl<'a> Command<'a> {
         let (error, interpreter) = self.exec();
         if interpreter && voice.name == Name::Own {
             let mut line = Voice::prefix(voice.name, b"");
-            line.bytes(self.name().to_bytes())
+            line.name(self.name().to_bytes())
                 .text(": is there, but not what runs it (its #! line or its loader)")
                 .write(crate::line::STDERR);
         } else {
@@ -103,7 +74,7 @@ impl<'a> Command<'a> {
     /// Socket activation (sd_listen_fds(3)): LISTEN_PID names init, but is meant for the child.
     fn listen_pid(self, init: Pid) -> Option<(usize, Line)> {
         let (index, value) = self.environment.variable(b"LISTEN_PID")?;
-        let pid = crate::line::number(value.to_bytes()).and_then(|pid| Pid::try_from(pid).ok())?;
+        let pid = number(value.to_bytes()).and_then(|pid| Pid::try_from(pid).ok())?;
         (pid == init).then(|| {
             let mut text = Line::new();
             text.text("LISTEN_PID=").number(sys::getpid());
@@ -183,30 +154,5 @@ fn failed_exec(name: Name, error: Errno) -> i32 {
         (Name::Own, _) | (Name::Tini, Errno::EACCES) => 126,
         (Name::DumbInit, _) => 2,
         (Name::Tini | Name::Catatonit, _) => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wait_statuses_are_those_of_libc() {
-        for status in [0, 0x100, 0xff00, 9, 15, 139, 0x137f, 0x147f, 64] {
-            let expected = if libc::WIFEXITED(status) {
-                Status::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap())
-            } else if libc::WIFSTOPPED(status) {
-                Status::Stopped(u8::try_from(libc::WSTOPSIG(status)).unwrap())
-            } else {
-                let signal = u8::try_from(libc::WTERMSIG(status)).unwrap();
-                Status::Killed {
-                    signal,
-                    core: libc::WCOREDUMP(status),
-                }
-            };
-            assert_eq!(Status::from_wait(status), expected, "{status:#x}");
-        }
-        assert_eq!(Status::from_wait(64).code(), 192);
-        assert_eq!(Status::from_wait(15).code(), 143);
     }
 }

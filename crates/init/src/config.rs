@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 
 use crate::args::{Invalid, Strings};
-use crate::line::number;
 use crate::signal::{self, Rewrites};
+use crate::text::number;
 
 /// The program whose interface is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,12 +62,18 @@ pub(crate) struct Config<'a> {
     pub(crate) stop_with_signal: bool,
     pub(crate) rewrites: Rewrites,
     pub(crate) parent_death: Option<u8>,
-    /// The signal that asks for the end, and that the rest gets when the child has ended.
-    pub(crate) stop_signal: u8,
+    /// The signal that asks for the end, and that the rest gets when the child has ended, if
+    /// it was said; see `stop` and `Supervisor::asks_for_end`.
+    pub(crate) stop_signal: Option<u8>,
     /// How long the rest may take to end, in milliseconds; `None`: it is left alone.
     pub(crate) grace: Option<u64>,
     /// How long after the stop signal the child is killed, in milliseconds.
     pub(crate) kill_after: Option<u64>,
+    /// How long orphans may live on while the child lives, in milliseconds; `None`: they are
+    /// left alone.
+    pub(crate) orphans: Option<u64>,
+    /// Stay until the last process has ended.
+    pub(crate) until_all: bool,
     pub(crate) exit_codes: ExitCodes,
     pub(crate) death: Death,
     pub(crate) termination_log: Option<&'a CStr>,
@@ -96,26 +102,40 @@ impl Config<'_> {
             stop_with_signal: name == Name::DumbInit,
             rewrites: Rewrites::new(),
             parent_death: None,
-            stop_signal: signal::TERM,
+            stop_signal: None,
             grace: own.then_some(5_000),
             kill_after: None,
+            orphans: None,
+            until_all: false,
             exit_codes: ExitCodes::new(),
             death: if own { Death::Plain } else { Death::Off },
             termination_log: None,
         }
     }
+
+    /// The signal that asks a process to end.
+    pub(crate) fn stop(&self) -> u8 {
+        self.stop_signal.unwrap_or(signal::TERM)
+    }
 }
+
+/// Settings whose options have long names only, and no letter.
+pub(crate) const ORPHANS: u8 = 1;
+pub(crate) const UNTIL_ALL: u8 = 2;
 
 /// Reads our own environment variables, which hold under every name. Options come after.
 pub(crate) fn environment<'a>(
     config: &mut Config<'a>,
     environment: Strings<'a>,
 ) -> Result<(), Invalid<'a>> {
-    const VARIABLES: [(&[u8], u8); 6] = [
+    const VARIABLES: [(&[u8], u8); 9] = [
         (b"SEXTON_INIT_TO", b't'),
         (b"SEXTON_INIT_GRACE", b'G'),
         (b"SEXTON_INIT_KILL_AFTER", b'K'),
         (b"SEXTON_INIT_STOP_SIGNAL", b'S'),
+        (b"SEXTON_INIT_ORPHANS", ORPHANS),
+        (b"SEXTON_INIT_UNTIL_ALL", UNTIL_ALL),
+        (b"SEXTON_INIT_EXIT_CODE", b'e'),
         (b"SEXTON_INIT_DEATH", b'D'),
         (b"SEXTON_INIT_TERMINATION_LOG", b'T'),
     ];
@@ -159,7 +179,25 @@ pub(crate) fn set<'a>(
             };
         }
         b'K' => config.kill_after = Some(duration(text).ok_or(DURATION)?),
-        b'S' => config.stop_signal = signal::parse(text).ok_or(SIGNAL)?,
+        b'S' => config.stop_signal = Some(signal::parse(text).ok_or(SIGNAL)?),
+        ORPHANS => {
+            config.orphans = match text {
+                b"keep" => None,
+                b"end" => Some(0),
+                _ => Some(
+                    text.strip_prefix(b"end=")
+                        .and_then(duration)
+                        .ok_or("is not keep, end or end=TIME (say end=10s)")?,
+                ),
+            };
+        }
+        UNTIL_ALL => {
+            config.until_all = match text {
+                b"1" => true,
+                b"0" => false,
+                _ => return Err("is not 1 or 0"),
+            };
+        }
         b'D' => {
             config.death = match text {
                 b"off" => Death::Off,
@@ -173,7 +211,7 @@ pub(crate) fn set<'a>(
         b'e' => config
             .exit_codes
             .read(text)
-            .ok_or("is no exit code from 0 to 255, nor CODE:CODE")?,
+            .ok_or("is no exit code from 0 to 255, nor CODE:CODE, nor several with commas")?,
         b'r' => {
             let (from, to) = rewrite(text)
                 .ok_or("is no SIGNAL:SIGNAL, nor SIGNAL:0 to drop one (KILL, STOP and CHLD cannot be rewritten)")?;
@@ -248,16 +286,18 @@ impl ExitCodes {
         Self(codes)
     }
 
-    /// `CODE` (becomes 0) or `CODE:CODE`.
+    /// `CODE` (becomes 0) or `CODE:CODE`; several with commas.
     fn read(&mut self, text: &[u8]) -> Option<()> {
         let code = |text| u8::try_from(number(text)?).ok();
-        let colon = text.iter().position(|&byte| byte == b':');
-        let from = code(text.get(..colon.unwrap_or(text.len()))?)?;
-        let to = match colon {
-            Some(at) => code(text.get(at + 1..)?)?,
-            None => 0,
-        };
-        self.0[usize::from(from)] = to;
+        for pair in text.split(|&byte| byte == b',') {
+            let colon = pair.iter().position(|&byte| byte == b':');
+            let from = code(pair.get(..colon.unwrap_or(pair.len()))?)?;
+            let to = match colon {
+                Some(at) => code(pair.get(at + 1..)?)?,
+                None => 0,
+            };
+            self.0[usize::from(from)] = to;
+        }
         Some(())
     }
 
@@ -297,7 +337,11 @@ mod tests {
         assert!(codes.read(b"143").is_some());
         assert!(codes.read(b"3:7").is_some());
         assert_eq!((codes.of(143), codes.of(3), codes.of(4)), (0, 7, 4));
-        for text in ["", "256", "-1", "1:", ":1", "1:256", "a", "1:2:3"] {
+        assert!(codes.read(b"5,6:1").is_some());
+        assert_eq!((codes.of(5), codes.of(6)), (0, 1));
+        for text in [
+            "", "256", "-1", "1:", ":1", "1:256", "a", "1:2:3", "1,", ",1", "1, 2",
+        ] {
             assert!(codes.read(text.as_bytes()).is_none(), "{text}");
         }
     }

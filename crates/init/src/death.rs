@@ -1,71 +1,126 @@
 //! How it ended, in one line.
 
-use crate::child::Status;
+use core::ffi::CStr;
+
 use crate::config::{Config, Death};
-use crate::ending::Rest;
+use crate::errno::Errno;
 use crate::line::{Line, STDERR};
+use crate::proc::{self, Stat};
+use crate::status::{Rest, Status};
 use crate::sys::{self, Open, Pid};
+use crate::voice::Voice;
 
 /// So many dead children that were never waited for are worth a line: a few may have died
 /// together with their parent.
 const MANY_ZOMBIES: u32 = 10;
+/// So many of those that are left are named.
+const NAMED: u32 = 8;
 
 /// Everything about the end.
 pub(crate) struct End<'a> {
+    /// The command as it was given.
     pub(crate) command: &'a [u8],
+    /// What it was when it died, as far as that is known.
+    pub(crate) program: Option<&'a Stat>,
     pub(crate) pid: Pid,
-    pub(crate) status: Status,
+    /// `None`: it lives on.
+    pub(crate) status: Option<Status>,
     /// What init exits with.
     pub(crate) exit_code: u8,
     /// Milliseconds after which init killed it.
     pub(crate) killed_after: Option<u64>,
+    /// Why init may not signal it.
+    pub(crate) refused: Option<Errno>,
+    /// Init is PID 1, with whose exit the kernel kills all that is left.
+    pub(crate) owns_namespace: bool,
+    /// What the rest was sent.
     pub(crate) stop_signal: u8,
+    /// What the end was asked for with.
+    pub(crate) asked_by: u8,
     pub(crate) oom_kills: u32,
     pub(crate) rest: Rest,
     pub(crate) zombies: u32,
 }
 
+/// Says that the termination log cannot be written, while there is time to do something.
+pub(crate) fn check_log(path: &CStr, voice: Voice) {
+    match sys::open(path, Open::Append) {
+        Ok(fd) => sys::close(fd),
+        Err(error) => no_log(path, voice, error),
+    }
+}
+
+fn no_log(path: &CStr, voice: Voice, error: Errno) {
+    Voice::prefix(voice.name, b"WARN")
+        .text("cannot write the termination log ")
+        .name(path.to_bytes())
+        .text(": ")
+        .text(error.words())
+        .write(STDERR);
+}
+
 /// Writes what is wanted to stderr and the termination log.
-pub(crate) fn tell(config: &Config<'_>, end: &End<'_>) {
-    match config.death {
-        Death::Off => {}
-        Death::Json => end.json().write(STDERR),
-        Death::Plain => {
-            if end.zombies >= MANY_ZOMBIES {
-                end.zombies_line().write(STDERR);
-            }
-            if matches!(end.rest, Rest::Killed | Rest::Remains) {
-                end.rest_line(config.grace.unwrap_or(0)).write(STDERR);
-            }
-            if matches!(end.status, Status::Killed { .. }) || end.oom_kills > 0 {
-                end.plain().write(STDERR);
-            }
+pub(crate) fn tell(config: &Config<'_>, voice: Voice, end: &End<'_>) {
+    if config.death == Death::Plain {
+        if end.zombies >= MANY_ZOMBIES {
+            end.zombies_line().write(STDERR);
+        }
+        if matches!(end.rest, Rest::Killed | Rest::Remains) {
+            end.rest_line(config.grace.unwrap_or(0)).write(STDERR);
         }
     }
-    if let Some(path) = config.termination_log.filter(|_| end.exit_code != 0)
-        && let Ok(fd) = sys::open(path, Open::Append)
-    {
-        // The program may have left its own message there; ours goes behind it.
-        let mut line = if config.death == Death::Json {
-            end.json()
-        } else {
-            end.plain()
-        };
-        if sys::length(fd).is_ok_and(|length| length > 0) {
-            let _ = sys::write(fd, b"\n");
+    if end.rest == Rest::Remains {
+        end.left_line(voice).write(STDERR);
+    }
+    // That it lives on is said whatever else is: else init would seem to have ended for nothing.
+    let odd = !matches!(end.status, Some(Status::Exited(_))) || end.oom_kills > 0;
+    match config.death {
+        Death::Json => end.json().write(STDERR),
+        Death::Plain if odd => end.plain().write(STDERR),
+        // Under tini's name its own words have been said.
+        _ if end.status.is_none() && config.name != crate::config::Name::Tini => {
+            end.plain().write(STDERR);
         }
-        line.write(fd);
-        sys::close(fd);
+        _ => {}
+    }
+    if let Some(path) = config.termination_log.filter(|_| end.exit_code != 0)
+        && let Err(error) = end.log(path, config.death)
+    {
+        no_log(path, voice, error);
     }
 }
 
 impl End<'_> {
+    /// Appends the line: the program may have left its own message there.
+    fn log(&self, path: &CStr, death: Death) -> Result<(), Errno> {
+        let fd = sys::open(path, Open::Append)?;
+        let mut line = if death == Death::Json {
+            self.json()
+        } else {
+            self.plain()
+        };
+        if sys::length(fd).is_ok_and(|length| length > 0) {
+            let _ = sys::write(fd, b"\n");
+        }
+        let written = line.try_write(fd);
+        sys::close(fd);
+        written
+    }
+
+    /// The program that the command has become by `exec`, if it has. The kernel keeps 15 bytes
+    /// of the name.
+    fn became(&self) -> Option<&[u8]> {
+        let program = self.program?.name();
+        let given = self.command.rsplit(|&byte| byte == b'/').next()?;
+        (given.get(..15).unwrap_or(given) != program).then_some(program)
+    }
+
     fn who(&self) -> Line {
         let mut line = Line::new();
         line.text("sexton-init: process ")
             .number(self.pid)
             .text(" (")
-            .bytes(self.command)
+            .name(self.became().unwrap_or(self.command))
             .text(")");
         line
     }
@@ -73,16 +128,20 @@ impl End<'_> {
     fn plain(&self) -> Line {
         let mut line = self.who();
         match self.status {
-            Status::Killed { signal, core } => line
+            Some(Status::Killed { signal, core }) => line
                 .text(" was killed by signal ")
                 .signal(signal)
                 .text(if core { ", core dumped" } else { "" }),
-            _ => line.text(" ended by itself"),
+            Some(_) => line.text(" ended by itself"),
+            None => {
+                let why = self.refused.map_or("it sleeps in the kernel", Errno::words);
+                line.text(" cannot be killed: ").text(why).text(self.fate())
+            }
         };
         if let Some(time) = self.killed_after {
             line.text(", which init sent since it was still there ")
                 .seconds(time);
-            line.text(" after signal ").signal(self.stop_signal);
+            line.text(" after signal ").signal(self.asked_by);
         }
         if self.oom_kills > 0 {
             line.text("; out of memory: the kernel killed ")
@@ -107,8 +166,48 @@ impl End<'_> {
         line.text(if self.rest == Rest::Killed {
             " and was killed"
         } else {
-            " and cannot be killed: it sleeps in the kernel, or is another user's"
+            " and cannot be killed"
         });
+        line
+    }
+
+    /// What init's exit means for those that it could not end.
+    fn fate(&self) -> &'static str {
+        if self.owns_namespace {
+            "; init's exit ends all that is left"
+        } else {
+            "; left running"
+        }
+    }
+
+    /// Names those that are left.
+    fn left_line(&self, voice: Voice) -> Line {
+        let mut line = Voice::prefix(voice.name, b"WARN");
+        let init = sys::getpid();
+        let (mut named, mut others) = (0, 0);
+        // Unreadable, they cannot be named; that some are left is said all the same.
+        let _ = proc::each(&mut |pid| {
+            let below = pid != init && (self.owns_namespace || proc::descends(pid, init));
+            if !below || !Stat::of(pid).is_some_and(|stat| !stat.is_zombie()) {
+                return;
+            }
+            if named == NAMED {
+                others += 1;
+                return;
+            }
+            named += 1;
+            line.text(if named == 1 { "left: process " } else { ", " })
+                .process(pid);
+            if let Some(error) = proc::refusal(pid) {
+                line.text(" (").text(error.words()).text(")");
+            }
+        });
+        match (named, others) {
+            (0, _) => line.text("left: processes that /proc does not show"),
+            (_, 0) => &mut line,
+            _ => line.text(" and ").count(others).text(" more"),
+        };
+        line.text(self.fate());
         line
     }
 
@@ -124,17 +223,21 @@ impl End<'_> {
         let mut line = Line::new();
         line.text("{\"sexton_init\":\"end\",\"command\":")
             .json(self.command);
+        if let Some(program) = self.became() {
+            line.text(",\"program\":").json(program);
+        }
         line.text(",\"pid\":").number(self.pid);
         line.text(",\"exit_code\":").number(self.exit_code.into());
         match self.status {
-            Status::Killed { signal, core } => line
+            None => line.text(",\"remains\":true"),
+            Some(Status::Killed { signal, core }) => line
                 .text(",\"signal\":")
                 .number(signal.into())
                 .text(",\"signal_name\":")
                 .json(crate::signal::name(signal).as_bytes())
                 .text(",\"core_dumped\":")
                 .text(truth(core)),
-            _ => line.text(",\"status\":").number(self.status.code().into()),
+            Some(status) => line.text(",\"status\":").number(status.code().into()),
         };
         line.text(",\"killed_by_init\":")
             .text(truth(self.killed_after.is_some()));
@@ -161,13 +264,17 @@ mod tests {
         End {
             command: b"chrome \"x\"\xff",
             pid: 7,
-            status: Status::Killed {
+            program: None,
+            status: Some(Status::Killed {
                 signal: 9,
                 core: false,
-            },
+            }),
             exit_code: 137,
             killed_after: None,
+            refused: None,
+            owns_namespace: false,
             stop_signal: 15,
+            asked_by: 15,
             oom_kills: 1,
             rest: Rest::Nobody,
             zombies: 0,

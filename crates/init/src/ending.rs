@@ -3,65 +3,49 @@
 use crate::config::{Death, Name, Session};
 use crate::errno::Errno;
 use crate::line::STDERR;
-use crate::proc::{self, Reach};
+use crate::proc::{self, Reach, Stat, Tally};
 use crate::report;
 use crate::signal;
-use crate::supervise::{Left, Supervisor};
-use crate::sys::{self, SignalInfo};
-use crate::voice::Voice;
+use crate::status::Rest;
+use crate::supervise::{DYING, Supervisor};
+use crate::sys::{self, Pid, SignalInfo};
+use crate::told;
 
-/// How it went with the rest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rest {
-    /// There was none.
-    Nobody,
-    /// It was left alone.
-    Left,
-    /// It ended when asked.
-    Ended,
-    /// It had to be killed.
-    Killed,
-    /// It did not die even so: it sleeps in the kernel, or is another user's.
-    Remains,
-}
-
-/// How long processes that were killed may take to die. They only need the processor for a
-/// moment, unless they sleep in the kernel.
-const DYING: u64 = 2_000;
+/// How often it is looked for those that init has adopted meanwhile, while the rest has its
+/// time: the kernel tells a subreaper of no adoption.
+const LOOK: u64 = 100;
 /// How often the killing is repeated, for what was forked meanwhile.
 const ROUND: u64 = 50;
 
 impl Supervisor<'_> {
     /// Ends all that descends from init, those that left the child's session too.
-    pub(crate) fn end_the_rest(&mut self, left: Left) -> Rest {
+    ///
+    /// By the tree: init asks its own children, each once, and those tell theirs, as a master
+    /// does that lets its workers finish. What is orphaned meanwhile is asked then.
+    pub(crate) fn end_the_rest(&mut self) -> Rest {
         let Some(grace) = self.config.grace else {
-            return self.as_dumb_init(left);
+            return self.as_dumb_init();
         };
-        if !left.anybody {
+        if !self.anybody {
             return Rest::Nobody;
         }
         if self.config.name == Name::Own && self.config.death != Death::Off {
             // Their zombies cannot be reaped from here: say whose they are, while they live.
             let init = sys::getpid();
-            report::print(STDERR, |holder| {
+            let _ = report::print(STDERR, |holder| {
                 holder != init && proc::descends(holder, init)
             });
         }
-        if grace > 0 {
-            self.signal_rest(self.config.stop_signal);
-            // What is stopped would not hear it.
-            self.signal_rest(signal::CONT);
-            if self.wait_for_rest(grace) {
-                return Rest::Ended;
-            }
+        if grace > 0 && self.ask_for(grace) {
+            return Rest::Ended;
         }
         let deadline = sys::now().saturating_add(DYING);
         loop {
-            self.signal_rest(signal::KILL);
+            let reached = self.kill_rest();
             if self.wait_for_rest(ROUND) {
                 return Rest::Killed;
             }
-            if sys::now() >= deadline {
+            if !reached || sys::now() >= deadline {
                 return Rest::Remains;
             }
         }
@@ -69,36 +53,139 @@ impl Supervisor<'_> {
 
     /// dumb-init sends TERM to the child's group when the child has ended, and waits for
     /// nobody. The others do nothing.
-    fn as_dumb_init(&self, left: Left) -> Rest {
+    fn as_dumb_init(&mut self) -> Rest {
         if self.config.name == Name::DumbInit
             && self.config.session == Session::New
+            && self.together.is_none()
             && let Some(signal) = self.config.rewrites.apply(signal::TERM)
         {
             // A group's number is free for others once the group is empty, so without a
             // namespace of our own it is looked for among our descendants.
             if self.owns_namespace {
                 let _ = sys::kill(-self.main, signal);
-            } else if left.anybody {
-                let _ = proc::signal(Reach::Group(self.main), false, signal);
+            } else if self.anybody {
+                let _ = proc::signal(Reach::Group(self.main), signal);
             }
             self.voice.forwarded(signal);
         }
-        if left.anybody {
+        if self.anybody {
             Rest::Left
         } else {
             Rest::Nobody
         }
     }
 
-    fn signal_rest(&self, signal: u8) {
-        if let Err(error) = proc::signal(Reach::All, self.owns_namespace, signal)
-            && error != Errno::ESRCH
-        {
-            Voice::prefix(self.config.name, b"WARN")
-                .text("cannot reach all that is left: ")
-                .text(error.words())
-                .write(STDERR);
+    /// Asks the rest to end and gives it this long; true: it has ended.
+    fn ask_for(&mut self, milliseconds: u64) -> bool {
+        let stop = self.config.stop();
+        let deadline = sys::now().saturating_add(milliseconds);
+        let mut first = true;
+        loop {
+            let together = self.together;
+            let asked = self.tell_own(&mut |pid, stat| {
+                let heard = together.is_some_and(|sent| sent.reached(pid, stat, stop));
+                (told::note(pid) && !heard).then_some(stop)
+            });
+            match asked {
+                // Nobody that is left can hear init, and the command had its time.
+                Ok(tally) if tally.reached == 0 && self.gave_up => return false,
+                Ok(_) => {}
+                Err(error) if first => self.ask_unseen(stop, error),
+                Err(_) => {}
+            }
+            if core::mem::take(&mut first) {
+                self.continue_stopped();
+            }
+            let rest = deadline.saturating_sub(sys::now());
+            if self.wait_for_rest(rest.min(LOOK)) {
+                return true;
+            }
+            if rest == 0 {
+                return false;
+            }
         }
+    }
+
+    /// Without a /proc that shows them, PID 1 can reach all at once, and only so.
+    fn ask_unseen(&self, stop: u8, error: Errno) {
+        if !self.owns_namespace {
+            self.voice
+                .warn("cannot reach all that is left", Some(error));
+        } else if self.together.is_none() {
+            let _ = sys::kill(-1, stop);
+            let _ = sys::kill(-1, signal::CONT);
+        }
+    }
+
+    /// Who is stopped hears nothing, and keeps those waiting who wait for it. Only now, so that
+    /// the stop signal is what it finds first.
+    fn continue_stopped(&self) {
+        let init = sys::getpid();
+        // What cannot be seen is continued by `ask_unseen`.
+        let _ = proc::each(&mut |pid| {
+            let stopped = pid != init && Stat::of(pid).is_some_and(|stat| stat.is_stopped());
+            if stopped && (self.owns_namespace || proc::descends(pid, init)) {
+                let _ = self.send_to(pid, signal::CONT);
+            }
+        });
+    }
+
+    /// Sends those who hear of things from init itself what `signal` says, or looks whether they
+    /// could be sent one. An error where /proc shows none.
+    pub(crate) fn tell_own(
+        &self,
+        signal: &mut dyn FnMut(Pid, &Stat) -> Option<u8>,
+    ) -> Result<Tally, Errno> {
+        let init = sys::getpid();
+        let mut tally = Tally::default();
+        proc::each(&mut |pid| {
+            let Some(stat) = Stat::of(pid).filter(|_| pid != init) else {
+                return;
+            };
+            let own = self.is_own(pid, &stat, init);
+            if own && stat.is_zombie() {
+                // Init reaps it at once, and may adopt what it had.
+                tally.reached += 1;
+            } else if own {
+                tally.count(self.send_to(pid, signal(pid, &stat).unwrap_or(0)));
+            }
+        })?;
+        if tally.reached + tally.refused == 0 {
+            return Err(Errno::ESRCH);
+        }
+        Ok(tally)
+    }
+
+    /// Whether a process hears of the end from init or not at all: its children; what was sent
+    /// into its PID namespace from outside; and where init may not signal a process, as that of
+    /// another user, what is below that.
+    fn is_own(&self, pid: Pid, stat: &Stat, init: Pid) -> bool {
+        if self.owns_namespace {
+            matches!(stat.parent, 0 | 1) || proc::refusal(stat.parent).is_some()
+        } else {
+            stat.parent == init || proc::refusal(stat.parent).is_some() && proc::descends(pid, init)
+        }
+    }
+
+    fn send_to(&self, pid: Pid, signal: u8) -> Result<(), Errno> {
+        let init = sys::getpid();
+        if self.owns_namespace {
+            sys::kill(pid, signal)
+        } else {
+            proc::signal_held(pid, signal, &|pid| proc::descends(pid, init))
+        }
+    }
+
+    /// Kills all that is left; false: there is nobody whom init may kill.
+    fn kill_rest(&self) -> bool {
+        let killed = if self.owns_namespace {
+            // All in one instant, so that none can fork on. It says nothing about refusals.
+            let _ = sys::kill(-1, signal::KILL);
+            self.tell_own(&mut |_, _| Some(signal::KILL))
+        } else {
+            proc::signal(Reach::All, signal::KILL)
+        };
+        killed.is_err() || killed.is_ok_and(|tally| tally.reached > 0)
     }
 
     /// Reaps until nobody is left (true), or the time is over. A process that has a living
@@ -107,8 +194,8 @@ impl Supervisor<'_> {
         let deadline = sys::now().saturating_add(milliseconds);
         let mut info = SignalInfo::empty();
         loop {
-            let (_, left) = self.reap();
-            if !left.anybody {
+            self.reap();
+            if !self.anybody {
                 return true;
             }
             let Some(time) = deadline.checked_sub(sys::now()).filter(|&time| time > 0) else {

@@ -12,7 +12,6 @@ impl Errno {
     pub(crate) const EACCES: Self = Self(13);
     pub(crate) const ENOTDIR: Self = Self(20);
     pub(crate) const ENAMETOOLONG: Self = Self(36);
-    pub(crate) const ENOSYS: Self = Self(38);
     pub(crate) const ESTALE: Self = Self(116);
     pub(crate) const ENODEV: Self = Self(19);
     pub(crate) const ETIMEDOUT: Self = Self(110);
@@ -32,7 +31,9 @@ impl Errno {
         match self.0 {
             1 => "Operation not permitted",
             2 => "No such file or directory",
+            3 => "No such process",
             5 => "Input/output error",
+            6 => "No such device or address",
             7 => "Argument list too long",
             8 => "Exec format error",
             11 => "Resource temporarily unavailable",
@@ -45,6 +46,9 @@ impl Errno {
             24 => "Too many open files",
             25 => "Inappropriate ioctl for device",
             26 => "Text file busy",
+            28 => "No space left on device",
+            30 => "Read-only file system",
+            32 => "Broken pipe",
             36 => "File name too long",
             38 => "Function not implemented",
             40 => "Too many levels of symbolic links",

@@ -20,14 +20,19 @@ mod config;
 mod death;
 mod ending;
 mod errno;
+mod forward;
 mod line;
 mod names;
 mod oom;
+mod orphans;
 mod proc;
 mod report;
 mod signal;
+mod status;
 mod supervise;
 mod terminal;
+mod text;
+mod told;
 mod voice;
 
 use args::Strings;
@@ -64,7 +69,7 @@ pub unsafe extern "C" fn main(stack: *const usize) -> ! {
 
 /// Where a panic ends: a defect, since nothing here panics on purpose.
 pub fn panicked() -> ! {
-    line::write_all(
+    let _ = line::write_all(
         line::STDERR,
         b"sexton-init: a defect in init itself; it cannot go on\n",
     );

@@ -3,10 +3,16 @@
 
 use core::ffi::CStr;
 
+use crate::errno::Errno;
+use crate::proc::Stat;
 use crate::signal;
-use crate::sys::{self, Fd};
+use crate::sys::{self, Fd, Pid};
+use crate::text::is_unsafe;
 
 const SIZE: usize = 1024;
+/// What a name leaves for the rest of its line.
+const ROOM: usize = 400;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 pub(crate) const STDOUT: Fd = 1;
 pub(crate) const STDERR: Fd = 2;
@@ -38,6 +44,44 @@ impl Line {
 
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
+    }
+
+    /// A text that others chose: a process's name, a command, an option's value. What could
+    /// steer a terminal or end the line is escaped, as the other programs of Sexton do it.
+    #[inline(never)]
+    pub(crate) fn name(&mut self, text: &[u8]) -> &mut Self {
+        for chunk in text.utf8_chunks() {
+            let broken = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+            for c in chunk.valid().chars().chain(broken) {
+                if self.length >= SIZE - ROOM {
+                    return self.text("…");
+                }
+                self.shown(c);
+            }
+        }
+        self
+    }
+
+    fn shown(&mut self, c: char) {
+        match c {
+            '\n' => self.text("\\n"),
+            '\t' => self.text("\\t"),
+            '\r' => self.text("\\r"),
+            c if !is_unsafe(c) => self.text(c.encode_utf8(&mut [0; 4])),
+            c if u32::from(c) < 0x100 => self.text("\\x").hex(c.into(), 2),
+            c => self.text("\\u{").hex(c.into(), 4).text("}"),
+        };
+    }
+
+    /// At least so many hexadecimal digits.
+    fn hex(&mut self, number: u32, digits: u32) -> &mut Self {
+        for place in (0..8).rev() {
+            let rest = number >> (4 * place);
+            if place < digits || rest > 0 {
+                self.bytes(&[HEX[usize::try_from(rest & 15).unwrap_or(0)]]);
+            }
+        }
+        self
     }
 
     #[inline(never)]
@@ -75,6 +119,14 @@ impl Line {
         }
     }
 
+    /// `7 (sh)`, with the name that the process has now.
+    pub(crate) fn process(&mut self, pid: Pid) -> &mut Self {
+        let stat = Stat::of(pid);
+        self.number(pid).text(" (");
+        self.name(stat.as_ref().map_or(b"gone", Stat::name))
+            .text(")")
+    }
+
     /// Milliseconds as `5 s` or `0.050 s`.
     pub(crate) fn seconds(&mut self, milliseconds: u64) -> &mut Self {
         let small = |n| u32::try_from(n).unwrap_or(u32::MAX);
@@ -92,17 +144,13 @@ impl Line {
     /// A JSON string. Bytes that are not ASCII text are written as `\u00xx`, so that the line
     /// is valid whatever a command is called.
     pub(crate) fn json(&mut self, bytes: &[u8]) -> &mut Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         self.bytes(b"\"");
         // Room is kept for the longest escape and what ends the line.
         for &byte in bytes.iter().take(SIZE / 12) {
             match byte {
                 b'"' | b'\\' => self.bytes(&[b'\\', byte]),
                 b' '..=b'~' => self.bytes(&[byte]),
-                _ => {
-                    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                    self.bytes(b"\\u00").bytes(&[high, low])
-                }
+                _ => self.text("\\u").hex(byte.into(), 4),
             };
         }
         self.bytes(b"\"")
@@ -118,35 +166,65 @@ impl Line {
         CStr::from_bytes_until_nul(&self.buffer).unwrap_or_default()
     }
 
-    /// Ends the line and writes it. Nobody can be told of an error here.
-    #[inline(never)]
+    /// Ends the line and writes it. An error cannot be reported: this is how init reports.
     pub(crate) fn write(&mut self, fd: Fd) {
+        let _ = self.try_write(fd);
+    }
+
+    /// Ends the line and writes it.
+    #[inline(never)]
+    pub(crate) fn try_write(&mut self, fd: Fd) -> Result<(), Errno> {
         let end = self.length.min(SIZE - 1);
         if let Some(last) = self.buffer.get_mut(end) {
             *last = b'\n';
             self.length = end + 1;
         }
-        write_all(fd, self.as_bytes());
+        write_all(fd, self.as_bytes())
     }
 }
 
-/// Writes all of it, unless that fails: init goes on without its voice.
-pub(crate) fn write_all(fd: Fd, mut bytes: &[u8]) {
+/// Writes all of it, unless that fails.
+pub(crate) fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match sys::write(fd, bytes) {
-            Ok(0) | Err(_) => return,
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+        match sys::write(fd, bytes)? {
+            0 => break,
+            count => bytes = bytes.get(count..).unwrap_or_default(),
         }
     }
+    Ok(())
 }
 
-/// Reads a decimal number, the whole text.
-pub(crate) fn number(text: &[u8]) -> Option<u32> {
-    if text.is_empty() {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &[u8]) -> String {
+        let mut line = Line::new();
+        line.name(name);
+        String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }
-    text.iter().try_fold(0u32, |value, &byte| {
-        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })
+
+    #[test]
+    fn nothing_that_steers_a_terminal_gets_through() {
+        assert_eq!(shown("plain ü 漢".as_bytes()), "plain ü 漢");
+        assert_eq!(
+            shown("a\x1b[2Jb\nc\u{9b}d\x7f\t".as_bytes()),
+            "a\\x1b[2Jb\\nc\\x9bd\\x7f\\t"
+        );
+        assert_eq!(
+            shown("a\u{202e}b\u{e0001}".as_bytes()),
+            "a\\u{202e}b\\u{e0001}"
+        );
+        assert_eq!(shown(b"a\xffb\xc3"), "a\u{fffd}b\u{fffd}");
+        for byte in 0..=255u8 {
+            assert!(!shown(&[byte]).chars().any(char::is_control), "{byte}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_line() {
+        let mut line = Line::new();
+        line.name(&[0x1b; 4000]).text(" was killed");
+        assert!(line.as_bytes().ends_with("\\x1b… was killed".as_bytes()));
+    }
 }

@@ -1,7 +1,8 @@
 //! How many processes of this cgroup the kernel has killed for want of memory.
 
-use crate::line::{Line, number};
+use crate::line::Line;
 use crate::proc::read_file;
+use crate::text::number;
 
 /// The counter as it stood when init began.
 pub(crate) struct Counter(Option<u32>);

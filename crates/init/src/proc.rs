@@ -3,8 +3,9 @@
 use core::ffi::CStr;
 
 use crate::errno::Errno;
-use crate::line::{Line, number};
+use crate::line::Line;
 use crate::sys::{self, Open, Pid};
+use crate::text::{hexadecimal, long_number, number};
 
 /// What `/proc/PID/stat` says (proc_pid_stat(5)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Stat {
     pub(crate) parent: Pid,
     pub(crate) group: Pid,
     threads: u32,
+    /// When it was started, on the clock of `sys::start_ticks`.
+    pub(crate) start: u64,
 }
 
 impl Stat {
@@ -32,6 +35,8 @@ impl Stat {
         let group = next()?;
         // Session, terminal, its foreground group (which may be −1), flags, faults, times.
         let threads = number(fields.nth(14)?)?;
+        // A timer that is not kept any more.
+        let start = long_number(fields.nth(1)?.trim_ascii_end())?;
         let pid = |number| Pid::try_from(number).ok();
         Some(Self {
             name,
@@ -39,6 +44,7 @@ impl Stat {
             parent: pid(parent)?,
             group: pid(group)?,
             threads,
+            start,
         })
     }
 
@@ -55,6 +61,10 @@ impl Stat {
         CStr::from_bytes_until_nul(&self.name).map_or(&self.name[..], CStr::to_bytes)
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state == b'T'
+    }
+
     /// Dead and not waited for. A leader that has ended before its threads is none.
     pub(crate) fn is_zombie(&self) -> bool {
         self.state == b'Z' && self.threads <= 1
@@ -69,8 +79,18 @@ pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8
     Ok(buffer.get(..count?).unwrap_or_default())
 }
 
-/// Calls `visit` for each process of this PID namespace, as /proc lists them.
-pub(crate) fn each(mut visit: impl FnMut(Pid)) -> Result<(), Errno> {
+/// Calls `visit` for each process of this PID namespace, as /proc lists them. Where /proc is
+/// that of another PID namespace, the same numbers mean others: that is an error.
+///
+/// Not generic, so that there is one of it in the program.
+#[inline(never)]
+pub(crate) fn each(visit: &mut dyn FnMut(Pid)) -> Result<(), Errno> {
+    let mut buffer = [0u8; 16];
+    let own = read_file(c"/proc/self/stat", &mut buffer)?;
+    let own = own.split(|&byte| byte == b' ').next().and_then(number);
+    if own != u32::try_from(sys::getpid()).ok() {
+        return Err(Errno::ESRCH);
+    }
     let fd = sys::open(c"/proc", Open::Directory)?;
     let mut buffer = Entries([0; 2048]);
     let result = loop {
@@ -105,48 +125,93 @@ fn entry(bytes: &[u8]) -> Option<(Option<Pid>, &[u8])> {
 }
 
 /// Which of init's descendants are meant.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     All,
     Group(Pid),
 }
 
-/// Sends a signal to descendants of init.
-///
-/// Only the owner of the PID namespace may use `kill(-1)`: there everybody else descends from
-/// it, or was sent in. Elsewhere that call would reach bystanders, so each process is looked
-/// at, and held while it is: its number may come to mean another one.
-pub(crate) fn signal(reach: Reach, owns_namespace: bool, signal: u8) -> Result<(), Errno> {
-    if owns_namespace && matches!(reach, Reach::All) {
-        return sys::kill(-1, signal);
-    }
-    let init = sys::getpid();
-    each(|pid| {
-        if pid == init || !is_meant(pid, init, reach) {
-            return;
-        }
-        match sys::pidfd_open(pid) {
-            Ok(fd) => {
-                // Looked at again, now that it is held: what is read is about it, or it is dead.
-                if is_meant(pid, init, reach) {
-                    let _ = sys::pidfd_signal(fd, signal);
-                }
-                sys::close(fd);
-            }
-            Err(Errno::ENOSYS) => {
-                let _ = sys::kill(pid, signal);
-            }
-            Err(_) => {}
-        }
-    })
+/// How many processes a signal has reached, and how many init may not signal: those of another
+/// user where it lacks CAP_KILL, or what a filter forbids.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) reached: u32,
+    pub(crate) refused: u32,
 }
 
-fn is_meant(pid: Pid, init: Pid, reach: Reach) -> bool {
-    let in_reach = match reach {
-        Reach::All => true,
-        Reach::Group(group) => Stat::of(pid).is_some_and(|stat| stat.group == group),
+impl Tally {
+    pub(crate) fn count(&mut self, sent: Result<(), Errno>) {
+        match sent {
+            Ok(()) => self.reached += 1,
+            // It has just ended.
+            Err(Errno::ESRCH) => {}
+            Err(_) => self.refused += 1,
+        }
+    }
+}
+
+/// Why init may not signal a process, if it may not.
+pub(crate) fn refusal(pid: Pid) -> Option<Errno> {
+    sys::kill(pid, 0)
+        .err()
+        .filter(|&error| error != Errno::ESRCH)
+}
+
+/// Sends a signal to descendants of init that /proc shows.
+pub(crate) fn signal(reach: Reach, signal: u8) -> Result<Tally, Errno> {
+    let init = sys::getpid();
+    let is_meant = |pid| {
+        let in_reach = match reach {
+            Reach::All => true,
+            Reach::Group(group) => Stat::of(pid).is_some_and(|stat| stat.group == group),
+        };
+        in_reach && descends(pid, init)
     };
-    in_reach && descends(pid, init)
+    let mut tally = Tally::default();
+    each(&mut |pid| {
+        if pid != init && is_meant(pid) {
+            tally.count(signal_held(pid, signal, &is_meant));
+        }
+    })?;
+    Ok(tally)
+}
+
+/// Sends a signal to a process that was found to be meant. It is held meanwhile, and looked at
+/// once more: its number may have come to mean another one.
+#[inline(never)]
+pub(crate) fn signal_held(
+    pid: Pid,
+    signal: u8,
+    is_meant: &dyn Fn(Pid) -> bool,
+) -> Result<(), Errno> {
+    let fd = match sys::pidfd_open(pid) {
+        Ok(fd) => fd,
+        Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+        // An old kernel, or a filter that is older than this call.
+        Err(_) => return sys::kill(pid, signal),
+    };
+    let sent = if is_meant(pid) {
+        sys::pidfd_signal(fd, signal).or_else(|_| sys::kill(pid, signal))
+    } else {
+        Err(Errno::ESRCH)
+    };
+    sys::close(fd);
+    sent
+}
+
+/// Whether a process ignores a signal (`SigIgn` in proc_pid_status(5)).
+pub(crate) fn ignores(pid: Pid, signal: u8) -> bool {
+    let mut path = Line::new();
+    path.text("/proc/").number(pid).text("/status");
+    let mut buffer = [0u8; 2048];
+    let Ok(text) = read_file(path.path(), &mut buffer) else {
+        return false;
+    };
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let ignored = lines
+        .find_map(|line| line.strip_prefix(b"SigIgn:\t"))
+        .and_then(hexadecimal);
+    ignored.is_some_and(|set| set & crate::signal::set(signal) != 0)
 }
 
 /// Whether a process is below init.
@@ -205,7 +270,7 @@ mod tests {
             Pid::try_from(std::os::unix::process::parent_id()).unwrap()
         );
         let mut seen = 0;
-        each(|pid| seen += u32::from(pid == me)).unwrap();
+        each(&mut |pid| seen += u32::from(pid == me)).unwrap();
         assert_eq!(seen, 1);
     }
 }

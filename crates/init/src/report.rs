@@ -1,6 +1,9 @@
 //! Zombies that init cannot take: their parent lives, and does not wait for them.
 
-use crate::line::{Line, STDOUT};
+use crate::config::Name;
+use crate::errno::Errno;
+use crate::line::{Line, STDERR, STDOUT};
+use crate::names;
 use crate::proc::{self, Stat};
 use crate::sys::{Fd, Pid};
 
@@ -9,19 +12,21 @@ const HOLDERS: usize = 32;
 
 /// `--report`: prints the zombies of this PID namespace, and gives the exit code.
 pub(crate) fn run() -> i32 {
-    if print(STDOUT, |_| true) == 0 {
-        Line::new().text("sexton-init: no zombies").write(STDOUT);
+    match print(STDOUT, |_| true) {
+        Ok(0) => Line::new().text("sexton-init: no zombies").write(STDOUT),
+        Ok(_) => {}
+        Err(_) => return names::failure(Name::Own),
     }
     0
 }
 
 /// Prints one line for each process that holds zombies and is meant, the worst first. Gives
 /// the number of zombies.
-pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> u32 {
+pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> Result<u32, Errno> {
     let mut holders = [(0 as Pid, 0u32); HOLDERS];
     let mut others = 0;
     let mut all = 0;
-    let read = proc::each(|pid| {
+    let read = proc::each(&mut |pid| {
         let Some(stat) = Stat::of(pid).filter(Stat::is_zombie) else {
             return;
         };
@@ -41,8 +46,8 @@ pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> u32 {
         Line::new()
             .text("sexton-init: cannot read /proc: ")
             .text(error.words())
-            .write(fd);
-        return 0;
+            .write(STDERR);
+        return Err(error);
     }
     while let Some(worst) = holders
         .iter_mut()
@@ -59,17 +64,14 @@ pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> u32 {
             .text(" zombies of others")
             .write(fd);
     }
-    all
+    Ok(all)
 }
 
 fn tell(fd: Fd, holder: Pid, count: u32) {
-    let stat = Stat::of(holder);
     Line::new()
         .text("sexton-init: process ")
-        .number(holder)
-        .text(" (")
-        .bytes(stat.as_ref().map_or(b"gone", Stat::name))
-        .text(") holds ")
+        .process(holder)
+        .text(" holds ")
         .count(count)
         .text(if count == 1 { " zombie" } else { " zombies" })
         .text(": it lives and has not waited for them, so no init can reap them; see `sexton explain`")

@@ -1,7 +1,7 @@
 //! Signals by number and by name (signal(7)), and what to make of one before it is passed on.
 
-use crate::line::number;
 use crate::sys::SignalSet;
+use crate::text::number;
 
 pub(crate) const HUP: u8 = 1;
 pub(crate) const INT: u8 = 2;
@@ -71,6 +71,16 @@ fn offset(text: &[u8], sign: u8) -> Option<u8> {
         [first, digits @ ..] if *first == sign => u8::try_from(number(digits)?).ok(),
         _ => None,
     }
+}
+
+/// Whether a signal is for asking to end and little else: what images name as their
+/// `STOPSIGNAL`, but not HUP, USR1, USR2 and WINCH, which most programs have other uses for.
+pub(crate) fn is_for_ending(signal: u8) -> bool {
+    const QUIT: u8 = 3;
+    const PWR: u8 = 30;
+    /// systemd's, and so that of images with it.
+    const HALT: u8 = RTMIN + 3;
+    matches!(signal, TERM | INT | QUIT | PWR | HALT)
 }
 
 /// The set that holds one signal.

@@ -1,17 +1,23 @@
 //! The life of init: one loop that takes signals.
 
 use crate::args::Strings;
-use crate::child::{Command, Inherited, Status};
-use crate::config::{Config, Death, Name, To};
+use crate::child::{Command, Inherited};
+use crate::config::{Config, Death, Name};
 use crate::death::{self, End};
 use crate::errno::Errno;
 use crate::names;
 use crate::oom;
-use crate::proc::{self, Reach};
+use crate::orphans::Orphans;
 use crate::signal;
+use crate::status::Status;
 use crate::sys::{self, Pid, SignalInfo};
 use crate::terminal::Place;
+use crate::told::{self, Together};
 use crate::voice::Voice;
+
+/// How long a process that was killed may take to die. It only needs the processor for a
+/// moment, unless it sleeps in the kernel.
+pub(crate) const DYING: u64 = 2_000;
 
 /// Runs the command and gives the exit code.
 pub(crate) fn run(
@@ -57,6 +63,9 @@ pub(crate) fn run(
     // Before the fork: while the child is being loaded, init had better sleep.
     let wants_end = config.death != Death::Off || config.termination_log.is_some();
     let oom = wants_end.then(oom::Counter::new);
+    if let Some(path) = config.termination_log {
+        death::check_log(path, voice);
+    }
     let place = Place::prepare(config.session, voice);
     let main = match command.start(inherited, place, voice) {
         Ok(pid) => pid,
@@ -85,27 +94,42 @@ pub(crate) fn run(
         main,
         owns_namespace,
         stopped: false,
+        asked_by: None,
         kill_at: None,
         killed: false,
+        refused: None,
+        gave_up: false,
+        together: None,
+        orphans: config
+            .orphans
+            .map(|time| Orphans::new(main, config.stop(), time, config.grace)),
+        wants_name: wants_end,
+        program: None,
+        status: None,
+        anybody: true,
+        zombies: 0,
     };
-    let (status, left) = init.until_the_end();
-    place.take_back(main);
-    let rest = init.end_the_rest(left);
+    init.until_the_end();
+    let rest = init.end_the_rest();
     let end = End {
         command: command.name().to_bytes(),
+        program: init.program.as_ref(),
         pid: main,
-        status,
-        exit_code: config.exit_codes.of(status.code()),
+        status: init.status,
+        exit_code: init.exit_code(),
         killed_after: init.killed.then_some(config.kill_after).flatten(),
-        stop_signal: config.stop_signal,
+        refused: init.refused,
+        owns_namespace,
+        stop_signal: config.stop(),
+        asked_by: init.asked_by.unwrap_or(config.stop()),
         // Looked up only where something went wrong, or everything is told.
         oom_kills: oom
-            .filter(|_| status != Status::Exited(0) || config.death == Death::Json)
+            .filter(|_| init.status != Some(Status::Exited(0)) || config.death == Death::Json)
             .map_or(0, oom::Counter::rise),
         rest,
-        zombies: left.zombies,
+        zombies: init.zombies,
     };
-    death::tell(config, &end);
+    death::tell(config, voice, &end);
     i32::from(end.exit_code)
 }
 
@@ -135,7 +159,7 @@ fn pause(voice: Voice) -> i32 {
         match sys::wait_signal(sys::ALL_SIGNALS, &mut info, None) {
             Ok(signal::INT | signal::TERM) => return 0,
             Ok(signal::CHLD) => {
-                while let Ok(Some((pid, status))) = sys::wait_any() {
+                while let Ok(Some((pid, status))) = sys::wait(-1) {
                     voice.reaped(pid, Status::from_wait(status), false);
                 }
             }
@@ -144,191 +168,176 @@ fn pause(voice: Voice) -> i32 {
     }
 }
 
-/// Who is left when the main process has ended.
-#[derive(Clone, Copy)]
-pub(crate) struct Left {
-    /// Init has children yet.
-    pub(crate) anybody: bool,
-    /// How many dead children the main process had never waited for.
-    pub(crate) zombies: u32,
-}
-
 /// Init with its child.
 pub(crate) struct Supervisor<'a> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) voice: Voice,
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) main: Pid,
     pub(crate) owns_namespace: bool,
     /// The child has stopped, and was not continued by us.
-    stopped: bool,
+    pub(crate) stopped: bool,
+    /// The signal that asked for the end.
+    pub(crate) asked_by: Option<u8>,
     /// When the child is killed, on the clock of `sys::now`.
-    kill_at: Option<u64>,
+    pub(crate) kill_at: Option<u64>,
     /// It was killed since that time came.
     killed: bool,
+    /// Why init may not signal the child.
+    pub(crate) refused: Option<Errno>,
+    /// The child lives on: it may not be killed, or does not die.
+    pub(crate) gave_up: bool,
+    /// The stop signal, if others than the child have got it too.
+    pub(crate) together: Option<Together>,
+    orphans: Option<Orphans>,
+    wants_name: bool,
+    /// What the child was called when it died.
+    program: Option<crate::proc::Stat>,
+    /// How the child ended.
+    pub(crate) status: Option<Status>,
+    /// Init has children yet.
+    pub(crate) anybody: bool,
+    /// How many dead children the child had never waited for.
+    zombies: u32,
 }
 
 impl Supervisor<'_> {
-    /// Passes signals on and reaps until the main process has ended.
-    fn until_the_end(&mut self) -> (Status, Left) {
+    /// Passes signals on and reaps until the main process has ended, or cannot be made to; with
+    /// `--until-all` until the last one has, unless the end is asked for.
+    fn until_the_end(&mut self) {
         let mut info = SignalInfo::empty();
+        let mut stay = false;
         loop {
             // No deadline, no timeout: at rest nothing wakes init.
-            let timeout = self.kill_at.map(|at| at.saturating_sub(sys::now()));
+            let deadline = self.deadline();
+            let timeout = deadline.map(|at| at.saturating_sub(sys::now()));
             match sys::wait_signal(sys::ALL_SIGNALS, &mut info, timeout) {
                 Ok(signal::CHLD) => {
                     self.voice.received(signal::CHLD);
-                    if let (Some(status), left) = self.reap() {
-                        return (status, left);
+                    let had_ended = self.status.is_some();
+                    self.reap();
+                    if !had_ended && self.status.is_some() {
+                        stay = self.config.until_all && self.asked_by.is_none();
                     }
                 }
-                Ok(signal) => self.pass_on(signal, &info),
-                Err(Errno::EAGAIN) => {
-                    self.kill_at = None;
-                    self.killed = true;
-                    let _ = sys::kill(self.main, signal::KILL);
+                // Who is left is asked by `end_the_rest`, and by it alone.
+                Ok(signal)
+                    if self.status.is_some()
+                        && self.config.grace.is_some()
+                        && self.asks_for_end(signal, &info) =>
+                {
+                    return;
                 }
-                // Stopped and continued.
+                Ok(signal) => self.pass_on(signal, &info),
+                // The time is over, or stopped and continued.
                 Err(_) => {}
+            }
+            if deadline.is_some() {
+                self.keep_time();
+            }
+            if self.gave_up || self.status.is_some() && !(stay && self.anybody) {
+                return;
+            }
+        }
+    }
+
+    /// When there is something to do without a signal.
+    fn deadline(&self) -> Option<u64> {
+        let orphans = self.orphans.as_ref().filter(|_| self.watches_orphans());
+        let look = orphans.map(Orphans::wake_at);
+        self.kill_at.into_iter().chain(look).min()
+    }
+
+    /// An orphan is one while the main process lives and is to go on.
+    fn watches_orphans(&self) -> bool {
+        self.status.is_none() && self.asked_by.is_none()
+    }
+
+    fn keep_time(&mut self) {
+        let now = sys::now();
+        if self.watches_orphans()
+            && let Some(orphans) = &mut self.orphans
+            && now >= orphans.wake_at()
+        {
+            orphans.attend(now, self.voice);
+        }
+        if self.kill_at.is_none_or(|at| now < at) {
+            return;
+        }
+        if self.killed || self.status.is_some() {
+            self.gave_up = true;
+            return;
+        }
+        self.killed = true;
+        self.kill_at = Some(now.saturating_add(DYING));
+        match sys::kill(self.main, signal::KILL) {
+            Ok(()) | Err(Errno::ESRCH) => self.refused = None,
+            Err(error) => {
+                self.refused = Some(error);
+                self.gave_up = true;
             }
         }
     }
 
     /// Takes all news of children: one CHLD may stand for many.
-    pub(crate) fn reap(&mut self) -> (Option<Status>, Left) {
-        let mut ended = None;
-        let mut left = Left {
-            anybody: true,
-            zombies: 0,
-        };
+    pub(crate) fn reap(&mut self) {
+        let mut zombies_follow = false;
         loop {
-            let (pid, status) = match sys::wait_any() {
+            let (pid, status) = match self.next_change() {
                 Ok(Some((pid, status))) => (pid, Status::from_wait(status)),
-                Ok(None) => return (ended, left),
+                Ok(None) => return,
                 Err(_) => {
-                    left.anybody = false;
-                    return (ended, left);
+                    self.anybody = false;
+                    return;
                 }
             };
+            let is_main = pid == self.main && self.status.is_none();
             if let Status::Stopped(signal) = status {
-                if pid == self.main && ended.is_none() {
+                if is_main {
                     self.main_stopped(signal);
                 }
                 continue;
             }
-            self.voice
-                .reaped(pid, status, pid == self.main && ended.is_none());
-            if pid == self.main && ended.is_none() {
+            told::forget(pid);
+            if let Some(orphans) = &mut self.orphans {
+                orphans.forget(pid);
+            }
+            self.voice.reaped(pid, status, is_main);
+            if is_main {
                 self.voice.ended(status);
-                ended = Some(status);
-            } else if ended.is_some() {
+                self.place.take_back(pid);
+                self.status = Some(status);
+                zombies_follow = true;
+            } else if zombies_follow {
                 // The kernel gave us the dead children of the main process when that died,
                 // and it lists them behind it.
-                left.zombies += 1;
+                self.zombies += 1;
             }
         }
     }
 
-    fn pass_on(&mut self, received: u8, info: &SignalInfo) {
-        self.voice.received(received);
-        let stops = matches!(received, signal::TSTP | signal::TTIN | signal::TTOU);
-        if received == signal::CONT {
-            self.place.hand_over(self.main);
+    /// The next change of any child. What the main process is called is looked up while it is
+    /// still there: it may have become another program than the one that was started.
+    fn next_change(&mut self) -> Result<Option<(Pid, i32)>, Errno> {
+        if !self.wants_name || self.status.is_some() {
+            return sys::wait(-1);
         }
-        if self.has_it_already(received, info) {
-            self.voice.dropped(received);
-        } else {
-            match self.config.rewrites.apply(received) {
-                None => self.voice.dropped(received),
-                Some(signal) => {
-                    self.send(signal, (signal == received).then_some(info));
-                    self.voice.forwarded(signal);
-                }
-            }
-        }
-        if received == self.config.stop_signal {
-            if self.stopped {
-                // A stopped process would get it only when continued.
-                self.send(signal::CONT, None);
-            }
-            if let (Some(after), None) = (self.config.kill_after, self.kill_at) {
-                self.kill_at = Some(sys::now().saturating_add(after));
-            }
-        }
-        if stops && self.config.stop_with_signal {
-            let _ = sys::kill(sys::getpid(), signal::STOP);
-        } else if stops && !self.place.leads_group() && info.code == SignalInfo::FROM_KERNEL {
-            self.stop_too(received);
-        }
-    }
-
-    /// A terminal signals a whole group: where the child is in ours, it has been told.
-    fn has_it_already(&self, signal: u8, info: &SignalInfo) -> bool {
-        const QUIT: u8 = 3;
-        const WINCH: u8 = 28;
-        let by_terminal = matches!(
-            signal,
-            signal::INT | QUIT | WINCH | signal::TSTP | signal::TTIN | signal::TTOU
-        );
-        by_terminal && info.code == SignalInfo::FROM_KERNEL && !self.place.leads_group()
-    }
-
-    fn send(&mut self, signal: u8, info: Option<&SignalInfo>) {
-        let continues = signal == signal::CONT && core::mem::take(&mut self.stopped);
-        let group = self.config.to == To::Group || continues && self.place.leads_group();
-        let sent = match (self.config.to, info) {
-            (To::All, _) => proc::signal(Reach::All, self.owns_namespace, signal),
-            // Between fork and exec the group is not there yet.
-            _ if group => sys::kill(-self.main, signal).or_else(|_| sys::kill(self.main, signal)),
-            (_, Some(info)) if info.code == SignalInfo::QUEUED => {
-                sys::queue(self.main, signal, info).or_else(|_| sys::kill(self.main, signal))
-            }
-            _ => sys::kill(self.main, signal),
+        let Some(pid) = sys::next_change()? else {
+            return Ok(None);
         };
-        match sent {
-            // It ended a moment ago; CHLD is next.
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => self.voice.warn("cannot pass on a signal", Some(error)),
+        if pid == self.main {
+            self.program = crate::proc::Stat::of(pid);
         }
+        sys::wait(pid)
     }
 
-    /// The terminal has stopped the child's group: whoever started init waits for init to
-    /// stop, not for the child.
-    fn main_stopped(&mut self, signal: u8) {
-        self.stopped = true;
-        if self.config.stop_with_signal {
-            return;
-        }
-        match signal {
-            // A shell that brings a running job to the foreground sends no CONT, so this may
-            // be the first that is heard of it: the child asks for what is ours to give.
-            signal::TTIN | signal::TTOU if self.place.hand_over(self.main) => {
-                self.send(signal::CONT, None);
-            }
-            signal::TSTP | signal::TTIN | signal::TTOU => self.stop_too(signal),
-            _ => {}
-        }
-    }
-
-    /// Stops init, with its own group where the child is not in it: the job that it is part of.
-    fn stop_too(&mut self, signal: u8) {
-        if self.owns_namespace {
-            return;
-        }
-        let whom = if self.place.leads_group() {
-            0
-        } else {
-            sys::getpid()
-        };
-        let _ = sys::kill(whom, signal);
-        // Blocked, it waits; let it act now. We are stopped in here, until CONT.
-        sys::set_mask(sys::ALL_SIGNALS & !signal::set(signal));
-        sys::set_mask(sys::ALL_SIGNALS);
-        let continued = sys::pending() & signal::set(signal::CONT) != 0;
-        if !continued && signal == signal::TSTP && self.place.leads_group() {
-            // The kernel stops no orphaned group, since nobody would continue it. So the
-            // child must not stay stopped either.
-            self.send(signal::CONT, None);
+    fn exit_code(&self) -> u8 {
+        let failed = u8::try_from(names::failure(self.config.name)).unwrap_or(1);
+        match self.status {
+            Some(status) => self.config.exit_codes.of(status.code()),
+            // tini says 1. PID 1's exit kills all that is left, a subreaper's does not.
+            None if self.config.name == Name::Tini || !self.owns_namespace => failed,
+            None => self.config.exit_codes.of(128 | signal::KILL),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use core::ffi::CStr;
 
-use crate::child::Status;
 use crate::config::Name;
 use crate::errno::Errno;
 use crate::line::{Line, STDERR, STDOUT};
 use crate::signal;
+use crate::status::Status;
 use crate::sys::{self, Fd, Pid};
 
 /// Speaks for one name at one level.
@@ -84,9 +84,9 @@ impl Voice {
         };
         let mut line = Self::prefix(self.name, level);
         match self.name {
-            Name::Tini => line.text("exec ").bytes(command).text(" failed"),
-            Name::Catatonit => line.text("failed to exec pid1: ").bytes(command),
-            Name::Own | Name::DumbInit => line.bytes(command),
+            Name::Tini => line.text("exec ").name(command).text(" failed"),
+            Name::Catatonit => line.text("failed to exec pid1: ").name(command),
+            Name::Own | Name::DumbInit => line.name(command),
         };
         line.text(": ").text(error.words()).write(STDERR);
     }
@@ -99,12 +99,12 @@ impl Voice {
         match self.name {
             Name::Own => line
                 .text("started ")
-                .bytes(command)
+                .name(command)
                 .text(" as process ")
                 .number(pid),
             Name::Tini => line
                 .text("Spawned child process '")
-                .bytes(command)
+                .name(command)
                 .text("' with pid '")
                 .number(pid)
                 .text("'"),
@@ -113,7 +113,7 @@ impl Voice {
                 .text("pid1 (")
                 .number(pid)
                 .text(") spawned: ")
-                .bytes(command),
+                .name(command),
         }
         .write(fd);
     }
@@ -243,6 +243,23 @@ impl Voice {
                 .number(status.code().into()),
         }
         .write(fd);
+    }
+
+    /// tini ends when it may not pass a signal on.
+    pub(crate) fn cannot_forward(self, error: Errno) {
+        Self::prefix(self.name, b"FATAL")
+            .text("Unexpected error when forwarding signal: '")
+            .text(error.words())
+            .text("'")
+            .write(STDERR);
+    }
+
+    /// An orphan was asked to end.
+    pub(crate) fn orphan(self, pid: Pid, signal: u8) {
+        if let Some((mut line, fd)) = self.detail(TINI_INFO, b"INFO") {
+            line.text("sent orphan ").process(pid).text(" signal ");
+            line.signal(signal).write(fd);
+        }
     }
 
     /// The start of a line of detail, and where it goes, if it is wanted.

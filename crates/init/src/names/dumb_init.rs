@@ -3,8 +3,9 @@
 
 use crate::args::{Reader, Spec, Strings, Value};
 use crate::config::{Config, Session, To};
-use crate::line::{STDERR, number};
+use crate::line::STDERR;
 use crate::signal;
+use crate::text::number;
 
 use super::{Parsed, refuse, say, say_version};
 

@@ -65,7 +65,7 @@ pub(crate) fn failure(name: Name) -> i32 {
 }
 
 fn say(fd: crate::sys::Fd, text: &str) -> Parsed {
-    write_all(fd, text.as_bytes());
+    let _ = write_all(fd, text.as_bytes());
     Parsed::Said
 }
 
@@ -76,12 +76,12 @@ fn refuse(name: Name, invalid: Invalid<'_>, usage: &str) -> Parsed {
     if !option.first().is_some_and(u8::is_ascii_uppercase) || option.len() == 1 {
         line.text(if option.len() == 1 { "-" } else { "--" });
     }
-    line.bytes(option);
+    line.name(option);
     if !value.is_empty() || why.starts_with("is no ") && !why.starts_with("is no option") {
-        line.text(": '").bytes(value).text("'");
+        line.text(": '").name(value).text("'");
     }
     line.text(" ").text(why).write(STDERR);
-    write_all(STDERR, usage.as_bytes());
+    say(STDERR, usage);
     Parsed::Refused(failure(name))
 }
 
@@ -99,9 +99,9 @@ fn refuse_value(name: Name, option: &[u8], value: &core::ffi::CStr, why: &'stati
 }
 
 fn say_version() {
-    write_all(
+    say(
         STDOUT,
-        concat!("sexton-init ", env!("CARGO_PKG_VERSION"), "\n").as_bytes(),
+        concat!("sexton-init ", env!("CARGO_PKG_VERSION"), "\n"),
     );
 }
 

@@ -1,7 +1,7 @@
 //! Our own options.
 
 use crate::args::{Reader, Spec, Strings, Value};
-use crate::config::{Config, Session, To};
+use crate::config::{Config, ORPHANS, Session, To, UNTIL_ALL};
 use crate::line::{STDERR, STDOUT};
 
 use super::{Parsed, refuse, refuse_value, say, say_version};
@@ -13,6 +13,9 @@ const SPECS: &[Spec] = &[
     Spec(b'S', "stop-signal", Value::Yes),
     Spec(b'G', "grace", Value::Yes),
     Spec(b'K', "kill-after", Value::Yes),
+    // Only with their long names.
+    Spec(ORPHANS, "orphans", Value::Yes),
+    Spec(UNTIL_ALL, "until-all", Value::No),
     Spec(b'e', "exit-code", Value::Yes),
     Spec(b'D', "death", Value::Yes),
     Spec(b'T', "termination-log", Value::Attached),
@@ -43,12 +46,22 @@ Signals
 Ending
   -G, --grace TIME           When the command has ended, the rest gets the stop signal and
                              this long, then KILL (default 5s; off: leave it alone)
-  -K, --kill-after TIME      Kill the command this long after the stop signal, if it is
+  -K, --kill-after TIME      Kill the command this long after it was asked to end, if it is
                              still there (default: never)
-  -S, --stop-signal SIGNAL   The signal that asks for the end (default TERM)
+  -S, --stop-signal SIGNAL   The signal that asks for the end, and that the rest gets (default
+                             TERM; INT, QUIT, PWR and RTMIN+3 from outside ask for it too)
+      --orphans keep|end[=TIME]
+                             What to do with a process whose parent ends while the command
+                             runs: nothing (the default), or the stop signal after TIME
+                             (default: at once), and KILL when --grace is over too. Init then
+                             wakes up to look for them, at least once a second
+      --until-all            When the command has ended, stay until its last descendant has
+                             ended too, or the end is asked for: for what goes on in the
+                             background. The exit code is the command's
 
 Telling how it ended
-  -e, --exit-code CODE[:TO]  Exit with TO (default 0) instead of CODE. May be repeated.
+  -e, --exit-code CODE[:TO]  Exit with TO (default 0) instead of CODE. May be repeated, or
+                             several with commas: 143,3:7
   -D, --death off|plain|json One line on stderr: in words when the command was killed
                              (plain, the default), or as JSON at every end
   -T, --termination-log[=FILE]
@@ -63,17 +76,21 @@ Telling how it ended
   -V, --version              Print the version
 
 TIME is a number and ms, s, m or h; seconds if there is no unit. The variables
-SEXTON_INIT_TO, _GRACE, _KILL_AFTER, _STOP_SIGNAL, _DEATH and _TERMINATION_LOG say the same
-as the options; they also hold when init is called as tini, dumb-init or catatonit.
+SEXTON_INIT_TO, _GRACE, _KILL_AFTER, _STOP_SIGNAL, _ORPHANS, _UNTIL_ALL=1, _EXIT_CODE, _DEATH
+and _TERMINATION_LOG say the same as the options; they also hold when init is called as tini,
+dumb-init or catatonit.
 
 The exit code is the command's, or 128 + the signal that killed it; 127: not found, 126: not
-executable, 125: init itself could not go on.
+executable, 125: init itself could not go on, or left the command running because it may
+not be killed.
 
 Examples
   ENTRYPOINT [\"sexton-init\", \"--\", \"chromedriver\"]
   sexton-init -K 20s -e 143 -- gunicorn app:main   # inside a grace period of 30 s
   sexton-init -r TERM:QUIT -- nginx -g 'daemon off;'
   sexton-init --to group -- sh -c 'a | b'
+  sexton-init --orphans end=30s -- supervisord -n
+  sexton-init --until-all -- service nginx start
   kubectl exec POD -- sexton-init --report         # who leaves zombies here?
 ";
 
@@ -99,6 +116,7 @@ pub(super) fn parse<'a>(config: &mut Config<'a>, words: Strings<'a>) -> Parsed {
             Ok(Some((letter, value))) => {
                 let value = match letter {
                     b'T' => value.unwrap_or(c"/dev/termination-log"),
+                    UNTIL_ALL => c"1",
                     _ => value.unwrap_or_default(),
                 };
                 if let Err(why) = crate::config::set(config, letter, value) {

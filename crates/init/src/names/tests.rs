@@ -116,7 +116,7 @@ fn our_own_options() {
             (config.rewrites.apply(15), config.rewrites.apply(1)),
             (Some(3), None)
         );
-        assert_eq!(config.stop_signal, 2);
+        assert_eq!(config.stop(), 2);
         assert_eq!(config.termination_log, Some(c"/dev/termination-log"));
         assert!(config.log_reaped);
     });

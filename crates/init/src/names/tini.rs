@@ -4,7 +4,8 @@
 
 use crate::args::{Reader, Spec, Strings, Value};
 use crate::config::{Config, To};
-use crate::line::{STDERR, STDOUT, number};
+use crate::line::{STDERR, STDOUT};
+use crate::text::number;
 
 use super::{LICENSE, Parsed, refuse, refuse_value, say};
 

@@ -39,7 +39,9 @@ pub(crate) struct SignalInfo {
     /// Where it came from: `SI_USER` and friends.
     pub(crate) code: i32,
     pad: i32,
-    rest: [u32; 28],
+    /// The sender, or the child that is meant; 0: one outside this PID namespace, or none.
+    pub(crate) pid: Pid,
+    rest: [u32; 27],
 }
 
 impl SignalInfo {
@@ -48,13 +50,19 @@ impl SignalInfo {
     /// Sent by sigqueue(3), with a value.
     pub(crate) const QUEUED: i32 = -1;
 
+    /// A process has sent it, not the kernel (`SI_FROMUSER`).
+    pub(crate) fn is_from_process(&self) -> bool {
+        self.code <= 0
+    }
+
     pub(crate) const fn empty() -> Self {
         Self {
             signal: 0,
             errno: 0,
             code: 0,
             pad: 0,
-            rest: [0; 28],
+            pid: 0,
+            rest: [0; 27],
         }
     }
 }
@@ -162,20 +170,44 @@ pub(crate) unsafe fn exec(path: &CStr, argv: *const *const u8, envp: *const *con
     }
 }
 
-/// Takes one change of any child: its pid and wait status. `Ok(None)`: children, but no news.
-pub(crate) fn wait_any() -> Result<Option<(Pid, i32)>, Errno> {
-    const WNOHANG: usize = 1;
-    const WUNTRACED: usize = 2;
-    /// Children made by clone(2) with another exit signal as well.
-    const WALL: usize = 0x4000_0000;
+const WNOHANG: usize = 1;
+/// Also children that have stopped (`WUNTRACED`, `WSTOPPED`).
+const WSTOPPED: usize = 2;
+/// Children made by clone(2) with another exit signal as well.
+const WALL: usize = 0x4000_0000;
+
+/// The child whose change is next, which stays there to be taken. `Ok(None)`: children, but
+/// no news.
+pub(crate) fn next_change() -> Result<Option<Pid>, Errno> {
+    const P_ALL: usize = 0;
+    const WEXITED: usize = 4;
+    const WNOWAIT: usize = 0x0100_0000;
+    let mut info = SignalInfo::empty();
+    // SAFETY: the kernel writes 128 bytes of information; the resource usage is not asked for.
+    unsafe {
+        syscall!(
+            number::WAITID,
+            P_ALL,
+            0usize,
+            &raw mut info,
+            WEXITED | WSTOPPED | WNOHANG | WNOWAIT | WALL,
+            null::<u8>()
+        )
+    }?;
+    Ok((info.pid != 0).then_some(info.pid))
+}
+
+/// Takes one change of a child, or of any (−1): its pid and wait status. `Ok(None)`: children,
+/// but no news.
+pub(crate) fn wait(pid: Pid) -> Result<Option<(Pid, i32)>, Errno> {
     let mut status = 0i32;
     // SAFETY: the kernel writes one int; the resource usage is not asked for.
     let pid = unsafe {
         syscall!(
             number::WAIT4,
-            word(-1),
+            word(pid),
             &raw mut status,
-            WNOHANG | WUNTRACED | WALL,
+            WNOHANG | WSTOPPED | WALL,
             null::<u8>()
         )
     }?;
@@ -295,12 +327,24 @@ pub(crate) fn wait_signal(
 /// Milliseconds of the monotonic clock.
 pub(crate) fn now() -> u64 {
     const CLOCK_MONOTONIC: usize = 1;
+    clock(CLOCK_MONOTONIC)
+}
+
+/// The clock by which `/proc/PID/stat` says when a process was started, in its ticks of a
+/// hundredth of a second (`USER_HZ` of x86-64 and aarch64).
+pub(crate) fn start_ticks() -> u64 {
+    const CLOCK_BOOTTIME: usize = 7;
+    clock(CLOCK_BOOTTIME) / 10
+}
+
+/// Milliseconds of a clock.
+fn clock(id: usize) -> u64 {
     let mut time = TimeSpec {
         seconds: 0,
         nanoseconds: 0,
     };
     // SAFETY: the kernel writes one struct.
-    let _ = unsafe { syscall!(number::CLOCK_GETTIME, CLOCK_MONOTONIC, &raw mut time) };
+    let _ = unsafe { syscall!(number::CLOCK_GETTIME, id, &raw mut time) };
     u64::try_from(time.seconds).unwrap_or(0) * 1000
         + u64::try_from(time.nanoseconds).unwrap_or(0) / 1_000_000
 }
@@ -310,6 +354,7 @@ pub(crate) fn now() -> u64 {
 pub(crate) enum Open {
     Read,
     ReadWrite,
+    /// To write at the end; never waits, neither for a FIFO's reader nor for room in it.
     Append,
     Directory,
 }
@@ -317,12 +362,12 @@ pub(crate) enum Open {
 pub(crate) fn open(path: &CStr, how: Open) -> Result<Fd, Errno> {
     const AT_FDCWD: i32 = -100;
     const COMMON: usize = 0o2_000_000 | 0o400; // O_CLOEXEC | O_NOCTTY
-    // The numbers are those of x86-64; O_DIRECTORY alone differs on others, and getdents64
-    // says ENOTDIR without it.
+    // The generic numbers, which x86-64 and aarch64 share but for O_DIRECTORY; getdents64 says
+    // ENOTDIR without it.
     let flags = match how {
         Open::Read | Open::Directory => 0,
         Open::ReadWrite => 2,
-        Open::Append => 1 | 0o2000,
+        Open::Append => 1 | 0o2000 | 0o4000,
     };
     // SAFETY: the path is a C string; nothing is created, so there is no mode.
     unsafe {

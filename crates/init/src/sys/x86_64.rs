@@ -78,6 +78,7 @@ pub(super) mod number {
     pub(in super::super) const GETDENTS64: usize = 217;
     pub(in super::super) const CLOCK_GETTIME: usize = 228;
     pub(in super::super) const EXIT_GROUP: usize = 231;
+    pub(in super::super) const WAITID: usize = 247;
     pub(in super::super) const OPENAT: usize = 257;
     pub(in super::super) const PIDFD_SEND_SIGNAL: usize = 424;
     pub(in super::super) const PIDFD_OPEN: usize = 434;
