@@ -195,11 +195,16 @@ pub struct Progress {
     pub visits: u64,
 }
 
+/// Counts one more.
+pub(crate) fn add_one(count: &mut u64) {
+    *count = count.saturating_add(1);
+}
+
 /// Counts the statuses of `zombies`, most frequent first.
 pub(crate) fn statuses<'a>(zombies: impl Iterator<Item = &'a Zombie>) -> Vec<Status> {
     let mut counts = std::collections::BTreeMap::<(&str, Option<Exit>), u64>::new();
     for zombie in zombies {
-        *counts.entry((&zombie.name, zombie.exit)).or_default() += 1;
+        add_one(counts.entry((&zombie.name, zombie.exit)).or_default());
     }
     let mut statuses: Vec<_> = counts
         .into_iter()
@@ -217,7 +222,7 @@ pub(crate) fn statuses<'a>(zombies: impl Iterator<Item = &'a Zombie>) -> Vec<Sta
 pub(crate) fn left(reasons: impl Iterator<Item = LeftBecause>) -> Vec<Left> {
     let mut counts = std::collections::BTreeMap::<LeftBecause, u64>::new();
     for because in reasons {
-        *counts.entry(because).or_default() += 1;
+        add_one(counts.entry(because).or_default());
     }
     counts
         .into_iter()

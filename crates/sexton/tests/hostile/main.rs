@@ -2,3 +2,5 @@
 //! misdirect Sexton. One file a kind of attack; `docs/security.md` says which promise each holds.
 
 #![allow(clippy::unwrap_used)]
+
+mod target;
