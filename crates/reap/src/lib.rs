@@ -35,6 +35,7 @@ mod error;
 mod execute;
 mod guest;
 mod held;
+mod mapping;
 mod nudge;
 mod outcome;
 mod plan;

@@ -160,13 +160,13 @@ impl End {
 fn died(exit: Option<Exit>) -> String {
     match exit {
         Some(exit @ Exit::Signal(_)) => format!(
-            "killed by {}: Sexton may have caused that; report it",
+            "killed by {}. Sexton may have caused this: report it",
             sexton_core::text::leak::exit(exit)
         ),
         Some(exit @ Exit::Code(_)) => {
             format!("by itself ({})", sexton_core::text::leak::exit(exit))
         }
-        None => "and how is not known: Sexton may have caused that; look into its logs".to_owned(),
+        None => "and it is not known how. Sexton may have caused this: look at its logs".to_owned(),
     }
 }
 
