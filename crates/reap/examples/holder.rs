@@ -10,6 +10,12 @@
 //! - `traced`: leave one that another child of ours traces
 //! - `handler`: from now on wait for all children on SIGCHLD
 //! - `seccomp`: add a filter that allows everything
+//! - `answer CALL VALUE`: add a filter that answers this call with this value, and allows others
+//! - `vdso RIGHTS`: take rights from the vdso: 0 leaves none, 1 reading, 4 executing
+//! - `dispatch`: have calls from anywhere above the libraries stopped
+//! - `nap MILLISECONDS`: `napping`, then what `nanosleep` gave, and whether it took that long
+//! - `race`: while it reads on, a thread waits for the last of them and starts another with the
+//!   same pid, over and over, until one is not there; `lost N` is which
 //! - `vfork`: sleep uninterruptibly for half a second, then read on
 //! - `run`: start a child that exits with 3 and wait for it; `exited 3`, or `ECHILD`
 //! - `flags`: `SA_*` of SIGCHLD, and what they are in a program that it starts
@@ -90,7 +96,38 @@ fn main() {
             }
             Some("traced") => traced(),
             Some("handler") => handle(),
-            Some("seccomp") => filter(),
+            Some("seccomp") => filter(&[statement(RETURN, libc::SECCOMP_RET_ALLOW)]),
+            Some("answer") => {
+                let mut number = || words.next().and_then(|word| word.parse().ok());
+                let (call, value) = (number().expect("a call"), number().expect("a value"));
+                filter(&[
+                    statement(LOAD, 0),
+                    libc::sock_filter {
+                        jf: 1,
+                        ..statement(IS_EQUAL, call)
+                    },
+                    statement(RETURN, value),
+                    statement(RETURN, libc::SECCOMP_RET_ALLOW),
+                ]);
+            }
+            Some("vdso") => {
+                let rights = words.next().and_then(|word| word.parse().ok());
+                let (start, end) = vdso();
+                protect(start, end, rights.expect("rights"));
+            }
+            Some("dispatch") => {
+                dispatch();
+                continue;
+            }
+            Some("nap") => {
+                let millis = words.next().and_then(|word| word.parse().ok());
+                nap(millis.expect("how long"));
+                continue;
+            }
+            Some("race") => {
+                let pid = last;
+                thread::spawn(move || race(pid));
+            }
             Some("vfork") => {
                 say("sleeping");
                 let flags = libc::CLONE_VFORK | libc::SIGCHLD;
@@ -237,22 +274,92 @@ fn sigchld_flags() -> libc::c_int {
     }
 }
 
-fn filter() {
-    let mut allow = libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const IS_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
+        code: code as u16,
         jt: 0,
         jf: 0,
-        k: libc::SECCOMP_RET_ALLOW,
-    };
+        k,
+    }
+}
+
+fn filter(program: &[libc::sock_filter]) {
     let program = libc::sock_fprog {
-        len: 1,
-        filter: &raw mut allow,
+        len: program.len() as u16,
+        filter: program.as_ptr().cast_mut(),
     };
-    // SAFETY: a program of one instruction that allows everything.
+    // SAFETY: the kernel copies the program, and does not write to it.
     unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         let mode = libc::SECCOMP_SET_MODE_FILTER;
         let done = libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program);
         assert_eq!(done, 0, "{}", io::Error::last_os_error());
+    }
+}
+
+fn vdso() -> (usize, usize) {
+    let maps = fs::read_to_string("/proc/self/maps").expect("it is there");
+    let line = maps.lines().find(|line| line.ends_with(" [vdso]"));
+    let range = line
+        .and_then(|line| line.split_once(' '))
+        .expect("a vdso")
+        .0;
+    let (start, end) = range.split_once('-').expect("a range");
+    let parse = |text| usize::from_str_radix(text, 16).expect("an address");
+    (parse(start), parse(end))
+}
+
+/// Nothing here asks for the time after that.
+fn protect(start: usize, end: usize, rights: i32) {
+    // SAFETY: whole pages of a mapping that this program does not use any more.
+    let done = unsafe { libc::mprotect(start as *mut libc::c_void, end - start, rights) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
+}
+
+/// Calls from below the vdso are let through, whatever `BLOCK` says of the others.
+fn dispatch() {
+    static BLOCK: u8 = 1;
+    const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+    let (start, _) = vdso();
+    // SAFETY: the byte lives for ever; this program's own calls come from below.
+    let done = unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, 0, start, &raw const BLOCK) };
+    say(if done == 0 { "on" } else { "none" });
+}
+
+fn nap(millis: u64) {
+    say("napping");
+    let began = std::time::Instant::now();
+    let time = libc::timespec {
+        tv_sec: (millis / 1_000) as i64,
+        tv_nsec: (millis % 1_000 * 1_000_000) as i64,
+    };
+    // SAFETY: `time` is valid for reads; what is left of it is not asked for.
+    let result = unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, 0) };
+    let whole = began.elapsed() >= Duration::from_millis(millis);
+    say(&format!("{result} {whole}"));
+}
+
+fn race(pid: i32) {
+    for number in 0_u32.. {
+        // SAFETY: plain system calls; the child ends at once.
+        unsafe {
+            if libc::waitpid(pid, ptr::null_mut(), 0) != pid {
+                return say(&format!("lost {number}"));
+            }
+            let mut arguments: libc::clone_args = std::mem::zeroed();
+            arguments.exit_signal = libc::SIGCHLD as u64;
+            arguments.set_tid = (&raw const pid) as u64;
+            arguments.set_tid_size = 1;
+            let size = size_of::<libc::clone_args>();
+            match libc::syscall(libc::SYS_clone3, &raw const arguments, size) {
+                0 => libc::_exit(9),
+                child => assert_eq!(child, i64::from(pid), "{}", io::Error::last_os_error()),
+            }
+        }
+        await_death(pid);
     }
 }

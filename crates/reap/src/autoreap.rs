@@ -190,7 +190,7 @@ fn by_habit(
     let mut waits = has_waited;
     let memory = process.open_file("mem").ok().flatten();
     let mut blocking: Option<BTreeSet<u32>> = None;
-    for look in 0..LOOKS {
+    for look in 1..=LOOKS {
         let mut now = BTreeSet::new();
         for thread in process.tasks()?.unwrap_or_default() {
             let status = process.read(&format!("task/{thread}/status"))?;
@@ -217,7 +217,7 @@ fn by_habit(
         if lasting.is_empty() {
             break;
         }
-        if look + 1 == LOOKS {
+        if look == LOOKS {
             return Ok(Some(Refusal::BlocksSigchld));
         }
         blocking = Some(lasting);

@@ -134,6 +134,8 @@ impl<'a> Work<'a> {
             risk.waits |= self.gone > 0;
             risk.look_again(&borrower.visitor.held)?;
             let most = borrower.visitor.tail.capacity().min(risk.batch(self.batch));
+            // Before the looks: what is created after them is the question.
+            let created = risk.created(self.proc);
             let batch = self.next_batch(most)?;
             let Some(&(newest, _)) = batch.last() else {
                 continue;
@@ -148,7 +150,6 @@ impl<'a> Work<'a> {
                 continue;
             }
             let pids: Vec<u32> = batch.iter().map(|(_, number)| *number).collect();
-            let created = risk.created(self.proc);
             let task = Task {
                 errand: Errand::WaitFor(&pids),
                 last: Some(&last),

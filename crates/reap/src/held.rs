@@ -16,7 +16,7 @@ use rustix::{
 use sexton_core::{ProcessId, report::Exit};
 use sexton_scan::proc::{Proc, Process};
 
-use crate::{Error, Refusal, tail::Vdso};
+use crate::{Error, Refusal, mapping, tail::Vdso};
 
 /// The holder, held by its directory, its pidfd and its memory.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Held {
     /// execve.
     pub(crate) memory: File,
     pub(crate) directory: PathBuf,
+    /// `/proc/PID/maps`, of the same program as `memory`.
+    maps: File,
 }
 
 /// Why a process could not be held.
@@ -50,6 +52,7 @@ impl Held {
             .write(true)
             .open(directory.join("mem"))
             .map_err(|source| NotHeld::from(("open the memory", id.pid, source)))?;
+        let maps = process.open_file("maps")?.ok_or(NotHeld::Gone)?;
         // Read last: if this is still the process, then so it was when the others were opened.
         if process.id()? != Some(id) {
             return Err(NotHeld::Gone);
@@ -60,6 +63,7 @@ impl Held {
             pidfd,
             memory,
             directory,
+            maps,
         })
     }
 
@@ -106,6 +110,18 @@ impl Held {
         } else {
             Refusal::TooManyMappings { mebibytes: MOST }
         })))
+    }
+
+    /// The same at a moment when a thread of it stands still: what has become of `before`.
+    pub(crate) fn vdso_again(
+        &self,
+        before: Vdso,
+    ) -> Result<Option<Result<Vdso, Refusal>>, sexton_scan::Error> {
+        match mapping::at(&self.maps, before.start()) {
+            Ok(Some(mapping)) => Ok(Some(Vdso::from(mapping).ok_or(Refusal::NoVdso))),
+            Ok(None) => Ok(Some(Err(Refusal::NoVdso))),
+            Err(_) => self.vdso(),
+        }
     }
 
     /// How it ended, while it is a zombie: as long as nobody has waited for it.

@@ -19,6 +19,8 @@
     test,
     allow(
         clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         clippy::indexing_slicing,
         reason = "a test that panics fails"
     )
@@ -33,6 +35,7 @@ mod error;
 mod execute;
 mod guest;
 mod held;
+mod mapping;
 mod nudge;
 mod outcome;
 mod plan;

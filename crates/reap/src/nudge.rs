@@ -17,6 +17,8 @@ use crate::{Error, brake::Brake, held::Held};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Between two looks at how many are left.
 const LOOK: Duration = Duration::from_millis(20);
+/// A handler may take so long to begin.
+const LEAST: Duration = Duration::from_millis(60);
 
 /// What a SIGCHLD would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +63,7 @@ pub(crate) fn nudge(held: &Held, brake: &mut Brake<'_>) -> Result<(), Error> {
     while began.elapsed() < PATIENCE && !brake.is_on() {
         thread::sleep(LOOK);
         let now = count()?;
-        if now >= before && began.elapsed() > 3 * LOOK {
+        if now >= before && began.elapsed() > LEAST {
             break;
         }
         before = now;

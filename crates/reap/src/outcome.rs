@@ -160,13 +160,13 @@ impl End {
 fn died(exit: Option<Exit>) -> String {
     match exit {
         Some(exit @ Exit::Signal(_)) => format!(
-            "killed by {}: Sexton may have caused that; report it",
+            "killed by {}. Sexton may have caused this: report it",
             sexton_core::text::leak::exit(exit)
         ),
         Some(exit @ Exit::Code(_)) => {
             format!("by itself ({})", sexton_core::text::leak::exit(exit))
         }
-        None => "and how is not known: Sexton may have caused that; look into its logs".to_owned(),
+        None => "and it is not known how. Sexton may have caused this: look at its logs".to_owned(),
     }
 }
 
@@ -195,11 +195,16 @@ pub struct Progress {
     pub visits: u64,
 }
 
+/// Counts one more.
+pub(crate) fn add_one(count: &mut u64) {
+    *count = count.saturating_add(1);
+}
+
 /// Counts the statuses of `zombies`, most frequent first.
 pub(crate) fn statuses<'a>(zombies: impl Iterator<Item = &'a Zombie>) -> Vec<Status> {
     let mut counts = std::collections::BTreeMap::<(&str, Option<Exit>), u64>::new();
     for zombie in zombies {
-        *counts.entry((&zombie.name, zombie.exit)).or_default() += 1;
+        add_one(counts.entry((&zombie.name, zombie.exit)).or_default());
     }
     let mut statuses: Vec<_> = counts
         .into_iter()
@@ -217,7 +222,7 @@ pub(crate) fn statuses<'a>(zombies: impl Iterator<Item = &'a Zombie>) -> Vec<Sta
 pub(crate) fn left(reasons: impl Iterator<Item = LeftBecause>) -> Vec<Left> {
     let mut counts = std::collections::BTreeMap::<LeftBecause, u64>::new();
     for because in reasons {
-        *counts.entry(because).or_default() += 1;
+        add_one(counts.entry(because).or_default());
     }
     counts
         .into_iter()

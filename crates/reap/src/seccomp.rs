@@ -103,14 +103,15 @@ fn unknown(proc: &Proc, filters: u32) -> Result<Trust, Refusal> {
 /// Whether the kernel would give us another's filters (`ptrace(2)`).
 fn may_ask(proc: &Proc) -> bool {
     const CAP_SYS_ADMIN: u32 = 21;
-    let own = std::process::id();
-    let Ok(Some(status)) = status_of(proc, own) else {
+    // Of this thread: it is the one that asks.
+    let own = proc.read("thread-self/status").ok().flatten();
+    let Some(Ok(status)) = own.as_deref().map(Status::parse) else {
         return false;
     };
     // The kernel asks for it in the first user namespace, whose inode is known
     // (PROC_USER_INIT_INO).
     const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
-    let namespace = proc.process(own).ok().flatten();
+    let namespace = proc.process(std::process::id()).ok().flatten();
     let namespace = namespace.and_then(|own| own.ns_inode("user").ok().flatten());
     status.seccomp == 0
         && status.effective_capabilities & (1 << CAP_SYS_ADMIN) != 0

@@ -55,11 +55,12 @@ pub(crate) fn judge(
     }
     let now = since_boot();
     let mut judged = vec![Settled::No; dead.len()];
-    let mut by_processor = BTreeMap::<u32, Vec<usize>>::new();
-    for (i, child) in dead.iter().enumerate() {
+    let mut by_processor = BTreeMap::<u32, Vec<(u32, &mut Settled)>>::new();
+    for (child, judged) in dead.iter().zip(&mut judged) {
         if now.saturating_sub(start(child.zombie.id.start_ticks)) >= settle {
-            judged[i] = Settled::Unknown;
-            by_processor.entry(child.processor).or_default().push(i);
+            *judged = Settled::Unknown;
+            let of_processor = by_processor.entry(child.processor).or_default();
+            of_processor.push((child.zombie.id.pid, judged));
         }
     }
     let mut from = if by_processor.is_empty() {
@@ -73,12 +74,12 @@ pub(crate) fn judge(
             affinity.move_to(processor)?;
             own_clock(proc)
         });
-        for i in zombies {
+        for (pid, judged) in zombies {
             let died = match clock {
-                Some(_) => last_ran(proc, dead[i].zombie.id.pid)?,
+                Some(_) => last_ran(proc, pid)?,
                 None => None,
             };
-            judged[i] = match (clock, died) {
+            *judged = match (clock, died) {
                 (Some(now), Some(died)) if now.saturating_sub(died) >= settle => Settled::Yes,
                 (Some(_), Some(_)) => Settled::No,
                 _ => {
@@ -101,9 +102,9 @@ fn since_boot() -> Duration {
 }
 
 fn start(ticks: u64) -> Duration {
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Duration::from_secs(ticks / per_second)
-        + Duration::from_secs(ticks % per_second) / u32::try_from(per_second).unwrap_or(100)
+    let per_second = u128::from(rustix::param::clock_ticks_per_second().max(1));
+    let nanos = u128::from(ticks).saturating_mul(1_000_000_000);
+    Duration::from_nanos_u128(nanos.div_euclid(per_second))
 }
 
 /// The clock of the CPU that this thread is bound to, as of a moment ago.

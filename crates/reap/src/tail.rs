@@ -7,7 +7,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use crate::{Refusal, guest::Guest};
+use crate::{Refusal, guest::Guest, mapping::Mapping};
 
 /// The `[vdso]` mapping is a few pages; anything above this is none.
 const LARGEST_VDSO: u64 = 1 << 20;
@@ -158,6 +158,21 @@ impl Vdso {
         let start = u64::from_str_radix(start, 16).ok()?;
         let end = u64::from_str_radix(end, 16).ok()?;
         (start < end).then_some(Self { start, end, rights })
+    }
+
+    /// The same of one mapping, if it is the vdso.
+    pub(crate) fn from(mapping: Mapping) -> Option<Self> {
+        let Mapping {
+            start,
+            end,
+            rights,
+            name,
+        } = mapping;
+        (name == *b"[vdso]\0\0").then_some(Self { start, end, rights })
+    }
+
+    pub(crate) fn start(self) -> u64 {
+        self.start
     }
 
     /// With the part that follows it: `mprotect(2)` of some of its pages makes two lines of it.

@@ -216,7 +216,7 @@ fn time(seconds: u64, nanos: u64) -> Option<Duration> {
 }
 
 /// The lower half of a register, which is all of it that counts for an `int`.
-fn int(register: u64) -> i32 {
+pub(crate) fn int(register: u64) -> i32 {
     let [a, b, c, d, ..] = register.to_le_bytes();
     i32::from_le_bytes([a, b, c, d])
 }

@@ -94,7 +94,7 @@ impl Seized {
         patience: Duration,
         brake: &mut Brake<'_>,
     ) -> io::Result<Interrupted> {
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
         let mut pause = Pause::new();
         loop {
             let mut status: c_int = 0;
@@ -103,7 +103,7 @@ impl Seized {
                 libc::waitpid(self.thread, &raw mut status, libc::__WALL | libc::WNOHANG)
             };
             match waited {
-                0 if Instant::now() >= deadline || brake.is_on() => {
+                0 if began.elapsed() >= patience || brake.is_on() => {
                     return Ok(Interrupted::Late(self));
                 }
                 0 => pause.take(),
@@ -242,18 +242,12 @@ impl Stopped {
     /// Writes `bytes`, a multiple of eight, at `address`, for kernels where `/proc/PID/mem` may
     /// not write to such pages.
     pub(crate) fn poke(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
-        for (i, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        let places = (address..).step_by(8);
+        for (place, word) in places.zip(bytes.as_chunks::<8>().0) {
             let word = u64::from_ne_bytes(*word) as *mut c_void;
             // SAFETY: writes memory of the other process only; the caller passes an address in
             // the tail, which nothing refers to.
-            unsafe {
-                request(
-                    libc::PTRACE_POKETEXT,
-                    self.thread,
-                    address + 8 * i as u64,
-                    word,
-                )?
-            };
+            unsafe { request(libc::PTRACE_POKETEXT, self.thread, place, word)? };
         }
         Ok(())
     }
@@ -301,7 +295,7 @@ fn detach(thread: pid_t, signal: c_int) {
             libc::PTRACE_DETACH,
             thread,
             0,
-            signal as usize as *mut c_void,
+            usize::try_from(signal).unwrap_or(0) as *mut c_void,
         )
     };
 }

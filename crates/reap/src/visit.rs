@@ -291,7 +291,7 @@ impl Visitor {
         if stopped.dispatches_calls()? {
             return Ok(Sent::Refused(Refusal::SyscallUserDispatch));
         }
-        match self.held.vdso() {
+        match self.held.vdso_again(self.vdso) {
             Ok(Some(Ok(vdso))) if vdso == self.vdso => {}
             Ok(Some(Ok(vdso))) => {
                 return Ok(match vdso.may_be_run() {

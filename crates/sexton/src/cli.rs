@@ -232,7 +232,8 @@ TARGET may be a holder (all its zombies), a zombie (that one), a container or a 
 container alive: from then on the kernel waits for its children (SA_NOCLDWAIT), and none of
 them becomes a zombie, until the program ends or executes another. --autoreap=off undoes it.
 
-Exit status: 0 all taken (or, without --yes, all would be), 1 some are left, 2 error or refused.
+Exit status: 0 all taken (or, without --yes, all would be), 1 some are left, 2 error or refused,
+or a holder ended while it was made to wait: then nothing more is touched.
 
 Examples:
   sexton reap 12345                 what would be done
@@ -277,7 +278,8 @@ pub struct Allow {
     /// Reap for a process of the host, outside any container
     #[arg(long)]
     pub allow_host: bool,
-    /// Reap for a holder whose own seccomp filter may forbid wait4
+    /// Reap for a holder with seccomp filters that cannot be asked and may kill it for wait4; what
+    /// a filter says when it is asked holds all the same
     #[arg(long)]
     pub ignore_seccomp: bool,
     /// Autoreap for a program that has waited for children, whose later waits will fail

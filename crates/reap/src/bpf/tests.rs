@@ -201,7 +201,7 @@ fn no_program_makes_it_fall() {
                 let wild = dice() % 16 == 0;
                 let code = codes[dice() as usize % codes.len()];
                 let k = if dice() % 2 == 0 { dice() % 68 } else { dice() };
-                let [then, otherwise, ..] = (dice() % 4 | (dice() % 4) << 8).to_le_bytes();
+                let [then, otherwise, ..] = (dice() & 0x0303).to_le_bytes();
                 of(if wild { dice() as u16 } else { code }, then, otherwise, k)
             })
             .collect();

@@ -22,7 +22,7 @@ use sexton_scan::{Scanner, proc::Process};
 use super::TALLEST;
 use crate::{
     Error, Refusal,
-    threads::{Sleep, sigwaits_for_sigchld},
+    threads::{Sleep, int, sigwaits_for_sigchld},
 };
 
 /// An init under load has zombies for moments; those that stay for so long are left standing.
@@ -226,7 +226,7 @@ fn waits(process: &Process, memory: Option<&File>) -> Result<Option<ReapsSince>,
         let Some(sleep) = bytes.as_deref().and_then(Sleep::parse) else {
             continue;
         };
-        let whom = (sleep.arguments[0] as u32).cast_signed();
+        let whom = int(sleep.arguments[0]);
         let for_any = match sleep.call.cast_signed() {
             libc::SYS_wait4 => whom == -1,
             libc::SYS_waitid => whom == libc::P_ALL.cast_signed(),

@@ -14,7 +14,7 @@ use sexton_core::{ProcessId, State, Zombie};
 use sexton_scan::{Scanner, proc::Proc};
 
 use super::{Options, Plan};
-use crate::{Error, Refusal, brake::Brake, execute::micros, held};
+use crate::{Error, Refusal, brake::Brake, execute::micros, held, outcome::add_one};
 
 /// Between two looks.
 const SLICE: Duration = Duration::from_millis(20);
@@ -214,7 +214,7 @@ fn await_adoption(
                 && stat.id() == zombie.id
                 && stat.state == State::Zombie
             {
-                *parents.entry(stat.parent).or_default() += 1;
+                add_one(parents.entry(stat.parent).or_default());
                 left.push(zombie);
             }
         }
@@ -222,7 +222,7 @@ fn await_adoption(
         let has_ended = !matches!(outcome.end, End::Survives | End::CalledOff { .. });
         let all_done = zombies.is_empty() && held::is_gone(pidfd);
         if all_done || !has_ended || began.elapsed() > ADOPTION_PATIENCE || brake.is_on() {
-            outcome.gone = outcome.zombies - zombies.len() as u64;
+            outcome.gone = outcome.zombies.saturating_sub(zombies.len() as u64);
             for (pid, count) in parents {
                 let stat = proc.stat(pid, &mut buffer)?;
                 outcome.held.push(HeldBy {

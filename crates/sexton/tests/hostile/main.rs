@@ -14,3 +14,4 @@ mod panic;
 mod policies;
 mod serving;
 mod starve;
+mod target;
