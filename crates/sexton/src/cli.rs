@@ -369,7 +369,7 @@ pub enum AuditOutput {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 If a program dies of what the agent does to it, the agent stops: it looks, and does nothing to any
-process of this node, also after a restart. Find out why first (docs/runbooks/sexton-halted.md);
+process of this node, also after a restart. Find out why first (docs/runbooks/SextonHalted.md);
 the reason is printed, and is in the audit log.
 
 Exit status: 0 the node may act again, 1 it was not halted, 2 error.

@@ -331,7 +331,8 @@ impl Hands<'_> {
 
 /// How the holder died of a visit, if it did.
 fn death(end: &End) -> Option<String> {
-    (*end == End::HolderEnded).then(|| end.to_string())
+    let death = end.holder_death()?;
+    death.by_us.then(|| end.to_string())
 }
 
 fn taken_of(before: u64, left: u64) -> String {

@@ -284,7 +284,9 @@ impl Agent {
     /// Finds out how long this look is to be rested for.
     fn brake(&mut self) {
         let before = self.interval();
-        self.rest = self.brake.after_look();
+        if !fault::is_unbraked() {
+            self.rest = self.brake.after_look();
+        }
         let now = self.interval();
         self.shared.look_every(now);
         if self.is_braked() {
