@@ -291,7 +291,10 @@ impl History {
 
 /// The count is known to rest, rather than to be unclear.
 fn stands_still(span: &LookBack) -> bool {
-    span.total <= 0.0 || span.quiet_seconds * 2.0 >= span.seconds || span.saws()
+    // Of what comes in bursts one may be due; a watch that saw no more than one tells nothing else.
+    let bursts = span.told && span.scatter() >= 2.0;
+    let quiet = span.quiet_seconds * 2.0 >= span.seconds && !bursts;
+    span.total <= 0.0 || quiet || span.saws()
 }
 
 /// Seconds until `headroom` is used up: at the rate of `span`, and the range that the

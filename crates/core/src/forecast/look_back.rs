@@ -19,6 +19,8 @@ pub(super) struct LookBack {
     /// Sum of all rises and of all falls.
     pub(super) risen: f64,
     pub(super) fallen: f64,
+    /// The zombies tell it, not the samples.
+    pub(super) told: bool,
     /// How much of `total` came in its later half.
     pub(super) late: f64,
 }
@@ -74,6 +76,7 @@ impl LookBack {
             risen,
             fallen,
             late,
+            told: false,
         })
     }
 

@@ -111,6 +111,7 @@ impl Starts {
             falls: 0,
             risen: total,
             fallen: 0.0,
+            told: true,
             late: self.since(bound / 2.0).min(total),
         }
     }
