@@ -308,7 +308,7 @@ fn time_left(
 ) -> (u64, (u64, Option<u64>)) {
     let headroom = headroom as f64;
     let rate = span.rate();
-    let (mut low, mut high) = span.rate_range_ahead(headroom);
+    let (mut low, mut high) = span.rate_range(headroom);
     if let Some(watched) = watched.filter(|watched| watched.events() >= SOME_EVENTS) {
         low = low.min(watched.rate());
         high = high.max(watched.rate());

@@ -99,18 +99,11 @@ impl LookBack {
         self.variance / self.total
     }
 
-    /// Bounds of the rate (95%), for a span that grew: those of a Poisson count of `events`,
-    /// by the approximation of Wilson and Hilferty.
-    pub(super) fn rate_range(&self) -> (f64, f64) {
-        self.rates_by(self.events())
-    }
-
-    /// Bounds of the mean rate (95%) at which `more` come after this span: they scatter, too.
-    pub(super) fn rate_range_ahead(&self, more: f64) -> (f64, f64) {
-        self.rates_by(1.0 / (1.0 / self.events() + self.scatter() / more))
-    }
-
-    fn rates_by(&self, n: f64) -> (f64, f64) {
+    /// Bounds of the mean rate (95%) at which `more` come after a span that grew: those of a
+    /// Poisson count, by the approximation of Wilson and Hilferty. What comes scatters as what
+    /// came did.
+    pub(super) fn rate_range(&self, more: f64) -> (f64, f64) {
+        let n = 1.0 / (1.0 / self.events() + self.scatter() / more);
         let bound = |n: f64, z: f64| n * (1.0 - 1.0 / (9.0 * n) + z / (3.0 * n.sqrt())).powi(3);
         let low = bound(n, -1.96).max(0.0) / n;
         let high = bound(n + 1.0, 1.96) / n;

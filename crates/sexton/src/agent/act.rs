@@ -201,9 +201,9 @@ impl Hands<'_> {
             detail += &format!("; {}", outcome.end);
         }
         detail += &format!(
-            "; {}, the longest {:.1} ms",
+            "; {}, the longest {}",
             text::plural(outcome.visits, "visit", "visits"),
-            outcome.longest_borrowing_micros as f64 / 1_000.0
+            text::millis(outcome.longest_borrowing_micros)
         );
         Taken::Done(Result {
             statuses: outcome.statuses,

@@ -8,9 +8,10 @@ use sexton_core::policy::{Policy, Subject, Tie, choose};
 use sexton_core::{Leak, Limit, Workload};
 use sexton_reap::Plan;
 use sexton_scan::Scanner;
+use sexton_scan::limits::Pass;
 
 use crate::error::Error;
-use crate::policy::evidence::{gather, used_percent};
+use crate::policy::evidence::gather;
 
 /// Whom a judgement is about, and what is known of it.
 pub struct Case<'a> {
@@ -63,7 +64,7 @@ pub fn judge<'a>(
         return Ok(None);
     };
     let mut evidence = Evidence::of(leak, *workload);
-    evidence.limit_used_percent = first_of(limits).and_then(used_percent);
+    evidence.limit_used_percent = first_of(limits).and_then(Limit::used_percent);
     restrain(&mut evidence, means);
     // At first as if everything were possible: most looks end here, without a zombie read.
     evidence.settled = leak.zombies;
@@ -83,7 +84,14 @@ pub fn judge<'a>(
             plan: None,
         }));
     }
-    let (mut evidence, plan) = gather(scanner, leak, *workload, &policy.spec)?;
+    let read;
+    let limits = if limits.is_empty() {
+        read = limits_of(scanner, leak)?;
+        &read
+    } else {
+        *limits
+    };
+    let (mut evidence, plan) = gather(scanner, leak, *workload, &policy.spec, limits)?;
     restrain(&mut evidence, means);
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
     Ok(Some(Judgement {
@@ -92,6 +100,13 @@ pub fn judge<'a>(
         decision,
         plan,
     }))
+}
+
+/// Of a leak that no look has watched, since there are so many.
+fn limits_of(scanner: &Scanner, leak: &Leak) -> Result<Vec<Limit>, Error> {
+    let node = sexton_scan::limits::of_node(scanner, None);
+    let pass = Pass::new(scanner, &node);
+    Ok(pass.of(leak.holder.id.pid)?.unwrap_or_default())
 }
 
 /// What is not possible on this node, whatever a policy says.

@@ -28,6 +28,7 @@ mod state;
 mod steps;
 mod tell;
 mod wake;
+mod watched;
 mod workloads;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use sexton_core::{Container, Report};
 use sexton_scan::Scanner;
+use sexton_scan::limits::Pass;
 
 pub use settings::Given;
 
@@ -55,7 +57,7 @@ use wake::{Wake, Woken};
 use workloads::Workloads;
 
 /// Leaks whose limits and forecasts are worked out at each look; more are never seen on a page.
-const IN_DETAIL: usize = 64;
+const IN_DETAIL: usize = 256;
 /// Without a look for so long, `/healthz` says that the agent hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -295,11 +297,13 @@ impl Agent {
     /// Limits and forecasts of the largest leaks.
     fn forecast(&mut self, report: &mut Report, uptime: Duration) {
         self.ledger.keep_only(&report.leaks);
+        let acting = self.read_only.is_none();
+        let pass = Pass::new(&self.scanner, &report.limits);
         for leak in report.leaks.iter_mut().take(IN_DETAIL) {
-            let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)
+            let limits = (pass.of(leak.holder.id.pid))
                 .inspect_err(|error| self.ledger.problem("limits", error));
             let limits = limits.ok().flatten().unwrap_or_default();
-            leak.forecast = Some(self.ledger.forecast(leak, limits, uptime));
+            leak.forecast = Some(self.ledger.forecast(leak, limits, uptime, acting));
         }
     }
 }
