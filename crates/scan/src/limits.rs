@@ -13,6 +13,7 @@
 mod census;
 mod levels;
 mod nproc;
+mod pass;
 
 use std::io::Read;
 
@@ -23,6 +24,9 @@ use crate::holder::seen;
 use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
+use levels::Levels;
+use nproc::{Count, Nproc};
+pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
 const RESERVED_PIDS: u32 = 300;
@@ -46,7 +50,7 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// reached first marked; `None` if there is no such process.
 ///
 /// Reads the status of every process once, to count those of the same user: about 10 µs each.
-/// What is hidden from us is said in the notes.
+/// What is hidden from us is said in the notes. Of many holders in one look ask [`Pass`].
 pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
     let proc = scanner.proc();
     let Some(process) = proc.process(pid)? else {
@@ -55,17 +59,24 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let Some(status) = process.status()? else {
         return Ok(None);
     };
-    let census = Census::take(proc, &process, &status)?;
+    let census = Census::take(proc)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    limits.extend(nproc::limit(proc, &process, &status, &census)?);
+    if let Some(nproc) = Nproc::read(proc, &process, &status)? {
+        let counted = census.of_user(proc, &process, status.uids[0])?;
+        limits.push(nproc.limit(&count(counted)));
+    }
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status)?);
     limits.extend(pid_max(proc, zombies, Some(&census)));
-    limits.extend(levels::limits(scanner, &process)?);
+    limits.extend(levels::limits(scanner, &process, &mut Levels::default())?);
     limits.extend(max_map_count(proc, &process)?);
     mark_first(&mut limits);
     Ok(Some(limits))
+}
+
+fn count(of_user: Option<(u64, u64)>) -> Count {
+    of_user.map_or(Count::Hidden, |(tasks, zombies)| Count::Of(tasks, zombies))
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {

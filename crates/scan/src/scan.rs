@@ -239,7 +239,7 @@ impl Scanner {
             zombies,
             inspected: inspected.len() as u64,
             commands: leak::commands(&inspected, zombies),
-            ages: leak::ages(&inspected, zombies, now, hertz),
+            ages: leak::ages(&inspected, zombies, holder.id.start_ticks, (now, hertz)),
             sample: self.sample(&inspected)?,
             causes: Vec::new(),
             forecast: None,

@@ -1,51 +1,63 @@
 //! Who is there: one walk of `/proc`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::holder::seen;
-use crate::proc::{Proc, Process, Status};
+use crate::proc::{Proc, Process};
 use crate::{Error, limits};
 
 /// More processes than this are not read one by one.
 const MOST: usize = 1 << 18;
 
-/// Tasks and zombies of the machine, and those that count against one user's `RLIMIT_NPROC`.
+/// Every process of the machine: one walk, whoever is asked about after it.
 #[derive(Debug, Default)]
 pub(super) struct Census {
+    processes: Vec<Counted>,
     /// Tasks that were seen.
     tasks: u64,
     zombies: u64,
-    of_user: u64,
-    zombies_of_user: u64,
     /// All tasks of the machine were seen, but for those that come and go.
     complete: bool,
+    /// User namespaces of processes, as far as they were asked for.
+    namespaces: RefCell<HashMap<u32, Option<u64>>>,
+    /// User namespaces, and whether this user made them.
+    makers: RefCell<HashMap<(u64, u32), bool>>,
+}
+
+/// One process.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    pid: u32,
+    uid: u32,
+    threads: u32,
+    zombie: bool,
 }
 
 impl Census {
-    /// Counts all tasks, and apart those whose real user is that of `process`, in its user
-    /// namespace or in one that this user made.
-    pub(super) fn take(proc: &Proc, process: &Process, status: &Status) -> Result<Self, Error> {
+    /// Counts all tasks.
+    pub(super) fn take(proc: &Proc) -> Result<Self, Error> {
         let mut census = Self::default();
         let before = limits::all_tasks(proc);
         let pids = proc.pids()?;
         if pids.len() > MOST {
             return Ok(census);
         }
-        let mut user = User::of(process, status)?;
         let mut buffer = Vec::with_capacity(4096);
         for pid in pids {
             let Some(other) = seen(proc.status(pid, &mut buffer))? else {
                 continue;
             };
-            let threads = u64::from(other.threads);
-            // A leader that ended before its threads shows Z and is no zombie yet.
-            let zombie = u64::from(other.state == sexton_core::State::Zombie && threads == 1);
-            census.tasks += threads;
-            census.zombies += zombie;
-            if user.pays_for(proc, pid, &other)? {
-                census.of_user += threads;
-                census.zombies_of_user += zombie;
-            }
+            let process = Counted {
+                pid,
+                uid: other.uids[0],
+                threads: other.threads,
+                // A leader that ended before its threads shows Z and is no zombie yet.
+                zombie: other.state == sexton_core::State::Zombie && other.threads == 1,
+            };
+            census.tasks += u64::from(process.threads);
+            census.zombies += u64::from(process.zombie);
+            census.processes.push(process);
         }
         // The kernel's own count shows what hidepid or a PID namespace hides from us. Tasks come
         // and go while we count, so the lower of two is what must be there.
@@ -67,10 +79,80 @@ impl Census {
         self.complete.then_some(self.zombies)
     }
 
-    /// Tasks that count against the user's limit, and zombies among them.
-    pub(super) fn of_user(&self) -> Option<(u64, u64)> {
-        self.complete
-            .then_some((self.of_user, self.zombies_of_user))
+    /// Tasks that count against the `RLIMIT_NPROC` of `process`, and zombies among them: those
+    /// whose real user is its, in its user namespace or in one that this user made. `None` where
+    /// not all of the machine was seen.
+    pub(super) fn of_user(
+        &self,
+        proc: &Proc,
+        process: &Process,
+        uid: u32,
+    ) -> Result<Option<(u64, u64)>, Error> {
+        if !self.complete {
+            return Ok(None);
+        }
+        let by_namespace = limits::kernel_version() >= (5, 14);
+        let user = User {
+            uid,
+            namespace: if by_namespace {
+                seen(process.ns_inode("user"))?
+            } else {
+                None
+            },
+        };
+        let (mut tasks, mut zombies) = (0, 0);
+        for other in &self.processes {
+            if self.pays_for(proc, &user, other)? {
+                tasks += u64::from(other.threads);
+                zombies += u64::from(other.zombie);
+            }
+        }
+        Ok(Some((tasks, zombies)))
+    }
+
+    fn pays_for(&self, proc: &Proc, user: &User, other: &Counted) -> Result<bool, Error> {
+        let Some(own) = user.namespace else {
+            return Ok(other.uid == user.uid);
+        };
+        // Root of the machine is never held to the limit, and pays for every container with a
+        // user namespace: not worth a look at each.
+        if other.uid != user.uid && user.uid == 0 {
+            return Ok(false);
+        }
+        match self.namespace_of(proc, other.pid)? {
+            Some(namespace) if namespace != own => self.made(proc, namespace, user.uid, other.pid),
+            _ => Ok(other.uid == user.uid),
+        }
+    }
+
+    fn namespace_of(&self, proc: &Proc, pid: u32) -> Result<Option<u64>, Error> {
+        if let Some(known) = self.namespaces.borrow().get(&pid) {
+            return Ok(*known);
+        }
+        let namespace = match proc.process(pid)? {
+            Some(process) => seen(process.ns_inode("user"))?,
+            None => None,
+        };
+        self.namespaces.borrow_mut().insert(pid, namespace);
+        Ok(namespace)
+    }
+
+    /// The user namespace of process `pid` was made by this user.
+    ///
+    /// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id
+    /// into it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for
+    /// unshare, bwrap, rootless Podman and Docker. Namespaces within that one are not found.
+    fn made(&self, proc: &Proc, namespace: u64, uid: u32, pid: u32) -> Result<bool, Error> {
+        if let Some(made) = self.makers.borrow().get(&(namespace, uid)) {
+            return Ok(*made);
+        }
+        let map = match proc.process(pid)? {
+            Some(process) => seen(process.read("uid_map"))?.unwrap_or_default(),
+            None => return Ok(false),
+        };
+        let made = maps_alone(&map, uid);
+        self.makers.borrow_mut().insert((namespace, uid), made);
+        Ok(made)
     }
 }
 
@@ -80,59 +162,6 @@ struct User {
     uid: u32,
     /// Inode of the user namespace; `None` before Linux 5.14 and where hidden from us.
     namespace: Option<u64>,
-    /// Other user namespaces that were met: this user made them, or not.
-    others: HashMap<u64, bool>,
-}
-
-impl User {
-    fn of(process: &Process, status: &Status) -> Result<Self, Error> {
-        let by_namespace = limits::kernel_version() >= (5, 14);
-        let namespace = if by_namespace {
-            seen(process.ns_inode("user"))?
-        } else {
-            None
-        };
-        Ok(Self {
-            uid: status.uids[0],
-            namespace,
-            others: HashMap::new(),
-        })
-    }
-
-    fn pays_for(&mut self, proc: &Proc, pid: u32, status: &Status) -> Result<bool, Error> {
-        let Some(own) = self.namespace else {
-            return Ok(status.uids[0] == self.uid);
-        };
-        // Root of the machine is never held to the limit, and pays for every container with a
-        // user namespace: not worth a look at each.
-        if status.uids[0] != self.uid && self.uid == 0 {
-            return Ok(false);
-        }
-        let Some(process) = proc.process(pid)? else {
-            return Ok(false);
-        };
-        match seen(process.ns_inode("user"))? {
-            Some(namespace) if namespace != own => {
-                if let Some(made) = self.others.get(&namespace) {
-                    return Ok(*made);
-                }
-                let made = self.made_namespace_of(&process)?;
-                self.others.insert(namespace, made);
-                Ok(made)
-            }
-            _ => Ok(status.uids[0] == self.uid),
-        }
-    }
-
-    /// The user namespace of `process` was made by this user.
-    ///
-    /// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id
-    /// into it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for
-    /// unshare, bwrap, rootless Podman and Docker. Namespaces within that one are not found.
-    fn made_namespace_of(&self, process: &Process) -> Result<bool, Error> {
-        let map = seen(process.read("uid_map"))?.unwrap_or_default();
-        Ok(maps_alone(&map, self.uid))
-    }
 }
 
 /// `uid_map` has a line that maps `uid` of the outside and no other.

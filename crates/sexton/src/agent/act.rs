@@ -226,9 +226,9 @@ impl Hands<'_> {
             (before, left)
         };
         detail += &format!(
-            "; {}, the longest {:.1} ms",
+            "; {}, the longest {}",
             text::plural(outcome.visits, "visit", "visits"),
-            outcome.longest_borrowing_micros as f64 / 1_000.0
+            text::millis(outcome.longest_borrowing_micros)
         );
         Taken::Done(Result {
             statuses: outcome.statuses,
