@@ -13,8 +13,8 @@ use std::time::Duration;
 use k8s_openapi::api::policy::v1::Eviction as Object;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
 use kube::api::{Api, PostParams};
-use sexton_core::ladder::Rung;
-use sexton_core::policy::{ANNOTATION, Mode};
+use sexton_core::ladder::{Opted, Rung};
+use sexton_core::policy::Mode;
 use sexton_core::{Owner, Pod};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -251,10 +251,7 @@ impl Evictor<'_> {
         let board = self.told.board();
         let opted_out = board.workloads.values().any(|workload| {
             let pod = workload.pod.as_ref();
-            let said = [&workload.annotations, &workload.labels];
-            let mut said = said.into_iter().filter_map(|map| map.get(ANNOTATION));
-            pod.and_then(|pod| pod.uid.as_deref()) == Some(uid)
-                && said.any(|word| word == "disabled")
+            pod.and_then(|pod| pod.uid.as_deref()) == Some(uid) && Opted::of(workload) == Opted::Out
         });
         if opted_out {
             return Some("the pod has opted out meanwhile".to_owned());

@@ -126,6 +126,7 @@ pub struct Exhaustion {
     /// Which.
     pub limit: LimitKind,
     /// Within this time: `reached`, `10m`, `1h`, `6h`, `1d` or `7d`; what is further is not told.
+    /// `held`: not while the policies are in force, since what grows is taken as it comes.
     pub within: String,
 }
 

@@ -2,29 +2,32 @@
 //!
 //! One idea carries the judgement: **the longest look back with which everything since agrees**.
 //! A leak is looked back upon over several spans that all end now: the samples of a
-//! [`History`], whole and cut short, and what the standing zombies themselves tell ([`Started`]:
-//! how many were started in the last minute, ten minutes, hour). A long span gives a precise
+//! [`History`], whole and cut short, and what the standing zombies themselves tell ([`Starts`]:
+//! when each was started), as far back as the oldest of them. A long span gives a precise
 //! rate, but only if the leak goes on as it did; so a span counts only when no shorter one
 //! contradicts it. A burst that is over, a plateau and a leak that has only begun all fall out
-//! of this without rules of their own.
+//! of this without rules of their own. What was watched is never overruled by what is told: a
+//! span of the zombies' own counts only where it agrees with the samples.
 //!
 //! How sure a rate is follows from how many *independent* events it rests on: fifty zombies that
 //! came one by one are fifty, fifty that came in one jump are one (an overdispersed Poisson
-//! process; the dispersion is measured between neighbouring steps, so that a change of rate is
-//! not mistaken for noise).
+//! process; the dispersion is measured between neighbours, so that a change of rate is not
+//! mistaken for noise).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::limit::first_of;
-use crate::report::Started;
 use crate::{Confidence, Limit, LimitKind};
 
 mod history;
+mod look_back;
+mod starts;
 
 pub use history::History;
-use history::LookBack;
+use look_back::LookBack;
+pub use starts::Starts;
 
 /// How a count moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +35,8 @@ use history::LookBack;
 pub enum Trend {
     /// It rises; a limit will be reached.
     Growing,
+    /// It would rise, and is taken away as fast by the policies in force: no limit is reached.
+    Held,
     /// It stands still, falls, or saws up and down without rising.
     NotGrowing,
     /// A limit is reached: the count may stand still only because fork fails.
@@ -46,7 +51,7 @@ pub enum Trend {
 pub struct Forecast {
     /// How the count moves.
     pub trend: Trend,
-    /// Zombies more per second; negative when falling.
+    /// Zombies more per second; negative when falling. Of what is held: how fast it would rise.
     pub rate_per_second: f64,
     /// Seconds that the leak was watched for, and what else the rate rests on, in a few words.
     pub basis: String,
@@ -63,6 +68,9 @@ pub struct Forecast {
     /// that it may never come to that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left_range: Option<(u64, Option<u64>)>,
+    /// Of what is held: seconds until that limit, if nothing were taken away any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left_unheld: Option<u64>,
     /// How sure this is.
     pub confidence: Confidence,
 }
@@ -76,33 +84,57 @@ const MANY_EVENTS: f64 = 16.0;
 /// A watch of this length speaks for itself.
 const LONG_WATCH: f64 = 60.0;
 
+impl Forecast {
+    /// The same leak where what grows is taken away as fast: nothing is reached, and what would be
+    /// is said beside it. Only what grows can be held.
+    #[must_use]
+    pub fn held(self) -> Self {
+        if self.trend != Trend::Growing {
+            return self;
+        }
+        Self {
+            trend: Trend::Held,
+            seconds_left: None,
+            seconds_left_range: None,
+            seconds_left_unheld: self.seconds_left,
+            ..self
+        }
+    }
+}
+
 impl History {
     /// Judges the leak that was watched.
     ///
     /// `limits` are those of the holder: all of them grow by the same zombie, so the one with
-    /// the least headroom is reached first. `started` is the leak's [`Started`] of the last
-    /// look; all zero where unknown. A history without samples is judged by `started` alone.
+    /// the least headroom is reached first. `starts` are those of the last look; empty where
+    /// they are unknown, or say nothing: the standing are survivors, since others were taken. A
+    /// history without samples is judged by `starts` alone.
     #[must_use]
-    pub fn forecast(&self, limits: &[Limit], started: &Started) -> Forecast {
-        let watched = self.look_back();
-        let told = if self.saw_reaping() {
-            // The standing are survivors of a holder that does wait: their starts are no rate.
-            None
+    pub fn forecast(&self, limits: &[Limit], starts: &Starts) -> Forecast {
+        let told_tails = if self.agrees_with(starts) {
+            starts.tails()
         } else {
-            self.told_by(started)
+            Vec::new()
         };
-        // What the samples say stands, unless the zombies tell the same over a longer time.
-        let longer =
-            told.filter(|t| watched.is_none_or(|w| t.events() >= w.events().max(MIN_EVENTS)));
+        let told = self.told_by(&told_tails);
+        // What was watched stands, unless the zombies tell the same, and more of it.
+        let watched = self.look_back(&told_tails, told.is_some());
+        let longer = told.filter(|t| watched.is_none_or(|w| t.events() >= w.events()));
         let chosen = longer.or(watched);
+        let tooth = starts.may_be_a_tooth() && self.span().as_secs_f64() < LONG_WATCH;
 
         let (trend, mut confidence) = match chosen {
-            Some(span) if span.total > 0.0 && span.events() >= MIN_EVENTS => (
-                Trend::Growing,
-                self.sure_of_growth(&span, longer.is_some(), told.is_some()),
-            ),
-            Some(span) if self.stands_still(&span) => {
-                (Trend::NotGrowing, self.sure_of_rest(&span, started))
+            Some(span) if span.total > 0.0 && span.events() >= MIN_EVENTS => {
+                let sure = self.sure_of_growth(&span, longer.is_some(), told.is_some());
+                let most = if tooth {
+                    Confidence::Medium
+                } else {
+                    Confidence::High
+                };
+                (Trend::Growing, sure.min(most))
+            }
+            Some(span) if stands_still(&span) => {
+                (Trend::NotGrowing, self.sure_of_rest(&span, starts))
             }
             _ => (Trend::Unknown, Confidence::Low),
         };
@@ -116,7 +148,16 @@ impl History {
                 Trend::LimitReached
             }
             Some(headroom) if trend == Trend::Growing => {
-                left = chosen.map(|span| time_left(headroom, &span));
+                left = chosen.map(|span| {
+                    let tails = if longer.is_some() {
+                        told_tails
+                    } else {
+                        self.tails()
+                    };
+                    let (at_rate, (earliest, latest)) =
+                        time_left(headroom, &span, &tails, watched.as_ref());
+                    (at_rate, (earliest, latest.filter(|_| !tooth)))
+                });
                 trend
             }
             _ => trend,
@@ -125,43 +166,42 @@ impl History {
         Forecast {
             trend,
             rate_per_second: rate,
-            basis: self.basis(started),
+            basis: self.basis(starts),
             limit: first.map(|limit| limit.kind),
             scope: first.map(|limit| limit.scope.clone()),
             seconds_left: left.map(|(at_rate, _)| at_rate),
             seconds_left_range: left.map(|(_, range)| range),
+            seconds_left_unheld: None,
             confidence,
         }
     }
 
-    /// The longest of the spans of `started` that neither a shorter one nor a sample contradicts.
-    ///
-    /// A child that lived long was started long before it died and is missing in the short
-    /// spans; then these contradict the samples, and the samples stand.
-    fn told_by(&self, started: &Started) -> Option<LookBack> {
-        let spans = [
-            (3_600.0, started.last_hour),
-            (600.0, started.last_ten_minutes),
-            (60.0, started.last_minute),
-        ]
-        .map(|(seconds, count)| LookBack::of_independent(seconds, count));
-        let watched = self.tails();
-        (0..spans.len())
-            .find(|&i| {
-                let shorter = spans[i + 1..].iter().chain(&watched);
-                shorter
-                    .filter(|other| other.seconds < spans[i].seconds)
-                    .all(|other| spans[i].goes_on_in(other))
-                    && watched.iter().all(|w| w.seconds < spans[i].seconds)
-            })
-            .map(|i| spans[i])
-            // Nothing watched and nothing started: nothing is known.
-            .filter(|span| span.total > 0.0 || self.last().is_some())
+    /// As many were started while it was watched as came: their starts tell the same, and may be
+    /// believed for the time before. They do not where children live long, and the standing are
+    /// survivors where the holder does wait.
+    fn agrees_with(&self, starts: &Starts) -> bool {
+        let (Some((_, first)), Some((_, last))) = (self.first(), self.last()) else {
+            return true;
+        };
+        let seen = last as f64 - first as f64;
+        let told = starts.since(self.span().as_secs_f64() * 100.0);
+        let most = seen.max(told);
+        !self.saw_reaping() && (seen - told).abs() <= 2.0 * most.max(0.0).sqrt() + 1.0
     }
 
-    /// The count is known to rest, rather than to be unclear.
-    fn stands_still(&self, span: &LookBack) -> bool {
-        span.total <= 0.0 || span.quiet_seconds * 2.0 >= span.seconds || span.saws()
+    /// The longest of the zombies' own spans that neither a shorter one nor a sample contradicts.
+    fn told_by(&self, told: &[LookBack]) -> Option<LookBack> {
+        let watched = self.tails();
+        (0..told.len())
+            .find(|&i| {
+                let shorter = told[i + 1..].iter().chain(&watched);
+                shorter
+                    .filter(|other| other.seconds < told[i].seconds)
+                    .all(|other| told[i].goes_on_in(other))
+            })
+            .map(|i| told[i])
+            // Nothing watched and nothing started: nothing is known.
+            .filter(|span| span.total > 0.0 || self.last().is_some())
     }
 
     fn sure_of_growth(
@@ -195,20 +235,21 @@ impl History {
         span.rate() * self.span().as_secs_f64() >= MIN_EVENTS
     }
 
-    fn sure_of_rest(&self, span: &LookBack, started: &Started) -> Confidence {
+    fn sure_of_rest(&self, span: &LookBack, starts: &Starts) -> Confidence {
         let watched = self.span().as_secs_f64();
         let flat = span.total == 0.0 && !span.saws();
         let falls = span.total < 0.0 && span.events() >= SOME_EVENTS && span.steps >= 3;
+        let none_lately = starts.within(60) == 0;
         if watched >= LONG_WATCH && (flat || falls || span.falls >= 2) {
             Confidence::High
-        } else if falls || span.falls >= 2 || (flat && watched > 0.0 && started.last_minute == 0) {
+        } else if falls || span.falls >= 2 || (flat && watched > 0.0 && none_lately) {
             Confidence::Medium
         } else {
             Confidence::Low
         }
     }
 
-    fn basis(&self, started: &Started) -> String {
+    fn basis(&self, starts: &Starts) -> String {
         let watched = match (self.first(), self.last()) {
             (Some((_, first)), Some((_, last))) if self.len() > 1 => {
                 let change = i128::from(last) - i128::from(first);
@@ -219,11 +260,8 @@ impl History {
             }
             _ => "not watched".to_owned(),
         };
-        let Started {
-            last_minute,
-            last_ten_minutes,
-            last_hour,
-        } = *started;
+        let [last_minute, last_ten_minutes, last_hour] =
+            [60, 600, 3_600].map(|span| starts.within(span));
         // A longer span is named only where it holds more.
         let spans = [
             (last_minute, 0, "the last minute"),
@@ -235,24 +273,68 @@ impl History {
             .filter(|(count, shorter, _)| count > shorter)
             .map(|(count, _, span)| format!("{count} in {span}"))
             .collect();
-        if told.is_empty() {
-            return format!("{watched}; none of those standing was started in the last hour");
+        let quiet = starts.quiet_seconds().filter(|quiet| *quiet >= 2.0);
+        match (told.is_empty(), quiet) {
+            (true, _) => {
+                format!("{watched}; none of those standing was started in the last hour")
+            }
+            (false, Some(quiet)) => format!(
+                "{watched}; started of those standing: {}, none in the last {quiet:.0} s",
+                told.join(", ")
+            ),
+            (false, None) => {
+                format!("{watched}; started of those standing: {}", told.join(", "))
+            }
         }
-        format!("{watched}; started of those standing: {}", told.join(", "))
     }
 }
 
-/// Seconds until `headroom` is used up: at the rate of `span`, and the range that its number of
-/// events allows (95%).
-fn time_left(headroom: u64, span: &LookBack) -> (u64, (u64, Option<u64>)) {
-    let seconds = |rate: f64| headroom as f64 / rate;
-    let (low, high) = span.rate_range();
-    let latest = (span.events() >= SOME_EVENTS).then(|| whole(seconds(low).ceil()));
-    (whole(seconds(span.rate())), (whole(seconds(high)), latest))
+/// The count is known to rest, rather than to be unclear.
+fn stands_still(span: &LookBack) -> bool {
+    // Of what comes in bursts one may be due; a watch that saw no more than one tells nothing else.
+    let bursts = span.told && span.scatter() >= 2.0;
+    let quiet = span.quiet_seconds * 2.0 >= span.seconds && !bursts;
+    span.total <= 0.0 || quiet || span.saws()
+}
+
+/// Seconds until `headroom` is used up: at the rate of `span`, and the range that the
+/// observations allow: its number of events (95%), the rate that was watched, and a rate that
+/// goes on to change as the `tails` show it.
+fn time_left(
+    headroom: u64,
+    span: &LookBack,
+    tails: &[LookBack],
+    watched: Option<&LookBack>,
+) -> (u64, (u64, Option<u64>)) {
+    let headroom = headroom as f64;
+    let rate = span.rate();
+    let (mut low, mut high) = span.rate_range(headroom);
+    if let Some(watched) = watched.filter(|watched| watched.events() >= SOME_EVENTS) {
+        low = low.min(watched.rate());
+        high = high.max(watched.rate());
+    }
+    let drifts = (tails.iter().filter(|tail| tail.seconds >= span.seconds)).map(LookBack::drift);
+    let (falls, rises) = drifts.fold((0.0, 0.0), |(least, most): (f64, f64), drift| {
+        (least.min(drift), most.max(drift))
+    });
+    let at_rate = headroom / rate;
+    // The next event may come at once, and bring as many as one does.
+    let least = (headroom - span.scatter()).max(0.0);
+    let most = headroom + span.scatter();
+    let earliest = span
+        .reaches(least, rate, rises)
+        .unwrap_or(at_rate)
+        .min(least / high);
+    let latest = span
+        .reaches(most, rate, falls)
+        .map(|latest| latest.max(most / low).ceil())
+        .filter(|_| span.events() >= SOME_EVENTS);
+    (whole(at_rate), (whole(earliest), latest.map(whole)))
 }
 
 fn whole(seconds: f64) -> u64 {
-    Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |duration| duration.as_secs())
+    // What is whole but for the last bits of a division stays whole.
+    Duration::try_from_secs_f64(seconds + 1e-6).map_or(u64::MAX, |duration| duration.as_secs())
 }
 
 #[cfg(test)]

@@ -48,10 +48,55 @@ impl Limit {
         Some(self.limit?.saturating_sub(taken))
     }
 
+    /// How much of it cannot be had any more, in percent, rounded down: 100 is the limit itself,
+    /// where there is no headroom. `None` where it is unlimited or unread.
+    #[must_use]
+    pub fn used_percent(&self) -> Option<u8> {
+        let most = self.limit?;
+        let taken = most - self.headroom()?;
+        let percent = taken.saturating_mul(100).checked_div(most).unwrap_or(100);
+        u8::try_from(percent).ok()
+    }
+
+    /// How near it is.
+    #[must_use]
+    pub fn nearness(&self) -> Nearness {
+        self.used_percent()
+            .map_or(Nearness::Far, Nearness::of_percent)
+    }
+
     /// Every task takes one of it, a zombie too; of mappings only living threads do.
     #[must_use]
     pub fn counts_zombies(&self) -> bool {
         self.kind != LimitKind::MaxMapCount
+    }
+}
+
+/// From so many percent a limit wants attention.
+const FILLING: u8 = 70;
+/// From so many percent it is bad.
+const NEARLY_FULL: u8 = 90;
+
+/// How near a limit is: what is drawn in which colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nearness {
+    /// Far, or not known.
+    Far,
+    /// From 70%.
+    Filling,
+    /// From 90%.
+    NearlyFull,
+}
+
+impl Nearness {
+    /// Of so many percent that are used.
+    #[must_use]
+    pub fn of_percent(percent: u8) -> Self {
+        match percent {
+            NEARLY_FULL.. => Self::NearlyFull,
+            FILLING.. => Self::Filling,
+            _ => Self::Far,
+        }
     }
 }
 
@@ -141,6 +186,39 @@ mod tests {
         assert_eq!(limit.headroom(), Some(0));
         limit.used = None;
         assert_eq!(limit.headroom(), None);
+    }
+
+    #[test]
+    fn a_hundred_percent_is_the_limit_itself() {
+        let limit = |most, used| fixture(LimitKind::CgroupPids, most, used);
+        assert_eq!(limit(1_000, 999).used_percent(), Some(99));
+        assert_eq!(limit(1_000, 1_000).used_percent(), Some(100));
+        assert_eq!(limit(1_000, 2_000).used_percent(), Some(100));
+        assert_eq!(limit(0, 0).used_percent(), Some(100));
+        let mut reserved = limit(32_768, 32_500);
+        reserved.reserved = 268;
+        assert_eq!(
+            (reserved.headroom(), reserved.used_percent()),
+            (Some(0), Some(100))
+        );
+        assert_eq!(limit(100, 89).nearness(), Nearness::Filling);
+        assert_eq!(limit(100, 90).nearness(), Nearness::NearlyFull);
+        assert_eq!(limit(100, 69).nearness(), Nearness::Far);
+    }
+
+    /// Used and left are told side by side, and must not contradict each other.
+    #[test]
+    fn all_is_used_where_nothing_is_left_and_only_there() {
+        for (most, used, reserved) in
+            (0..40).flat_map(|m| (0..45).flat_map(move |u| (0..5).map(move |r| (m, u, r))))
+        {
+            let mut limit = fixture(LimitKind::PidMax, most, used);
+            limit.reserved = reserved;
+            assert_eq!(
+                limit.headroom() == Some(0),
+                limit.used_percent() == Some(100)
+            );
+        }
     }
 
     #[test]

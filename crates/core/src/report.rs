@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::Starts;
 use crate::{Cause, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
@@ -176,6 +177,9 @@ pub struct Ages {
     /// Of those inspected, how many were started in the last minute, 10 minutes, hour: the
     /// leak's history as the standing zombies tell it, in one look. Scaled like `commands`.
     pub started: Started,
+    /// The same start by start, for a forecast: of this look, and no part of the document.
+    #[serde(skip)]
+    pub starts: Starts,
 }
 
 /// How many of the standing zombies were started in the last so many seconds.

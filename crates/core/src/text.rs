@@ -106,6 +106,21 @@ pub fn duration(seconds: u64) -> String {
     out
 }
 
+/// A short time: `0.85 ms`, `1.5 ms`, `25 ms`, `1.2 s`; three figures at most.
+#[must_use]
+pub fn millis(micros: u64) -> String {
+    match micros {
+        ..1_000 => format!("0.{:02} ms", micros / 10),
+        ..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        ..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!(
+            "{}.{} s",
+            count(micros / 1_000_000),
+            micros % 1_000_000 / 100_000
+        ),
+    }
+}
+
 /// A rate a second in the unit that gives a readable figure: `12/s`, `3.5/min`, `2/h`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
@@ -123,12 +138,6 @@ pub fn rate(per_second: f64) -> String {
     // No fraction where it would claim more than a count over a few seconds can say.
     let digits = usize::from(value.abs() < 10.0 && (value - value.round()).abs() >= 0.05);
     format!("{value:+.digits$}/{unit}")
-}
-
-/// `used` of `limit` in percent, rounded down so that 100 means full.
-#[must_use]
-pub fn percent(used: u64, limit: u64) -> u64 {
-    used.saturating_mul(100).checked_div(limit).unwrap_or(100)
 }
 
 #[cfg(test)]
@@ -157,10 +166,14 @@ mod tests {
         assert_eq!(duration(125), "2m5s");
         assert_eq!(duration(7_200), "2h");
         assert_eq!(duration(4 * 86_400 + 7_300), "4d2h");
+        assert_eq!(millis(7), "0.00 ms");
+        assert_eq!(millis(857), "0.85 ms");
+        assert_eq!(millis(1_510), "1.5 ms");
+        assert_eq!(millis(25_999), "25 ms");
+        assert_eq!(millis(1_250_000), "1.2 s");
         assert_eq!(rate(12.0), "+12/s");
         assert_eq!(rate(0.05), "+3/min");
         assert_eq!(rate(-1.5), "-1.5/s");
-        assert_eq!(percent(299, 300), 99);
     }
 
     #[test]

@@ -192,6 +192,9 @@ fn known(placed: &Placed, leak: &Leak, entry: &Entry) -> Vec<(usize, String)> {
 fn within(within: sexton_page::cluster::Within) -> String {
     match within {
         sexton_page::cluster::Within::Reached => "is reached: fork fails".to_owned(),
+        sexton_page::cluster::Within::Held => {
+            "is not reached while the policies hold the leak".to_owned()
+        }
         soon => format!("is reached within {soon}"),
     }
 }

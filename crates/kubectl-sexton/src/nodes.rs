@@ -69,7 +69,7 @@ pub fn urgency(node: &SeenNode) -> impl Ord + use<> {
     let status = node.status.as_ref();
     let within = status
         .and_then(|status| outlook(status.forecast.as_ref()))
-        .map_or(Within::Seconds(u64::MAX), |outlook| outlook.within);
+        .map_or(Within::Held, |outlook| outlook.within);
     let used = status.map_or(0, |status| status.pids_used_percent);
     let zombies = status.map_or(0, |status| status.zombies);
     // A blind spot comes before what is known to be quiet.

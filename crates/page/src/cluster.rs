@@ -181,7 +181,7 @@ fn summary(view: &ClusterView, nodes: &[&ClusterNode], zombies: u64) -> Markup {
                         p { (limit.name()) ", " (node.name) }
                     }
                     Some((Outlook { within, limit }, node)) => {
-                        p.value.(within.level().class()) { "within " (within) }
+                        p.value.(within.level().class()) { (Soon(within)) }
                         p { (limit.name()) ", " (node.name) }
                     }
                     None => {
@@ -216,13 +216,13 @@ impl maud::Render for Full {
     }
 }
 
-/// `now`, `within 10m`.
+/// `now`, `within 10m`, `held`.
 struct Soon(Within);
 
 impl fmt::Display for Soon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Within::Reached => f.write_str("now"),
+            Within::Reached | Within::Held => write!(f, "{}", self.0),
             within => write!(f, "within {within}"),
         }
     }

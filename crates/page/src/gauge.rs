@@ -2,29 +2,23 @@
 
 use maud::{Markup, html};
 use sexton_core::Limit;
-use sexton_core::text::{count, percent, plural, short_ids};
+use sexton_core::limit::Nearness;
+use sexton_core::text::{count, plural, short_ids};
 
 /// How near a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// Far.
     Calm,
-    /// From 70%.
+    /// [`Nearness::Filling`].
     Warn,
-    /// From 90%, or reached.
+    /// [`Nearness::NearlyFull`].
     Bad,
 }
 
 impl Level {
     pub(crate) fn of(limit: &Limit) -> Self {
-        if limit.headroom() == Some(0) {
-            return Self::Bad;
-        }
-        match limit.used.zip(limit.limit).map(|(u, l)| percent(u, l)) {
-            Some(90..) => Self::Bad,
-            Some(70..) => Self::Warn,
-            _ => Self::Calm,
-        }
+        limit.nearness().into()
     }
 
     /// Its class in the style sheet.
@@ -33,6 +27,16 @@ impl Level {
             Self::Calm => "calm",
             Self::Warn => "warn",
             Self::Bad => "bad",
+        }
+    }
+}
+
+impl From<Nearness> for Level {
+    fn from(nearness: Nearness) -> Self {
+        match nearness {
+            Nearness::Far => Self::Calm,
+            Nearness::Filling => Self::Warn,
+            Nearness::NearlyFull => Self::Bad,
         }
     }
 }
@@ -47,8 +51,8 @@ pub(crate) fn gauge(limit: &Limit, whose: Option<&str>) -> Markup {
                 h4 { (limit.kind.name()) }
                 span.of { (whose.map_or_else(|| scope(&limit.scope), str::to_owned)) }
                 @if limit.first { span.chip.(level.class()) { "reached first" } }
-                @if let Some((used, max)) = full {
-                    span.percent { (percent(used, max)) "%" }
+                @if let Some(percent) = limit.used_percent() {
+                    span.percent { (percent) "%" }
                 }
             }
             @if let Some((used, max)) = full {

@@ -104,6 +104,7 @@ fn growth(forecast: Option<&Forecast>) -> Markup {
     match forecast {
         Some(f) => match f.trend {
             Trend::Growing => html! { b { (rate(f.rate_per_second)) } },
+            Trend::Held => html! { (rate(f.rate_per_second)) ", held" },
             Trend::LimitReached => html! { "at the limit" },
             Trend::NotGrowing if f.rate_per_second < 0.0 => html! { (rate(f.rate_per_second)) },
             Trend::NotGrowing => html! { "none" },
@@ -121,6 +122,9 @@ fn full(forecast: Option<&Forecast>) -> Markup {
     let limit = f.limit.map_or("a limit", sexton_core::LimitKind::name);
     match (f.trend, f.seconds_left) {
         (Trend::LimitReached, _) => html! { b.bad { "now" } " " small { (limit) } },
+        (Trend::Held, _) => html! {
+            "held" @if let Some(left) = f.seconds_left_unheld { " " small { "else " (limit) " in " (duration(left)) } }
+        },
         (_, Some(left)) => {
             let level = match left {
                 ..AT_ONCE => Level::Bad,

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
+use sexton_core::forecast::Trend;
 use sexton_core::limit::first_of;
 use sexton_core::report::Method;
 use sexton_core::text::leak::place;
-use sexton_core::text::{count, duration, plural, short_ids};
+use sexton_core::text::{count, duration, millis, plural, short_ids};
 use sexton_core::{Leak, Limit, Report};
 
 use crate::document::{document, mark};
@@ -114,13 +115,6 @@ fn head(view: &View<'_>) -> Markup {
     }
 }
 
-fn millis(micros: u64) -> String {
-    match micros {
-        ..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        _ => format!("{} ms", count(micros / 1_000)),
-    }
-}
-
 /// `4s ago`. A moment of a clock that was set back since is now.
 fn ago(now: u64, then: u64) -> String {
     match now.saturating_sub(then) {
@@ -220,6 +214,8 @@ fn summary(report: &Report, leaks: &[&Leak]) -> Markup {
         .iter()
         .filter_map(|leak| Some((leak.forecast.as_ref()?.seconds_left?, *leak)))
         .min_by_key(|(left, _)| *left);
+    let trends = leaks.iter().filter_map(|leak| leak.forecast.as_ref());
+    let held = trends.map(|f| f.trend).any(|trend| trend == Trend::Held);
     let room = first_of(&report.limits);
     html! {
         section.summary aria-label="Summary" {
@@ -242,7 +238,7 @@ fn summary(report: &Report, leaks: &[&Leak]) -> Markup {
                     }
                     None => {
                         p.value { "–" }
-                        p { "no leak is seen to grow" }
+                        p { @if held { "what grows is taken as it comes" } @else { "no leak is seen to grow" } }
                     }
                 }
             }

@@ -1,8 +1,9 @@
 //! The facts about a process that ought to wait.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::{Holder, State};
@@ -101,7 +102,7 @@ fn lasting(process: &Process, state: State) -> State {
     const LOOKS: u32 = 10;
     const PAUSE: Duration = Duration::from_millis(5);
     for _ in 0..LOOKS {
-        if state != State::DiskSleep {
+        if state != State::DiskSleep || !may_wait(PAUSE) {
             break;
         }
         thread::sleep(PAUSE);
@@ -111,6 +112,27 @@ fn lasting(process: &Process, state: State) -> State {
         }
     }
     state
+}
+
+/// Whether this thread may wait once more for a state to pass. A thousand that hang would hold up
+/// a look for a minute: so it waits for half a second at most in any five, and takes the state of
+/// the others as it is now.
+fn may_wait(pause: Duration) -> bool {
+    const MOST: Duration = Duration::from_millis(500);
+    const WITHIN: Duration = Duration::from_secs(5);
+    thread_local! {
+        /// Since when is counted, and how long was waited.
+        static WAITED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    let counted = WAITED.get();
+    let counted = counted.filter(|(since, _)| now.duration_since(*since) < WITHIN);
+    let (since, waited) = counted.unwrap_or((now, Duration::ZERO));
+    let may = waited < MOST;
+    if may {
+        WAITED.set(Some((since, waited.saturating_add(pause))));
+    }
+    may
 }
 
 /// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the
@@ -132,4 +154,16 @@ pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies, notes: &mu
         })
     };
     says(v1, "freezer.state", b"FROZEN") || says(v2, "cgroup.events", b"frozen 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_hang_a_look_waits_for_half_a_second() {
+        let pause = Duration::from_millis(5);
+        let waits = (0..10_000).filter(|_| may_wait(pause)).count();
+        assert_eq!(waits, 100);
+    }
 }

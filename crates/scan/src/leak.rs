@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sexton_core::Holder;
+use sexton_core::forecast::Starts;
 use sexton_core::report::{Ages, CommandCount, Started};
 
 use crate::proc::{Comm, Stat};
@@ -60,9 +61,17 @@ pub(crate) fn commands(inspected: &[Stat], zombies: u64) -> Vec<CommandCount> {
     commands
 }
 
-/// Ages from start times. `now_ticks` is the time since boot in clock ticks of `hertz`.
-pub(crate) fn ages(inspected: &[Stat], zombies: u64, now_ticks: u64, hertz: u64) -> Ages {
-    let seconds = |stat: &Stat| in_seconds(now_ticks.saturating_sub(stat.start_ticks), hertz);
+/// Ages from start times. `now_ticks` is the time since boot in clock ticks of `hertz`;
+/// `holder_start` that of the holder.
+pub(crate) fn ages(
+    inspected: &[Stat],
+    zombies: u64,
+    holder_start: u64,
+    (now_ticks, hertz): (u64, u64),
+) -> Ages {
+    let ticks = |start: u64| now_ticks.saturating_sub(start);
+    let hundredths = |start: u64| in_seconds(ticks(start).saturating_mul(100), hertz);
+    let seconds = |stat: &Stat| in_seconds(ticks(stat.start_ticks), hertz);
     let within = |limit| {
         let count = inspected
             .iter()
@@ -78,6 +87,11 @@ pub(crate) fn ages(inspected: &[Stat], zombies: u64, now_ticks: u64, hertz: u64)
             last_ten_minutes: within(600),
             last_hour: within(3_600),
         },
+        starts: Starts::new(
+            inspected.iter().map(|stat| hundredths(stat.start_ticks)),
+            zombies,
+            Some(hundredths(holder_start)),
+        ),
     }
 }
 

@@ -13,15 +13,19 @@
 mod census;
 mod levels;
 mod nproc;
+mod pass;
 
 use std::ops::ControlFlow;
 
 use sexton_core::limit::mark_first;
-use sexton_core::{Leak, Limit, LimitKind};
+use sexton_core::{Limit, LimitKind};
 
 use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
+use levels::Levels;
+use nproc::{Count, Nproc};
+pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
 const RESERVED_PIDS: u32 = 300;
@@ -45,7 +49,7 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// reached first marked; `None` if there is no such process.
 ///
 /// Reads the status of every process once, to count those of the same user: about 10 µs each.
-/// What cannot be read is said in the notes.
+/// What cannot be read is said in the notes. Of many holders in one look ask [`Pass`].
 ///
 /// # Errors
 /// `/proc` cannot be listed, or nothing is known of the process.
@@ -57,31 +61,26 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let Some(status) = process.status()? else {
         return Ok(None);
     };
-    let census = Census::take(proc, &process, &status)?;
+    let census = Census::take(proc)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    limits.extend(nproc::limit(proc, &process, &status, &census));
+    limits.extend(Nproc::read(proc, &process, &status).map(|read| {
+        let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, &status));
+        read.map_or_else(|unread| *unread, counted)
+    }));
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status));
     limits.extend(pid_max(proc, zombies, Some(&census)));
-    limits.extend(levels::limits(scanner, &process));
+    limits.extend(levels::limits(scanner, &process, &mut Levels::default()));
     limits.extend(max_map_count(proc, &process));
     mark_first(&mut limits);
     Ok(Some(limits))
 }
 
-/// The limits of a leak's holder, see [`of_process`]; why they cannot be read is a note on it.
-pub fn of_holder(scanner: &Scanner, leak: &mut Leak) -> Vec<Limit> {
-    match of_process(scanner, leak.holder.id.pid) {
-        Ok(limits) => limits.unwrap_or_default(),
-        Err(error) => {
-            let note = error.to_string();
-            if !leak.notes.contains(&note) {
-                leak.notes.push(note);
-            }
-            Vec::new()
-        }
-    }
+/// The tasks that count against the user's limit.
+fn count(census: &Census, proc: &Proc, process: &Process, status: &Status) -> Count {
+    let of_user = census.of_user(proc, process, status.real_uid());
+    of_user.map_or(Count::Hidden, |(tasks, zombies)| Count::Of(tasks, zombies))
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {

@@ -262,7 +262,7 @@ impl Scanner {
             inspected: inspected.len() as u64,
             commands: leak::commands(&inspected, zombies),
             ages: now.map_or_else(Ages::default, |now| {
-                leak::ages(&inspected, zombies, now, hertz)
+                leak::ages(&inspected, zombies, holder.id.start_ticks, (now, hertz))
             }),
             sample: self.sample(&inspected),
             causes: Vec::new(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sexton_core::policy::Span;
 
 /// Lays zombie processes to rest: finds them, says whose they are and why they stay, tells
 /// when PIDs run out, and reaps them without restarting the program that leaks them.
@@ -114,8 +115,8 @@ pub struct Scan {
     /// Look again and again, and show rates and the time left
     #[arg(short, long)]
     pub watch: bool,
-    /// Seconds between two looks
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, requires = "watch")]
+    /// Time between two looks
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = span, requires = "watch")]
     pub interval: Duration,
     /// Stop after so many looks
     #[arg(long, value_name = "N", requires = "watch")]
@@ -211,7 +212,7 @@ pub struct Explain {
     /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
     pub target: String,
     /// Seconds to watch the leak for the forecast
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
     pub sample: Duration,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -248,7 +249,7 @@ pub struct Reap {
     #[arg(long)]
     pub yes: bool,
     /// Leave zombies that may have ended less than this many seconds ago: their parent may yet wait
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
     pub settle: Duration,
     /// Do not send SIGCHLD first
     #[arg(long)]
@@ -336,8 +337,8 @@ pub struct Prove {
     /// Do it
     #[arg(long, requires = "prove")]
     pub yes: bool,
-    /// Seconds to wait for the end; by default the container's grace period, or 10
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "prove")]
+    /// How long to wait for the end; by default the container's grace period, or 10
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "prove")]
     pub grace: Option<Duration>,
     /// Send SIGKILL if it has not ended by then
     #[arg(long, requires = "prove")]
@@ -371,7 +372,7 @@ pub enum AuditOutput {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 If a program dies of what the agent does to it, the agent stops: it looks, and does nothing to any
-process of this node, also after a restart. Find out why first (docs/runbooks/sexton-halted.md);
+process of this node, also after a restart. Find out why first (docs/runbooks/SextonHalted.md);
 the reason is printed, and is in the audit log.
 
 Exit status: 0 the node may act again, 1 it was not halted, 2 error.
@@ -562,16 +563,14 @@ pub struct Man {
     pub directory: Option<PathBuf>,
 }
 
-/// A span in seconds; fractions are allowed.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let plain = text.strip_suffix('s').unwrap_or(text);
-    let value: f64 = plain
-        .parse()
-        .map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(value)
-        .ok()
+/// A span of time, or a plain number of seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = Span::from_flag(text)
+        .map_err(|error| error.to_string())?
+        .get();
+    Some(span)
         .filter(|span| *span <= A_YEAR)
-        .ok_or_else(|| "out of range".to_owned())
+        .ok_or_else(|| "longer than a year".to_owned())
 }
 
 /// Longer than anybody waits, and short enough to be added to any moment.
@@ -601,12 +600,14 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_checked() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
-        assert_eq!(seconds("60s"), Ok(Duration::from_secs(60)));
-        assert!(seconds("-1").is_err());
-        assert!(seconds("soon").is_err());
-        assert!(seconds("1e300").is_err());
-        assert!(seconds("1e18").is_err());
+    fn spans_of_time_are_checked() {
+        assert_eq!(span("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(span("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(span("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
+        assert!(span("-1").is_err());
+        assert!(span("soon").is_err());
+        assert!(span("1e300").is_err());
+        assert!(span("1e18").is_err());
     }
 }

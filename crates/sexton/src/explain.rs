@@ -9,10 +9,11 @@ use anstyle::Style;
 use sexton_core::cause::Cure;
 use sexton_core::forecast::History;
 use sexton_core::{Cause, Confidence, Leak, ProcessId, Report};
-use sexton_scan::{Scanner, facts, limits};
+use sexton_scan::{Scanner, facts};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::foresee::foresee;
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
@@ -40,11 +41,8 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
         return Ok(ExitCode::FAILURE);
     }
     let histories = watch(&mut scanner, &target, &mut report, sample, began)?;
+    foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
-        let bounds = limits::of_holder(&scanner, leak);
-        if let Some(history) = histories.get(&leak.holder.id) {
-            leak.forecast = Some(history.forecast(&bounds, &leak.ages.started));
-        }
         let facts = facts::gather(&mut scanner, leak)?;
         leak.causes = sexton_core::cause::diagnose(&facts);
         let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);

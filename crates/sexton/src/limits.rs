@@ -13,7 +13,7 @@ use crate::cli::{self, Output};
 use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
-use crate::output::{self, BAD, HEADING, WARN, leak, text};
+use crate::output::{self, BAD, HEADING, leak, nearness, text};
 use crate::{scanner, target};
 
 /// What `sexton limits -o json` prints.
@@ -153,15 +153,7 @@ fn table(limits: &[Limit]) -> Table {
         let plain = |text: String| (text, Style::new());
         let figure =
             |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), text::count));
-        let percent = limit
-            .used
-            .zip(limit.limit)
-            .map(|(used, max)| text::percent(used, max));
-        let style = match percent {
-            Some(90..) => BAD,
-            Some(70..) => WARN,
-            _ => Style::new(),
-        };
+        let style = nearness(limit);
         table.row(vec![
             plain(limit.kind.name().to_owned()),
             plain(short_scope(&limit.scope)),
@@ -172,7 +164,7 @@ fn table(limits: &[Limit]) -> Table {
                 style,
             ),
             (
-                percent.map_or_else(|| "-".to_owned(), |p| format!("{p}%")),
+                (limit.used_percent()).map_or_else(|| "-".to_owned(), |p| format!("{p}%")),
                 style,
             ),
             figure(limit.zombies, "?"),

@@ -9,6 +9,7 @@ mod crds;
 mod demo;
 mod error;
 mod explain;
+mod foresee;
 mod limits;
 mod man;
 mod npd;

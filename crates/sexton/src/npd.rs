@@ -8,8 +8,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use sexton_core::limit::first_of;
-use sexton_core::text::{count, leak::place, percent};
+use sexton_core::text::{count, leak::place};
 use sexton_core::{Leak, Limit};
+use sexton_scan::limits::Pass;
 
 use crate::error::Error;
 use crate::output::text;
@@ -49,8 +50,9 @@ fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
         )));
     }
     let mut worst = None;
+    let pass = Pass::new(&scanner, &nodes);
     for leak in report.leaks.iter_mut().take(LOOKED_AT) {
-        let limits = sexton_scan::limits::of_holder(&scanner, leak);
+        let limits = pass.of_holder(leak);
         if let Some((limit, used)) = used_up(&limits, args.used)
             && worst.as_ref().is_none_or(|(most, _)| used > *most)
         {
@@ -66,10 +68,10 @@ fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
 }
 
 /// The limit that is reached first, if so much of it is used.
-fn used_up(limits: &[Limit], threshold: u8) -> Option<(&Limit, u64)> {
+fn used_up(limits: &[Limit], threshold: u8) -> Option<(&Limit, u8)> {
     let limit = first_of(limits)?;
-    let used = percent(limit.used?, limit.limit?);
-    (used >= u64::from(threshold)).then_some((limit, used))
+    let used = limit.used_percent()?;
+    (used >= threshold).then_some((limit, used))
 }
 
 fn whose(leak: &Leak) -> String {

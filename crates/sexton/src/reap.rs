@@ -435,9 +435,9 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Res
             &format!(
                 "one thread, {}, {} at the longest, {} in all; {} from start to end",
                 text::plural(*visits, "time", "times"),
-                millis(*longest_borrowing_micros),
-                millis(*borrowed_micros),
-                millis(*micros)
+                text::millis(*longest_borrowing_micros),
+                text::millis(*borrowed_micros),
+                text::millis(*micros)
             ),
         )?;
     }
@@ -473,16 +473,4 @@ fn commands(plan: &Plan) -> Vec<CommandCount> {
         .collect();
     commands.sort_by_key(|command| std::cmp::Reverse(command.count));
     commands
-}
-
-fn millis(micros: u64) -> String {
-    match micros {
-        0..10_000 => format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10),
-        10_000..1_000_000 => format!("{} ms", micros / 1_000),
-        _ => format!(
-            "{}.{:01} s",
-            micros / 1_000_000,
-            micros % 1_000_000 / 100_000
-        ),
-    }
 }

@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use sexton_scan::Scanner;
 
 use crate::cli::{self, ScanOutput};
 use crate::error::Error;
-use crate::output;
+use crate::foresee::foresee;
+use crate::output::{self, progress::during};
 use crate::{scanner, target};
 use view::{View, draw};
 
@@ -130,8 +131,7 @@ impl Watch {
         let began = Instant::now();
         let mut looks = 0;
         loop {
-            let mut report = look(&mut self.scanner, &self.options, &self.filter)?;
-            self.forecast(&mut report, began.elapsed());
+            let report = during("Looking at the node", || self.look(began))?;
             match self.output {
                 ScanOutput::Json => output::json_line(&report)?,
                 ScanOutput::Name => names(&report)?,
@@ -162,14 +162,19 @@ impl Watch {
         }
     }
 
+    fn look(&mut self, began: Instant) -> Result<Report, Error> {
+        let mut report = look(&mut self.scanner, &self.options, &self.filter)?;
+        self.forecast(&mut report, began.elapsed());
+        Ok(report)
+    }
+
     fn forecast(&mut self, report: &mut Report, at: Duration) {
-        self.histories
-            .retain(|id, _| report.leaks.iter().any(|leak| leak.holder.id == *id));
-        for leak in &mut report.leaks {
+        let there: HashSet<ProcessId> = report.leaks.iter().map(|leak| leak.holder.id).collect();
+        self.histories.retain(|id, _| there.contains(id));
+        for leak in &report.leaks {
             let history = self.histories.entry(leak.holder.id).or_default();
             history.push(at, leak.zombies);
-            let limits = sexton_scan::limits::of_holder(&self.scanner, leak);
-            leak.forecast = Some(history.forecast(&limits, &leak.ages.started));
         }
+        foresee(&self.scanner, report, |id| self.histories.get(&id));
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sexton_core::audit::Verdict;
-use sexton_core::text::percent;
-use sexton_core::{Container, LimitKind, ProcessId, Report};
+use sexton_core::{Container, Limit, LimitKind, ProcessId, Report};
 
 use super::fit::{fit, text};
 use super::round::{self, rank};
@@ -286,13 +285,9 @@ fn pids_used(report: &Report, before: Option<&Status>) -> u8 {
         .limits
         .iter()
         .filter(|limit| matches!(limit.kind, LimitKind::PidMax | LimitKind::ThreadsMax))
-        .filter_map(|limit| {
-            let used = limit.used?.saturating_add(limit.reserved);
-            Some(percent(used, limit.limit?))
-        })
+        .filter_map(Limit::used_percent)
         .max()
         .unwrap_or(0);
-    let used = u8::try_from(used.min(100)).unwrap_or(100);
     round::percent(before.map(|before| before.pids_used_percent), used)
 }
 

@@ -99,6 +99,9 @@ fn summary(status: &Status) -> String {
         Some(forecast) if forecast.within == "reached" => {
             format!("; {} is reached", forecast.limit.name())
         }
+        Some(forecast) if forecast.within == round::HELD => {
+            "; what grows is taken as it comes".to_owned()
+        }
         Some(forecast) => format!(
             "; {} is reached within {}",
             forecast.limit.name(),

@@ -52,6 +52,9 @@ const TIMES: [(&str, u64, u64); 6] = [
     ("7d", 604_800, 907_200),
 ];
 
+/// In the place of a time: what grows is taken as it comes.
+pub(super) const HELD: &str = "held";
+
 /// How urgent it is: 0 where the limit is reached.
 pub(super) fn rank(within: &str) -> usize {
     TIMES
@@ -75,11 +78,17 @@ fn within(before: Option<&str>, seconds: u64) -> Option<&'static str> {
 
 /// A forecast, as it is told after `before`.
 pub(super) fn exhaustion(before: Option<&Exhaustion>, forecast: &Forecast) -> Option<Exhaustion> {
+    if forecast.trend == Trend::Held {
+        return Some(Exhaustion {
+            limit: forecast.limit?,
+            within: HELD.to_owned(),
+        });
+    }
     let sure = match forecast.trend {
         Trend::LimitReached => true,
         Trend::Growing => forecast.confidence > Confidence::Low,
         Trend::Unknown => false,
-        Trend::NotGrowing => return None,
+        Trend::NotGrowing | Trend::Held => return None,
     };
     if !sure {
         // It is not clear that it is over.

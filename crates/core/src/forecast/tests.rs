@@ -3,17 +3,42 @@ use proptest::prelude::*;
 use super::*;
 use crate::limit::fixture;
 
-const NEVER: Started = Started {
-    last_minute: 0,
-    last_ten_minutes: 0,
-    last_hour: 0,
-};
+/// Long ago.
+const NEVER: Told = Told([0, 0, 0]);
 
-fn started(last_minute: u64, last_ten_minutes: u64, last_hour: u64) -> Started {
-    Started {
-        last_minute,
-        last_ten_minutes,
-        last_hour,
+/// How many were started in the last minute, ten minutes, hour.
+#[derive(Clone, Copy, Debug)]
+struct Told([u64; 3]);
+
+fn started(last_minute: u64, last_ten_minutes: u64, last_hour: u64) -> Told {
+    Told([last_minute, last_ten_minutes, last_hour])
+}
+
+impl Told {
+    /// Evenly within each of these spans; where there is none at all, one of two hours ago.
+    fn starts(self) -> Starts {
+        let [minute, ten, hour] = self.0;
+        let even = |from: u64, to: u64, count: u64| {
+            (0..count).map(move |i| (from * 100) + (to - from) * (100 * i + 50) / count)
+        };
+        let old = (hour == 0).then_some(720_000);
+        let ages: Vec<u64> = even(0, 60, minute)
+            .chain(even(60, 600, ten - minute))
+            .chain(even(600, 3_600, hour - ten))
+            .chain(old)
+            .collect();
+        let zombies = ages.len() as u64;
+        Starts::new(ages, zombies, None)
+    }
+}
+
+trait Judged {
+    fn judged(&self, limits: &[Limit], told: &Told) -> Forecast;
+}
+
+impl Judged for History {
+    fn judged(&self, limits: &[Limit], told: &Told) -> Forecast {
+        self.forecast(limits, &told.starts())
     }
 }
 
@@ -40,7 +65,7 @@ fn near(value: f64, wanted: f64, tolerance: f64) -> bool {
 
 #[test]
 fn nothing_seen_is_unknown() {
-    let forecast = History::new().forecast(&limits(100), &NEVER);
+    let forecast = History::new().judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::Unknown);
     assert_eq!(forecast.seconds_left, None);
     assert_eq!(forecast.limit, None);
@@ -49,7 +74,7 @@ fn nothing_seen_is_unknown() {
 
 #[test]
 fn without_samples_the_zombies_tell_their_own_story() {
-    let forecast = History::new().forecast(&limits(6_000), &started(60, 600, 3_600));
+    let forecast = History::new().judged(&limits(6_000), &started(60, 600, 3_600));
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 1.0, 0.01));
     assert_eq!(forecast.seconds_left, Some(6_000));
@@ -58,14 +83,14 @@ fn without_samples_the_zombies_tell_their_own_story() {
 
 #[test]
 fn one_sample_of_old_zombies_is_not_growing() {
-    let forecast = every_second([500]).forecast(&limits(100), &NEVER);
+    let forecast = every_second([500]).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::NotGrowing);
     assert_eq!(forecast.confidence, Confidence::Low);
 }
 
 #[test]
 fn two_samples_say_little_alone() {
-    let forecast = every_second([100, 110]).forecast(&limits(100), &NEVER);
+    let forecast = every_second([100, 110]).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert_eq!(forecast.seconds_left, Some(10));
     assert_eq!(forecast.confidence, Confidence::Low);
@@ -73,7 +98,7 @@ fn two_samples_say_little_alone() {
 
 #[test]
 fn two_samples_and_a_history_that_agrees_say_more() {
-    let forecast = every_second([100, 110]).forecast(&limits(6_000), &started(600, 6_000, 9_000));
+    let forecast = every_second([100, 110]).judged(&limits(6_000), &started(600, 6_000, 9_000));
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 10.0, 0.01));
     assert_eq!(forecast.confidence, Confidence::High);
@@ -82,7 +107,7 @@ fn two_samples_and_a_history_that_agrees_say_more() {
 #[test]
 fn fast_leak_watched_for_five_seconds() {
     let history = every(Duration::from_millis(500), (0..=10).map(|i| 1_000 + i * 50));
-    let forecast = history.forecast(&limits(1_000), &started(1_500, 1_500, 1_500));
+    let forecast = history.judged(&limits(1_000), &started(1_500, 1_500, 1_500));
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 100.0, 0.01));
     assert_eq!(forecast.seconds_left, Some(10));
@@ -96,7 +121,7 @@ fn fast_leak_watched_for_five_seconds() {
 #[test]
 fn fast_leak_that_has_lasted_is_certain() {
     let history = every(Duration::from_millis(500), (0..=10).map(|i| 9_000 + i * 50));
-    let forecast = history.forecast(&limits(1_000), &started(6_000, 9_500, 9_500));
+    let forecast = history.judged(&limits(1_000), &started(6_000, 9_500, 9_500));
     assert_eq!(forecast.confidence, Confidence::High);
     assert!(near(forecast.rate_per_second, 100.0, 0.01));
 }
@@ -104,7 +129,7 @@ fn fast_leak_that_has_lasted_is_certain() {
 #[test]
 fn slow_leak_is_invisible_in_five_seconds_but_the_zombies_tell() {
     for counts in [[600; 6], [600, 600, 601, 601, 601, 601]] {
-        let forecast = every_second(counts).forecast(&limits(60), &started(1, 10, 60));
+        let forecast = every_second(counts).judged(&limits(60), &started(1, 10, 60));
         assert_eq!(forecast.trend, Trend::Growing);
         assert!(near(forecast.rate_per_second, 1.0 / 60.0, 0.01));
         assert_eq!(forecast.seconds_left, Some(3_600));
@@ -116,7 +141,7 @@ fn slow_leak_is_invisible_in_five_seconds_but_the_zombies_tell() {
 fn children_that_lived_long_are_missing_in_the_last_minute() {
     // Browsers that live half an hour: none of the dead was started lately.
     let history = every_second((0..=30).map(|i| 1_000 + i));
-    let forecast = history.forecast(&limits(100), &started(0, 0, 900));
+    let forecast = history.judged(&limits(100), &started(0, 0, 900));
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 1.0, 0.01));
     assert_eq!(forecast.confidence, Confidence::Medium);
@@ -125,7 +150,7 @@ fn children_that_lived_long_are_missing_in_the_last_minute() {
 #[test]
 fn burst_then_flat() {
     let history = every_second([0, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50]);
-    let forecast = history.forecast(&limits(100), &started(50, 50, 50));
+    let forecast = history.judged(&limits(100), &started(50, 50, 50));
     assert_eq!(forecast.trend, Trend::NotGrowing);
     assert_eq!(forecast.confidence, Confidence::Low);
     assert_eq!(forecast.seconds_left, None);
@@ -134,21 +159,21 @@ fn burst_then_flat() {
 #[test]
 fn burst_in_two_steps_then_flat() {
     let history = every_second([0, 50, 100, 100, 100, 100, 100, 100, 100, 100, 100]);
-    let forecast = history.forecast(&limits(100), &started(100, 100, 100));
+    let forecast = history.judged(&limits(100), &started(100, 100, 100));
     assert_eq!(forecast.trend, Trend::NotGrowing);
 }
 
 #[test]
 fn burst_just_now_is_unclear() {
     let counts = std::iter::repeat_n(10, 20).chain([60]);
-    let forecast = every_second(counts).forecast(&limits(100), &started(50, 50, 50));
+    let forecast = every_second(counts).judged(&limits(100), &started(50, 50, 50));
     assert_eq!(forecast.trend, Trend::Unknown);
     assert_eq!(forecast.seconds_left, None);
 }
 
 #[test]
 fn burst_of_minutes_ago_has_ended() {
-    let forecast = every_second([500; 6]).forecast(&limits(100), &started(0, 500, 500));
+    let forecast = every_second([500; 6]).judged(&limits(100), &started(0, 500, 500));
     assert_eq!(forecast.trend, Trend::NotGrowing);
     assert_eq!(forecast.confidence, Confidence::Medium);
 }
@@ -156,7 +181,7 @@ fn burst_of_minutes_ago_has_ended() {
 #[test]
 fn bursts_that_come_again_are_growth() {
     let counts = (0..=120).map(|second| second / 10 * 20);
-    let forecast = every_second(counts).forecast(&limits(2_000), &NEVER);
+    let forecast = every_second(counts).judged(&limits(2_000), &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 2.0, 0.1), "{forecast:?}");
     // Twelve jumps are few events, though they brought 240 zombies.
@@ -166,7 +191,7 @@ fn bursts_that_come_again_are_growth() {
 #[test]
 fn plateau_after_growth() {
     let counts = (0..30).map(|i| i * 10).chain(std::iter::repeat_n(300, 30));
-    let forecast = every_second(counts).forecast(&limits(100), &started(300, 300, 300));
+    let forecast = every_second(counts).judged(&limits(100), &started(300, 300, 300));
     assert_eq!(forecast.trend, Trend::NotGrowing);
 }
 
@@ -174,14 +199,14 @@ fn plateau_after_growth() {
 fn plateau_within_five_seconds() {
     let counts = [0, 50, 100, 150, 200, 250, 300, 300, 300, 300, 300];
     let history = every(Duration::from_millis(500), counts);
-    let forecast = history.forecast(&limits(100), &started(300, 300, 300));
+    let forecast = history.judged(&limits(100), &started(300, 300, 300));
     assert_eq!(forecast.trend, Trend::NotGrowing);
 }
 
 #[test]
 fn growth_that_began_late_in_the_watch_has_its_own_rate() {
     let counts = std::iter::repeat_n(5, 60).chain((0..60).map(|i| 5 + i * 10));
-    let forecast = every_second(counts).forecast(&limits(1_000), &NEVER);
+    let forecast = every_second(counts).judged(&limits(1_000), &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 10.0, 0.1), "{forecast:?}");
 }
@@ -189,7 +214,7 @@ fn growth_that_began_late_in_the_watch_has_its_own_rate() {
 #[test]
 fn sawtooth_of_a_holder_that_reaps_in_batches() {
     let counts = (0..90).map(|i| i % 15 * 4);
-    let forecast = every_second(counts).forecast(&limits(100), &started(56, 56, 56));
+    let forecast = every_second(counts).judged(&limits(100), &started(56, 56, 56));
     assert_eq!(forecast.trend, Trend::NotGrowing);
     assert_eq!(forecast.confidence, Confidence::High);
 }
@@ -197,7 +222,7 @@ fn sawtooth_of_a_holder_that_reaps_in_batches() {
 #[test]
 fn sawtooth_that_is_met_on_its_way_up() {
     let counts = [40, 44, 48, 52, 0, 4, 8, 12, 16, 20, 24];
-    let forecast = every_second(counts).forecast(&limits(100), &started(24, 24, 24));
+    let forecast = every_second(counts).judged(&limits(100), &started(24, 24, 24));
     assert_eq!(forecast.trend, Trend::NotGrowing);
 }
 
@@ -205,14 +230,14 @@ fn sawtooth_that_is_met_on_its_way_up() {
 fn sawtooth_whose_teeth_climb() {
     // Nine more, then five reaped, over and over: four more each ten seconds.
     let counts = (0..120).map(|i| 100 + i / 10 * 4 + i % 10);
-    let forecast = every_second(counts).forecast(&limits(100), &NEVER);
+    let forecast = every_second(counts).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 0.4, 0.3), "{forecast:?}");
 }
 
 #[test]
 fn falling() {
-    let forecast = every_second((0..=20).map(|i| 500 - i * 5)).forecast(&limits(100), &NEVER);
+    let forecast = every_second((0..=20).map(|i| 500 - i * 5)).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::NotGrowing);
     assert!(near(forecast.rate_per_second, -5.0, 0.01));
     assert_eq!(forecast.confidence, Confidence::Medium);
@@ -220,7 +245,7 @@ fn falling() {
 
 #[test]
 fn standing_still_only_because_fork_fails() {
-    let forecast = every_second([90; 10]).forecast(&limits(0), &started(0, 90, 90));
+    let forecast = every_second([90; 10]).judged(&limits(0), &started(0, 90, 90));
     assert_eq!(forecast.trend, Trend::LimitReached);
     assert_eq!(forecast.seconds_left, Some(0));
     assert_eq!(forecast.seconds_left_range, Some((0, Some(0))));
@@ -231,14 +256,14 @@ fn standing_still_only_because_fork_fails() {
 #[test]
 fn transients_are_no_growth() {
     let counts = (0..60).map(|i| 100 + i * 7 % 5);
-    let forecast = every_second(counts).forecast(&limits(100), &NEVER);
+    let forecast = every_second(counts).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::NotGrowing, "{forecast:?}");
 }
 
 #[test]
 fn growth_beneath_transients() {
     let counts = (0..60).map(|i| 100 + i * 2 + i * 7 % 5);
-    let forecast = every_second(counts).forecast(&limits(100), &NEVER);
+    let forecast = every_second(counts).judged(&limits(100), &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert!(near(forecast.rate_per_second, 2.0, 0.1), "{forecast:?}");
 }
@@ -247,7 +272,7 @@ fn growth_beneath_transients() {
 fn growth_without_any_limit_has_a_rate_and_no_end() {
     let mut unlimited = limits(5);
     unlimited[0].limit = None;
-    let forecast = every_second((0..30).map(|i| i * 10)).forecast(&unlimited, &NEVER);
+    let forecast = every_second((0..30).map(|i| i * 10)).judged(&unlimited, &NEVER);
     assert_eq!(forecast.trend, Trend::Growing);
     assert_eq!(forecast.seconds_left, None);
     assert_eq!(forecast.limit, None);
@@ -262,7 +287,7 @@ fn the_limit_with_least_headroom_is_named() {
         fixture(LimitKind::MaxMapCount, 65_530, 65_500),
     ];
     all[2].scope = "cgroup /crawler".to_owned();
-    let forecast = every_second((0..30).map(|i| i * 10)).forecast(&all, &NEVER);
+    let forecast = every_second((0..30).map(|i| i * 10)).judged(&all, &NEVER);
     assert_eq!(forecast.limit, Some(LimitKind::CgroupPids));
     assert_eq!(forecast.scope.as_deref(), Some("cgroup /crawler"));
     assert_eq!(forecast.seconds_left, Some(20));
@@ -274,13 +299,13 @@ fn a_watch_of_days_stays_small_and_keeps_its_start() {
     assert!(history.len() <= History::CAPACITY);
     assert_eq!(history.first(), Some((Duration::ZERO, 0)));
     assert_eq!(history.last().unwrap().1, 99_999);
-    let forecast = history.forecast(&limits(1_000), &NEVER);
+    let forecast = history.judged(&limits(1_000), &NEVER);
     assert!(near(forecast.rate_per_second, 1.0, 0.01));
 }
 
 #[test]
 fn json_of_a_forecast_reads_back() {
-    let forecast = every_second(0..30).forecast(&limits(100), &NEVER);
+    let forecast = every_second(0..30).judged(&limits(100), &NEVER);
     let text = serde_json::to_string(&forecast).unwrap();
     assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), forecast);
 }
@@ -304,7 +329,7 @@ fn the_range_holds_the_true_rate_of_a_random_leak() {
             count += (0..100).filter(|_| random() < 0.02).count() as u64;
             count
         }));
-        let forecast = history.forecast(&limits(1_000), &NEVER);
+        let forecast = history.judged(&limits(1_000), &NEVER);
         growing += usize::from(forecast.trend == Trend::Growing);
         let (earliest, latest) = forecast.seconds_left_range.unwrap_or((1, Some(0)));
         held += usize::from(earliest <= 500 && latest.is_none_or(|l| l >= 500));
@@ -326,7 +351,7 @@ fn any_history() -> impl Strategy<Value = History> {
     })
 }
 
-fn any_started() -> impl Strategy<Value = Started> {
+fn any_started() -> impl Strategy<Value = Told> {
     (0..5_000u64, 0..5_000u64, 0..5_000u64).prop_map(|(a, b, c)| started(a, a + b, a + b + c))
 }
 
@@ -335,13 +360,14 @@ proptest! {
     fn a_forecast_is_coherent(
         history in any_history(), started in any_started(), headroom in 0..100_000u64,
     ) {
-        let forecast = history.forecast(&limits(headroom), &started);
+        let forecast = history.judged(&limits(headroom), &started);
         prop_assert!(forecast.rate_per_second.is_finite());
         prop_assert_eq!(forecast.seconds_left.is_some(), forecast.limit.is_some());
         prop_assert_eq!(forecast.seconds_left.is_some(), forecast.seconds_left_range.is_some());
         prop_assert_eq!(headroom == 0, forecast.trend == Trend::LimitReached);
         match forecast.trend {
             Trend::Growing => prop_assert!(forecast.rate_per_second > 0.0),
+            Trend::Held => prop_assert!(false, "nothing is taken away here"),
             Trend::LimitReached => prop_assert_eq!(forecast.seconds_left, Some(0)),
             Trend::NotGrowing | Trend::Unknown => prop_assert_eq!(forecast.seconds_left, None),
         }
@@ -358,7 +384,7 @@ proptest! {
         rate in 1..1_000u64, base in 0..30_000u64, seconds in 5..300u64, headroom in 1..30_000u64,
     ) {
         let history = every_second((0..=seconds).map(|i| base + i * rate));
-        let forecast = history.forecast(&limits(headroom), &NEVER);
+        let forecast = history.judged(&limits(headroom), &NEVER);
         prop_assert_eq!(forecast.trend, Trend::Growing);
         prop_assert!(near(forecast.rate_per_second, rate as f64, 1e-9));
         prop_assert_eq!(forecast.seconds_left, Some(headroom / rate));
@@ -372,7 +398,7 @@ proptest! {
     ) {
         let mut count = base;
         let history = every_second(falls.iter().map(|fall| { count -= fall; count }));
-        let forecast = history.forecast(&limits(100), &NEVER);
+        let forecast = history.judged(&limits(100), &NEVER);
         prop_assert_eq!(forecast.trend, Trend::NotGrowing);
         prop_assert!(forecast.rate_per_second <= 0.0);
     }
@@ -393,8 +419,8 @@ proptest! {
             shifted.push(Duration::from_secs(second + later), count + more);
         }
         prop_assert_eq!(
-            plain.forecast(&limits(100), &started),
-            shifted.forecast(&limits(100), &started)
+            plain.judged(&limits(100), &started),
+            shifted.judged(&limits(100), &started)
         );
     }
 

@@ -70,6 +70,23 @@ pub enum Opted {
     Unreadable,
 }
 
+impl Opted {
+    /// What the pod or the container says by its annotations and labels. Who says both is left
+    /// alone.
+    #[must_use]
+    pub fn of(workload: &Workload) -> Self {
+        let said = [&workload.annotations, &workload.labels].map(|map| map.get(ANNOTATION));
+        let says = |word: &str| said.iter().flatten().any(|value| *value == word);
+        if says("disabled") {
+            Self::Out
+        } else if says("enabled") {
+            Self::In
+        } else {
+            Self::Unsaid
+        }
+    }
+}
+
 /// Why a step cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,16 +172,7 @@ fn opted(leak: &Leak, workload: Option<&Workload>) -> Opted {
             Opted::Unsaid
         };
     };
-    let said = [&workload.annotations, &workload.labels].map(|map| map.get(ANNOTATION));
-    let says = |word: &str| said.iter().flatten().any(|value| *value == word);
-    // A pod that says both is left alone.
-    if says("disabled") {
-        Opted::Out
-    } else if says("enabled") {
-        Opted::In
-    } else {
-        Opted::Unsaid
-    }
+    Opted::of(workload)
 }
 
 /// Which evidence a step was taken on: a digest of the holder, the number of its zombies and

@@ -44,6 +44,23 @@ impl Span {
     }
 }
 
+impl Span {
+    /// As a flag gives it: a span, or a plain number of seconds (`5`, `0.5`).
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn from_flag(text: &str) -> Result<Self, BadSpan> {
+        let plain = text.strip_suffix('s').unwrap_or(text);
+        let digits = plain.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        match plain.parse::<f64>() {
+            Ok(seconds) if digits && text.len() <= LONGEST => Duration::try_from_secs_f64(seconds)
+                .map(Self)
+                .map_err(|_| BadSpan(text.to_owned())),
+            _ => text.parse(),
+        }
+    }
+}
+
 /// The text is no span of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a span of time: write numbers with units h, m, s or ms, like 30s or 1h30m")]

@@ -156,6 +156,7 @@ pub fn outlook(forecast: &Forecast) -> String {
         scope,
         seconds_left,
         seconds_left_range,
+        seconds_left_unheld,
         confidence,
     } = forecast;
     let what = || {
@@ -185,6 +186,17 @@ pub fn outlook(forecast: &Forecast) -> String {
             sentence
         }
         (Trend::Growing, None) => format!("{}, no limit in sight", rate(*rate_per_second)),
+        (Trend::Held, _) => {
+            let rate = rate(*rate_per_second);
+            match seconds_left_unheld {
+                Some(left) => format!(
+                    "held: {rate} are taken as they come; without that, {} is reached in {}",
+                    what(),
+                    duration(*left)
+                ),
+                None => format!("held: {rate} are taken as they come"),
+            }
+        }
         (Trend::NotGrowing, _) => "not growing".to_owned(),
         (Trend::Unknown, _) => "too little was seen to tell".to_owned(),
     };

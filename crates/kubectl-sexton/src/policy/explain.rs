@@ -8,6 +8,7 @@ use kube::api::Api;
 use serde::Serialize;
 use sexton_cluster::report::{Adherence, Leak, Status};
 use sexton_core::holder::HoldsAs;
+use sexton_core::ladder::Opted;
 use sexton_core::policy::{ANNOTATION, Miss, Policy, Subject, choose, verdicts};
 use sexton_core::report::{Ages, Container, Runtime};
 use sexton_core::text::{plural, safe};
@@ -224,13 +225,20 @@ fn describe(policy: &Policy) -> String {
     )
 }
 
-/// An annotation counts before a label.
+/// What the agent obeys, in the words of the pod.
 fn opt(workload: &Workload) -> Option<String> {
-    let value = workload
-        .annotations
-        .get(ANNOTATION)
-        .or(workload.labels.get(ANNOTATION))?;
-    Some(format!("{ANNOTATION}: {value}"))
+    let said = match Opted::of(workload) {
+        Opted::Out => "disabled",
+        Opted::In => "enabled",
+        Opted::Unsaid | Opted::Unreadable => {
+            let maps = [&workload.annotations, &workload.labels];
+            let other = maps.into_iter().find_map(|map| map.get(ANNOTATION))?;
+            return Some(format!(
+                "{ANNOTATION}: {other} (this says nothing: write enabled or disabled)"
+            ));
+        }
+    };
+    Some(format!("{ANNOTATION}: {said}"))
 }
 
 fn adherence(policy: &str, status: &Status) -> Option<String> {

@@ -7,7 +7,7 @@ use sexton_core::cause::{
     Answer, Blocked, Call, Facts, FirstProcess, Language, Origins, Program, Session, Sigchld,
     diagnose, kind_of_first,
 };
-use sexton_core::forecast::History;
+use sexton_core::forecast::{History, Starts};
 use sexton_core::holder::HoldsAs;
 use sexton_core::limit::mark_first;
 use sexton_core::report::{
@@ -500,6 +500,7 @@ impl Story {
                 oldest_seconds: Some(minutes * 60),
                 youngest_seconds: Some(2),
                 started,
+                starts: Starts::default(),
             },
             sample: vec![],
             causes: vec![],
@@ -529,7 +530,7 @@ impl Story {
                 zombies.saturating_sub(since),
             );
         }
-        leak.forecast = Some(history.forecast(&limits, &started));
+        leak.forecast = Some(history.forecast(&limits, &leak.ages.starts));
         leak.causes = diagnose(&self.facts(&leak));
         (leak, limits)
     }

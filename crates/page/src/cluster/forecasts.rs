@@ -58,13 +58,18 @@ fn place(within: Within) -> usize {
     step.unwrap_or(STEPS.len() - 1)
 }
 
+/// What is held reaches nothing.
+fn ahead(outlook: Option<Outlook>) -> Option<Outlook> {
+    outlook.filter(|outlook| outlook.within != Within::Held)
+}
+
 /// Every leak with a forecast, and every node whose own comes from none of its leaks.
 fn due<'a>(nodes: &[&'a ClusterNode]) -> Vec<Due<'a>> {
     let mut due: Vec<Due<'a>> = Vec::new();
     for node in nodes {
         let mut told = false;
         for leak in &node.leaks {
-            let Some(outlook) = leak.forecast else {
+            let Some(outlook) = ahead(leak.forecast) else {
                 continue;
             };
             told |= node.forecast == Some(outlook);
@@ -74,7 +79,7 @@ fn due<'a>(nodes: &[&'a ClusterNode]) -> Vec<Due<'a>> {
                 node: &node.name,
             });
         }
-        if let Some(outlook) = node.forecast.filter(|_| !told) {
+        if let Some(outlook) = ahead(node.forecast).filter(|_| !told) {
             due.push(Due {
                 outlook,
                 whose: "the node",

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use maud::{Markup, PreEscaped, html};
+use sexton_core::limit::Nearness;
 use sexton_core::text::{count, plural};
 
 use super::{ClusterNode, Full, Within};
@@ -32,12 +33,8 @@ pub(super) enum Heat {
 impl Heat {
     pub(super) fn of(node: &ClusterNode) -> Self {
         let forecast = node.forecast.map(|outlook| outlook.within.level());
-        let used = match node.pids_used_percent {
-            90.. => Level::Bad,
-            70.. => Level::Warn,
-            _ => Level::Calm,
-        };
-        match used.max(forecast.unwrap_or(Level::Calm)) {
+        let used = Nearness::of_percent(node.pids_used_percent).into();
+        match forecast.unwrap_or(Level::Calm).max(used) {
             Level::Bad => Self::Bad,
             Level::Warn => Self::Warn,
             Level::Calm if node.trouble.is_some() => Self::Blind,
@@ -84,9 +81,7 @@ impl Heat {
 pub(super) fn worst_first(nodes: &[ClusterNode]) -> Vec<&ClusterNode> {
     let mut sorted: Vec<&ClusterNode> = nodes.iter().collect();
     sorted.sort_by_key(|node| {
-        let within = node
-            .forecast
-            .map_or(Within::Seconds(u64::MAX), |f| f.within);
+        let within = node.forecast.map_or(Within::Held, |f| f.within);
         (
             Reverse(Heat::of(node)),
             within,

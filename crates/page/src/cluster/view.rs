@@ -143,14 +143,18 @@ pub enum Within {
     Reached,
     /// So many seconds; what is written there is one of a few steps.
     Seconds(u64),
+    /// Not as long as the policies are in force: what grows is taken as it comes.
+    Held,
 }
 
 impl Within {
-    /// As a report has it: `reached`, `10m`, `1h`, `7d`; `None` where it is something else.
+    /// As a report has it: `reached`, `10m`, `1h`, `7d`, `held`; `None` where it is something else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text == "reached" {
-            return Some(Self::Reached);
+        match text {
+            "reached" => return Some(Self::Reached),
+            "held" => return Some(Self::Held),
+            _ => {}
         }
         let unit = match text.chars().next_back()? {
             's' => 1,
@@ -168,16 +172,17 @@ impl Within {
         match self {
             Self::Reached | Self::Seconds(..=3_600) => Level::Bad,
             Self::Seconds(..=86_400) => Level::Warn,
-            Self::Seconds(_) => Level::Calm,
+            Self::Seconds(_) | Self::Held => Level::Calm,
         }
     }
 }
 
-/// `now`, `10m`, `7d`.
+/// `now`, `10m`, `7d`, `held`.
 impl fmt::Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reached => f.write_str("now"),
+            Self::Held => f.write_str("held"),
             Self::Seconds(seconds) => f.write_str(&text::duration(*seconds)),
         }
     }
@@ -189,11 +194,12 @@ mod tests {
 
     #[test]
     fn steps_of_a_report() {
-        let steps = ["reached", "10m", "1h", "6h", "1d", "7d"].map(|s| Within::parse(s).unwrap());
+        let steps =
+            ["reached", "10m", "1h", "6h", "1d", "7d", "held"].map(|s| Within::parse(s).unwrap());
         assert!(steps.is_sorted());
         assert_eq!(
             steps.map(|s| s.to_string()),
-            ["now", "10m", "1h", "6h", "1d", "7d"]
+            ["now", "10m", "1h", "6h", "1d", "7d", "held"]
         );
         for bad in ["", "soon", "m", "-1m", "10", "99999999999999999999d", "ü"] {
             assert_eq!(Within::parse(bad), None, "{bad}");

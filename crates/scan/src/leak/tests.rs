@@ -44,7 +44,7 @@ fn ages_tell_the_history_of_a_leak() {
         started(9_500),
         started(9_990),
     ];
-    let ages = ages(&inspected, 40, 1_000_000, 100);
+    let ages = ages(&inspected, 40, 400_000, (1_000_000, 100));
     assert_eq!(ages.oldest_seconds, Some(5_000));
     assert_eq!(ages.youngest_seconds, Some(10));
     let Started {
@@ -53,7 +53,7 @@ fn ages_tell_the_history_of_a_leak() {
         last_hour,
     } = ages.started;
     assert_eq!((last_minute, last_ten_minutes, last_hour), (10, 20, 30));
-    let none = super::ages(&[], 0, 1_000_000, 100);
+    let none = super::ages(&[], 0, 400_000, (1_000_000, 100));
     assert_eq!((none.oldest_seconds, none.started.last_hour), (None, 0));
 }
 

@@ -1,51 +1,63 @@
 //! Who is there: one walk of `/proc`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::proc::{Proc, Process, Status};
+use crate::proc::{Proc, Process};
 use crate::{Error, limits};
 
 /// More processes than this are not read one by one.
 const MOST: usize = 1 << 18;
 
-/// Tasks and zombies of the machine, and those that count against one user's `RLIMIT_NPROC`.
+/// Every process of the machine: one walk, whoever is asked about after it.
 #[derive(Debug, Default)]
 pub(super) struct Census {
+    processes: Vec<Counted>,
     /// Tasks that were seen.
     tasks: u64,
     zombies: u64,
-    of_user: u64,
-    zombies_of_user: u64,
     /// All tasks of the machine were seen, but for those that come and go.
     complete: bool,
+    /// User namespaces of processes, as far as they were asked for.
+    namespaces: RefCell<HashMap<u32, Option<u64>>>,
+    /// User namespaces, and whether this user made them.
+    makers: RefCell<HashMap<(u64, u32), bool>>,
+}
+
+/// One process.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    pid: u32,
+    uid: u32,
+    threads: u32,
+    zombie: bool,
 }
 
 impl Census {
-    /// Counts all tasks, and apart those whose real user is that of `process`, in its user
-    /// namespace or in one that this user made.
-    pub(super) fn take(proc: &Proc, process: &Process, status: &Status) -> Result<Self, Error> {
+    /// Counts all tasks.
+    pub(super) fn take(proc: &Proc) -> Result<Self, Error> {
         let mut census = Self::default();
         let before = limits::all_tasks(proc);
         let pids = proc.pids()?;
         if pids.len() > MOST {
             return Ok(census);
         }
-        let mut user = User::of(process, status);
         let mut buffer = Vec::with_capacity(4096);
         for pid in pids {
             // What cannot be read of one is missed, as are those that come and go.
             let Ok(Some(other)) = proc.status(pid, &mut buffer) else {
                 continue;
             };
-            let threads = u64::from(other.threads);
-            // A leader that ended before its threads shows Z and is no zombie yet.
-            let zombie = u64::from(other.state == sexton_core::State::Zombie && threads == 1);
-            add(&mut census.tasks, threads);
-            add(&mut census.zombies, zombie);
-            if user.pays_for(proc, pid, &other) {
-                add(&mut census.of_user, threads);
-                add(&mut census.zombies_of_user, zombie);
-            }
+            let process = Counted {
+                pid,
+                uid: other.real_uid(),
+                threads: other.threads,
+                // A leader that ended before its threads shows Z and is no zombie yet.
+                zombie: other.state == sexton_core::State::Zombie && other.threads == 1,
+            };
+            add(&mut census.tasks, process.threads.into());
+            add(&mut census.zombies, process.zombie.into());
+            census.processes.push(process);
         }
         // The kernel's own count shows what hidepid or a PID namespace hides from us. Tasks come
         // and go while we count, so the lower of two is what must be there.
@@ -68,11 +80,75 @@ impl Census {
         self.complete.then_some(self.zombies)
     }
 
-    /// Tasks that count against the user's limit, and zombies among them.
-    pub(super) fn of_user(&self) -> Option<(u64, u64)> {
-        self.complete
-            .then_some((self.of_user, self.zombies_of_user))
+    /// Tasks that count against the `RLIMIT_NPROC` of `process`, and zombies among them: those
+    /// whose real user is its, in its user namespace or in one that this user made. `None` where
+    /// not all of the machine was seen.
+    pub(super) fn of_user(&self, proc: &Proc, process: &Process, uid: u32) -> Option<(u64, u64)> {
+        if !self.complete {
+            return None;
+        }
+        let by_namespace = limits::kernel_version() >= (5, 14);
+        let namespace = process.ns_inode("user").ok().flatten();
+        let user = User {
+            uid,
+            namespace: namespace.filter(|_| by_namespace),
+        };
+        let (mut tasks, mut zombies) = (0, 0);
+        for other in &self.processes {
+            if self.pays_for(proc, &user, other) {
+                add(&mut tasks, other.threads.into());
+                add(&mut zombies, other.zombie.into());
+            }
+        }
+        Some((tasks, zombies))
     }
+
+    fn pays_for(&self, proc: &Proc, user: &User, other: &Counted) -> bool {
+        let same_uid = other.uid == user.uid;
+        let Some(own) = user.namespace else {
+            return same_uid;
+        };
+        // Root of the machine is never held to the limit, and pays for every container with a
+        // user namespace: not worth a look at each.
+        if !same_uid && user.uid == 0 {
+            return false;
+        }
+        match self.namespace_of(proc, other.pid) {
+            Some(namespace) if namespace != own => self.made(proc, namespace, user.uid, other.pid),
+            _ => same_uid,
+        }
+    }
+
+    /// `None` of one that is gone or hidden from us.
+    fn namespace_of(&self, proc: &Proc, pid: u32) -> Option<u64> {
+        let mut namespaces = self.namespaces.borrow_mut();
+        *namespaces.entry(pid).or_insert_with(|| {
+            let process = proc.process(pid).ok()??;
+            process.ns_inode("user").ok()?
+        })
+    }
+
+    /// The user namespace of process `pid` was made by this user.
+    ///
+    /// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id
+    /// into it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for
+    /// unshare, bwrap, rootless Podman and Docker. Namespaces within that one are not found.
+    fn made(&self, proc: &Proc, namespace: u64, uid: u32, pid: u32) -> bool {
+        if let Some(made) = self.makers.borrow().get(&(namespace, uid)) {
+            return *made;
+        }
+        let Ok(Some(process)) = proc.process(pid) else {
+            return false;
+        };
+        let map = process.read("uid_map").ok().flatten();
+        let made = maps_alone(&map.unwrap_or_default(), uid);
+        self.makers.borrow_mut().insert((namespace, uid), made);
+        made
+    }
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 /// Whose tasks are counted. Since Linux 5.14 that is a user in a user namespace, who also pays
@@ -81,56 +157,6 @@ struct User {
     uid: u32,
     /// Inode of the user namespace; `None` before Linux 5.14 and where hidden from us.
     namespace: Option<u64>,
-    /// Other user namespaces that were met: this user made them, or not.
-    others: HashMap<u64, bool>,
-}
-
-impl User {
-    fn of(process: &Process, status: &Status) -> Self {
-        let by_namespace = limits::kernel_version() >= (5, 14);
-        let namespace = process.ns_inode("user").ok().flatten();
-        Self {
-            uid: status.real_uid(),
-            namespace: namespace.filter(|_| by_namespace),
-            others: HashMap::new(),
-        }
-    }
-
-    fn pays_for(&mut self, proc: &Proc, pid: u32, status: &Status) -> bool {
-        let same_uid = status.real_uid() == self.uid;
-        let Some(own) = self.namespace else {
-            return same_uid;
-        };
-        // Root of the machine is never held to the limit, and pays for every container with a
-        // user namespace: not worth a look at each.
-        if !same_uid && self.uid == 0 {
-            return false;
-        }
-        let Ok(Some(process)) = proc.process(pid) else {
-            return false;
-        };
-        match process.ns_inode("user") {
-            Ok(Some(namespace)) if namespace != own => *self
-                .others
-                .entry(namespace)
-                .or_insert_with(|| made_namespace_of(&process, self.uid)),
-            _ => same_uid,
-        }
-    }
-}
-
-/// The user namespace of `process` was made by this user.
-///
-/// The kernel tells the maker only by an ioctl. But an unprivileged maker maps his own id into
-/// it, and it alone (`user_namespaces(7)`), so that line gives him away: it does for unshare,
-/// bwrap, rootless Podman and Docker. Namespaces within that one are not found.
-fn made_namespace_of(process: &Process, uid: u32) -> bool {
-    let map = process.read("uid_map").ok().flatten();
-    maps_alone(&map.unwrap_or_default(), uid)
-}
-
-fn add(sum: &mut u64, more: u64) {
-    *sum = sum.saturating_add(more);
 }
 
 /// `uid_map` has a line that maps `uid` of the outside and no other.

@@ -1,5 +1,6 @@
 //! `pids.max` of a process's cgroup and of all above it (kernel/cgroup/pids.c).
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,14 @@ use crate::{Hierarchies, Scanner, container, hierarchy, lossy};
 /// A walk of the cgroup tree ends after so many directories.
 const MOST_DIRECTORIES: usize = 1 << 14;
 
-/// One cgroup between the process and the root of its hierarchy.
-struct Level {
-    directory: PathBuf,
-    /// Threads listed in it and below; zombies are not.
-    listed: Option<u64>,
+/// What one look has read of the cgroups: levels that several processes share are read once.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    limits: HashMap<PathBuf, Limit>,
+    /// Threads listed in each cgroup and below it, zombies not, by the topmost that was walked.
+    listed: HashMap<PathBuf, HashMap<PathBuf, Option<u64>>>,
+    /// The cgroup that lists each process; read where a path of `/proc` says nothing to us.
+    members: Option<HashMap<u32, PathBuf>>,
 }
 
 /// The hierarchy that counts pids.
@@ -31,7 +35,7 @@ struct Hierarchy<'s> {
 
 /// One limit a level, innermost first, as the kernel checks them; unlimited levels too, since
 /// they show where the zombies are.
-pub(super) fn limits(scanner: &Scanner, process: &Process) -> Vec<Limit> {
+pub(super) fn limits(scanner: &Scanner, process: &Process, known: &mut Levels) -> Vec<Limit> {
     let cgroups = match process.cgroups() {
         Ok(Some(cgroups)) => cgroups,
         Ok(None) => return Vec::new(),
@@ -58,24 +62,43 @@ pub(super) fn limits(scanner: &Scanner, process: &Process) -> Vec<Limit> {
         },
         v1: v1.is_some(),
     };
-    let Some(directory) = hierarchy.locate(path, process.pid()) else {
+    let Some(directory) = hierarchy.locate(path, process.pid(), known) else {
         return vec![unseen(path, "it lies outside the cgroup tree that we see")];
     };
-    let mut levels: Vec<Level> = directory
+    let levels: Vec<PathBuf> = directory
         .ancestors()
         .take_while(|directory| directory.starts_with(root))
-        .map(|directory| Level {
-            directory: directory.to_owned(),
-            listed: None,
-        })
         // The controller may end above the process (v2), and the root of all has no limit.
-        .filter(|level| level.directory.join("pids.max").exists())
+        .filter(|directory| {
+            known.limits.contains_key(*directory) || directory.join("pids.max").exists()
+        })
+        .map(Path::to_owned)
         .collect();
+    let Some(top) = levels.last() else {
+        return Vec::new();
+    };
     // v1 leaves out, unlike v2, the tasks that the reader's PID namespace does not hold.
-    if !hierarchy.v1 || in_first_pid_namespace(scanner.proc()) {
-        hierarchy.count_listed(&mut levels);
+    let told = !hierarchy.v1 || in_first_pid_namespace(scanner.proc());
+    if told && !known.listed.contains_key(top) {
+        known
+            .listed
+            .insert(top.clone(), hierarchy.count_listed(top));
     }
-    levels.iter().map(|level| hierarchy.limit(level)).collect()
+    let listed = known.listed.get(top);
+    levels
+        .iter()
+        .map(|level| {
+            let read = || {
+                let threads = listed.and_then(|listed| listed.get(level).copied().flatten());
+                hierarchy.limit(level, threads)
+            };
+            known
+                .limits
+                .entry(level.clone())
+                .or_insert_with(read)
+                .clone()
+        })
+        .collect()
 }
 
 impl Hierarchy<'_> {
@@ -85,22 +108,23 @@ impl Hierarchy<'_> {
     /// from our own cgroup, whose name is not told (`cgroup_namespaces(7)`), and a container
     /// may see its own cgroup mounted as the root though the path is the host's. Then the
     /// process itself is sought: it is listed in one cgroup of a hierarchy.
-    fn locate(&self, path: &[u8], pid: u32) -> Option<PathBuf> {
-        let lists_it = |directory: &Path| {
-            hierarchy::read_pids(directory, "cgroup.procs")
-                .is_ok_and(|pids| parse_pids(&pids).any(|listed| listed == pid))
-        };
+    fn locate(&self, path: &[u8], pid: u32, known: &mut Levels) -> Option<PathBuf> {
         let direct = Hierarchies::directory(self.root, path).filter(|path| path.exists());
         if let Some(directory) = &direct
-            && (path != b"/" || lists_it(directory))
+            && (path != b"/" || lists(directory).contains(&pid))
         {
             return direct;
         }
-        let found = self
-            .directories(self.root)
-            .and_then(|all| all.into_iter().find(|directory| lists_it(directory)));
+        let members = known.members.get_or_insert_with(|| {
+            let all = self.directories(self.root).unwrap_or_default();
+            let pids = |directory: PathBuf| {
+                let listed = lists(&directory);
+                listed.into_iter().map(move |pid| (pid, directory.clone()))
+            };
+            all.into_iter().flat_map(pids).collect()
+        });
         // Of the root all that matters is that it has no limit.
-        found.or(direct)
+        members.get(&pid).cloned().or(direct)
     }
 
     /// A directory and all below it; `None` if there are too many, or one cannot be listed.
@@ -134,40 +158,28 @@ impl Hierarchy<'_> {
         Some(found)
     }
 
-    /// Counts what is listed in each level and below it, in one walk of the topmost.
-    fn count_listed(&self, levels: &mut [Level]) {
-        let Some(directories) = levels
-            .last()
-            .and_then(|top| self.directories(&top.directory))
-        else {
-            return;
-        };
-        for level in &mut *levels {
-            level.listed = Some(0);
-        }
-        for directory in directories {
+    /// What is listed in each cgroup from `top` down, and below it. Empty if there are too many.
+    fn count_listed(&self, top: &Path) -> HashMap<PathBuf, Option<u64>> {
+        let mut listed: HashMap<PathBuf, Option<u64>> = HashMap::new();
+        for directory in self.directories(top).unwrap_or_default() {
             let count = count_lines(&directory, self.threads);
-            for level in &mut *levels {
-                if directory.starts_with(&level.directory) {
-                    let sum = level.listed.zip(count);
-                    level.listed = sum.map(|(sum, count)| sum.saturating_add(count));
-                }
+            for above in directory.ancestors().take_while(|dir| dir.starts_with(top)) {
+                let sum = listed.entry(above.to_owned()).or_insert(Some(0));
+                *sum = sum.zip(count).map(|(sum, count)| sum.saturating_add(count));
             }
         }
+        listed
     }
 
-    fn limit(&self, level: &Level) -> Limit {
-        let read = |file: &str| hierarchy::read(&level.directory, file).ok().flatten();
+    fn limit(&self, directory: &Path, listed: Option<u64>) -> Limit {
+        let read = |file: &str| hierarchy::read(directory, file).ok().flatten();
         let used = read("pids.current").and_then(|text| number(&text));
-        let path = level
-            .directory
-            .strip_prefix(self.root)
-            .unwrap_or(&level.directory);
+        let path = directory.strip_prefix(self.root).unwrap_or(directory);
         let path = path.as_os_str().as_bytes();
         let maximum = read("pids.max");
         let mut notes = Vec::new();
         notes.extend(who_sets(path));
-        notes.extend(self.refusals(&level.directory));
+        notes.extend(self.refusals(directory));
         if maximum.is_none() {
             notes.push("pids.max cannot be read".to_owned());
         }
@@ -177,13 +189,13 @@ impl Hierarchy<'_> {
         Limit {
             kind: LimitKind::CgroupPids,
             scope: format!("cgroup /{}", lossy(path)),
-            source: level.directory.join("pids.max").display().to_string(),
+            source: directory.join("pids.max").display().to_string(),
             used,
             // `max`, which is no number, is unlimited.
             limit: maximum.and_then(|text| number(&text)),
             reserved: 0,
             zombies: used
-                .zip(level.listed)
+                .zip(listed)
                 .map(|(used, listed)| used.saturating_sub(listed)),
             first: false,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
@@ -199,7 +211,8 @@ impl Hierarchy<'_> {
             text.split(|byte| *byte == b'\n')
                 .find_map(|line| number(line.strip_prefix(b"max ")?))
         };
-        let text = match count("pids.events.local").filter(|_| !self.v1) {
+        let local = (!self.v1).then(|| count("pids.events.local")).flatten();
+        let text = match local {
             Some(0) => return None,
             Some(times) => format!("forks that this limit refused: {times}"),
             None => match count("pids.events")? {
@@ -211,6 +224,12 @@ impl Hierarchy<'_> {
         };
         Some(text)
     }
+}
+
+/// The processes that a cgroup lists; none if it is gone.
+fn lists(directory: &Path) -> Vec<u32> {
+    let listed = hierarchy::read_pids(directory, "cgroup.procs");
+    parse_pids(&listed.unwrap_or_default()).collect()
 }
 
 /// By what name an administrator knows this limit.

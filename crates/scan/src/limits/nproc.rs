@@ -2,7 +2,6 @@
 
 use sexton_core::{Limit, LimitKind};
 
-use super::census::Census;
 use crate::proc::{Proc, Process, Status, resource_limit};
 
 /// `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
@@ -11,57 +10,107 @@ const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
 
-pub(super) fn limit(
-    proc: &Proc,
-    process: &Process,
-    status: &Status,
-    census: &Census,
-) -> Option<Limit> {
-    let uid = status.real_uid();
-    let source = format!("RLIMIT_NPROC of process {}", process.pid());
-    let text = match process.read("limits") {
-        Ok(text) => text?,
-        Err(why) => {
-            let scope = format!("user {uid}");
-            return Some(super::unread(LimitKind::Nproc, scope, source, &why));
-        }
-    };
-    let bound = resource_limit(&text, "Max processes")?;
-    let namespace = process.ns_inode("user").ok().flatten();
-    let inner = namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE);
-    let exempt = exemption(proc, status, namespace);
+/// What the limit is, before anybody is counted.
+pub(super) struct Nproc {
+    pid: u32,
+    uid: u32,
+    /// Inode of a user namespace other than the first.
+    inner: Option<u64>,
+    soft: Option<u64>,
+    exempt: Option<&'static str>,
+}
 
-    let mut notes = Vec::new();
-    if let (Some(why), Some(number)) = (exempt, bound.soft) {
-        notes.push(format!("{number} is set but does not bind: {why}"));
+/// The tasks that count against it.
+pub(super) enum Count {
+    /// So many, and zombies among them.
+    Of(u64, u64),
+    /// Not all of them could be seen.
+    Hidden,
+    /// Not counted, since it is not reached before all tasks of the machine are his.
+    Far,
+}
+
+impl Nproc {
+    /// Of `process`; `None` where that is gone. Where it cannot be read, the limit of which
+    /// nothing is known but why.
+    pub(super) fn read(
+        proc: &Proc,
+        process: &Process,
+        status: &Status,
+    ) -> Option<Result<Self, Box<Limit>>> {
+        let (pid, uid) = (process.pid(), status.real_uid());
+        let text = match process.read("limits") {
+            Ok(text) => text?,
+            Err(why) => {
+                let (scope, source) = (format!("user {uid}"), source(pid));
+                let unread = super::unread(LimitKind::Nproc, scope, source, &why);
+                return Some(Err(Box::new(unread)));
+            }
+        };
+        let bound = resource_limit(&text, "Max processes")?;
+        let namespace = process.ns_inode("user").ok().flatten();
+        Some(Ok(Self {
+            pid,
+            uid,
+            inner: namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE),
+            soft: bound.soft,
+            exempt: exemption(proc, status, namespace),
+        }))
     }
-    if inner.is_some() && exempt.is_none() {
-        notes.push(
-            "the limit that the maker of its user namespace had at that time binds as well, and \
-             cannot be read"
-                .to_owned(),
-        );
+
+    /// The number that binds; `None` where none does.
+    pub(super) fn binds(&self) -> Option<u64> {
+        self.soft.filter(|_| self.exempt.is_none())
     }
-    let of_user = census.of_user();
-    if of_user.is_none() {
-        notes.push(
-            "not counted: some processes are hidden from us, or there are too many".to_owned(),
-        );
+
+    pub(super) fn limit(&self, count: &Count) -> Limit {
+        let mut notes = Vec::new();
+        if let (Some(why), Some(number)) = (self.exempt, self.soft) {
+            notes.push(format!("{number} is set but does not bind: {why}"));
+        }
+        if self.inner.is_some() && self.exempt.is_none() {
+            notes.push(
+                "the limit that the maker of its user namespace had at that time binds as well, \
+                 and cannot be read"
+                    .to_owned(),
+            );
+        }
+        let of_user = match count {
+            Count::Of(tasks, zombies) => Some((*tasks, *zombies)),
+            Count::Hidden => {
+                notes.push(
+                    "not counted: some processes are hidden from us, or there are too many"
+                        .to_owned(),
+                );
+                None
+            }
+            Count::Far => {
+                notes.push(format!(
+                    "not counted, since another limit is reached before it: sexton limits --pid {}",
+                    self.pid
+                ));
+                None
+            }
+        };
+        Limit {
+            kind: LimitKind::Nproc,
+            scope: match self.inner {
+                Some(inode) => format!("user {} in user namespace {inode}", self.uid),
+                None => format!("user {}", self.uid),
+            },
+            source: source(self.pid),
+            used: of_user.map(|(tasks, _)| tasks),
+            limit: self.binds(),
+            reserved: 0,
+            zombies: of_user.map(|(_, zombies)| zombies),
+            first: false,
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+        }
     }
-    Some(Limit {
-        kind: LimitKind::Nproc,
-        scope: match inner {
-            Some(inode) => format!("user {uid} in user namespace {inode}"),
-            None => format!("user {uid}"),
-        },
-        source,
-        used: of_user.map(|(tasks, _)| tasks),
-        limit: bound.soft.filter(|_| exempt.is_none()),
-        reserved: 0,
-        zombies: of_user.map(|(_, zombies)| zombies),
-        first: false,
-        note: (!notes.is_empty()).then(|| notes.join("; ")),
-    })
+}
+
+fn source(pid: u32) -> String {
+    format!("RLIMIT_NPROC of process {pid}")
 }
 
 /// Why the kernel does not hold this process to the limit (`copy_process`, kernel/fork.c): its

@@ -226,9 +226,9 @@ impl Hands<'_> {
             (before, left)
         };
         detail += &format!(
-            "; {}, the longest {:.1} ms",
+            "; {}, the longest {}",
             text::plural(outcome.visits, "visit", "visits"),
-            outcome.longest_borrowing_micros as f64 / 1_000.0
+            text::millis(outcome.longest_borrowing_micros)
         );
         Taken::Done(Result {
             statuses: outcome.statuses,
@@ -331,7 +331,8 @@ impl Hands<'_> {
 
 /// How the holder died of a visit, if it did.
 fn death(end: &End) -> Option<String> {
-    (*end == End::HolderEnded).then(|| end.to_string())
+    let death = end.holder_death()?;
+    death.by_us.then(|| end.to_string())
 }
 
 fn taken_of(before: u64, left: u64) -> String {

@@ -1,8 +1,8 @@
 //! How long may be acted between two looks, and how long one holder may hold up the others.
 //!
 //! One thread looks and acts. A holder whose threads cannot be borrowed would have it wait for as
-//! long as it likes; so each gets its share of what is left, and who has used it up in vain is
-//! tried again at later looks, after the others.
+//! long as it likes; so each gets its share of what is left, and who cannot be borrowed at once is
+//! tried after the others, and again at later looks ([`super::turns`]).
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -40,24 +40,42 @@ impl Budget {
     }
 }
 
-/// How long one of `others + 1` holders may take at most, and wait in vain, when so much is left.
-/// One that was tried in vain before is waited for longer: it comes last, so nobody waits for it.
-pub fn share(left: Duration, others: usize, misses: u32) -> (Duration, Duration) {
-    if misses > 0 {
-        let doubled = FIRST_TRY.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX));
-        return (left, doubled.min(left));
+/// How long one step may take, and how long it may wait in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// In all.
+    pub most: Duration,
+    /// Without anything done.
+    pub patience: Duration,
+}
+
+impl Share {
+    /// Of one of `others + 1` that are expected to cooperate, when so much is left for all.
+    pub fn among(left: Duration, others: usize) -> Self {
+        let of = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+        let most = (left / of).max(SMALLEST);
+        Self {
+            most,
+            patience: most.min(FIRST_TRY),
+        }
     }
-    let of = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
-    let share = (left / of).max(SMALLEST);
-    (share, share.min(FIRST_TRY))
+
+    /// Of one that comes last, since it could not be borrowed so many times before: nobody waits
+    /// for it, so each time it is given longer.
+    pub fn of_the_last(left: Duration, misses: u32) -> Self {
+        let doubled = FIRST_TRY.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX));
+        Self {
+            most: left,
+            patience: doubled.min(left),
+        }
+    }
 }
 
 /// The time of one step. Ends it when that is over, and when the agent is told to stop.
 pub struct Slice<'a> {
     wake: &'a Wake,
     began: Instant,
-    most: Duration,
-    patience: Duration,
+    share: Share,
     /// How much was done, and since when no more.
     progress: Cell<(u64, Instant)>,
     over: Cell<bool>,
@@ -65,13 +83,12 @@ pub struct Slice<'a> {
 
 impl<'a> Slice<'a> {
     /// Begins now.
-    pub fn begin(wake: &'a Wake, (most, patience): (Duration, Duration)) -> Self {
+    pub fn begin(wake: &'a Wake, share: Share) -> Self {
         let began = Instant::now();
         Self {
             wake,
             began,
-            most,
-            patience,
+            share,
             progress: Cell::new((0, began)),
             over: Cell::new(false),
         }
@@ -88,7 +105,7 @@ impl<'a> Slice<'a> {
         if self.wake.is_stopping() {
             return ControlFlow::Break(());
         }
-        if now - self.began >= self.most || now - since >= self.patience {
+        if now - self.began >= self.share.most || now - since >= self.share.patience {
             self.over.set(true);
             return ControlFlow::Break(());
         }
@@ -114,28 +131,37 @@ mod tests {
         Duration::from_millis(count)
     }
 
+    fn share(most: Duration, patience: Duration) -> Share {
+        Share { most, patience }
+    }
+
     #[test]
     fn a_holder_alone_may_take_all_but_waits_a_second_in_vain() {
-        assert_eq!(share(ms(5_000), 0, 0), (ms(5_000), ms(1_000)));
-        assert_eq!(share(ms(5_000), 0, 1), (ms(5_000), ms(2_000)));
-        assert_eq!(share(ms(5_000), 0, 2), (ms(5_000), ms(4_000)));
-        assert_eq!(share(ms(5_000), 0, 40), (ms(5_000), ms(5_000)));
+        assert_eq!(Share::among(ms(5_000), 0), share(ms(5_000), ms(1_000)));
+    }
+
+    #[test]
+    fn each_try_of_the_last_may_wait_twice_as_long() {
+        for (misses, patience) in [(0, 1_000), (1, 2_000), (2, 4_000), (3, 5_000), (40, 5_000)] {
+            let expected = share(ms(5_000), ms(patience));
+            assert_eq!(Share::of_the_last(ms(5_000), misses), expected);
+        }
     }
 
     #[test]
     fn a_hundred_that_use_up_their_shares_leave_one_for_the_last() {
         let mut left = ms(5_000);
         for others in (1..=100).rev() {
-            let (most, patience) = share(left, others, 0);
+            let Share { most, patience } = Share::among(left, others);
             assert!(patience <= most && most <= ms(50), "{most:?}");
             left -= patience;
         }
-        let (most, patience) = share(left, 0, 0);
-        assert!(most >= ms(49) && patience == most, "{most:?}");
+        let last = Share::among(left, 0);
+        assert!(last.most >= ms(49), "{last:?}");
     }
 
     #[test]
     fn however_many_they_are_each_can_be_borrowed_once() {
-        assert_eq!(share(ms(2_000), 10_000, 0), (SMALLEST, SMALLEST));
+        assert_eq!(Share::among(ms(2_000), 10_000), share(SMALLEST, SMALLEST));
     }
 }

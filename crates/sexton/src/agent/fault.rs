@@ -29,6 +29,13 @@ pub fn kill_at(name: &str, pid: u32) {
     }
 }
 
+/// Whether a test wants looks as often as they were asked for, though this build takes many times
+/// the processor time of a released one.
+#[cfg(debug_assertions)]
+pub fn is_unbraked() -> bool {
+    std::env::var_os("SEXTON_UNBRAKED").is_some()
+}
+
 /// Takes a fifth of a second of processor time if `SEXTON_FAULT` is `burn-NAME`.
 #[cfg(debug_assertions)]
 pub fn burn_at(name: &str) {
@@ -65,3 +72,10 @@ pub fn kill_at(_: &str, _: u32) {}
 #[cfg(not(debug_assertions))]
 #[inline]
 pub fn burn_at(_: &str) {}
+
+/// No.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn is_unbraked() -> bool {
+    false
+}

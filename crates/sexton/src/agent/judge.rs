@@ -8,9 +8,10 @@ use sexton_core::policy::{Policy, Subject, Tie, choose};
 use sexton_core::{Leak, Limit, Workload};
 use sexton_reap::Plan;
 use sexton_scan::Scanner;
+use sexton_scan::limits::Pass;
 
 use crate::error::Error;
-use crate::policy::evidence::{gather, used_percent};
+use crate::policy::evidence::gather;
 
 /// Whom a judgement is about, and what is known of it.
 pub struct Case<'a> {
@@ -63,7 +64,7 @@ pub fn sketch<'a>(
         return Ok(None);
     };
     let mut evidence = Evidence::of(leak, *workload);
-    evidence.limit_used_percent = first_of(limits).and_then(used_percent);
+    evidence.limit_used_percent = first_of(limits).and_then(Limit::used_percent);
     restrain(&mut evidence, means);
     evidence.settled = leak.zombies;
     evidence.adopter_reaps = true;
@@ -94,7 +95,14 @@ pub fn judge<'a>(
     history: &History,
     now: Now,
 ) -> Result<Judgement<'a>, Trouble> {
-    let (mut evidence, plan) = gather(scanner, case.leak, case.workload, &policy.spec)?;
+    let read;
+    let limits = if case.limits.is_empty() {
+        read = limits_of(scanner, case.leak)?;
+        &read
+    } else {
+        case.limits
+    };
+    let (mut evidence, plan) = gather(scanner, case.leak, case.workload, &policy.spec, limits)?;
     restrain(&mut evidence, means);
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
     Ok(Judgement {
@@ -103,6 +111,13 @@ pub fn judge<'a>(
         decision,
         plan,
     })
+}
+
+/// Of a leak that no look has watched, since there are so many.
+fn limits_of(scanner: &Scanner, leak: &Leak) -> Result<Vec<Limit>, Error> {
+    let node = sexton_scan::limits::of_node(scanner, None);
+    let pass = Pass::new(scanner, &node);
+    Ok(pass.of(leak.holder.id.pid)?.unwrap_or_default())
 }
 
 /// What is not possible on this node, whatever a policy says.

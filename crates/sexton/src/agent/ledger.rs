@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton_core::forecast::{self, Forecast};
+use sexton_core::forecast::Forecast;
 use sexton_core::ladder::{self, History, Now, Pace, Rung, Step};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Mode, Threshold};
@@ -18,6 +18,7 @@ use super::ongoing::Ongoing;
 use super::policies::Policies;
 use super::record::{Intent, Outcome, Past, Verdict};
 use super::state::Snapshot;
+use super::watched::Watched;
 
 /// Actions and problems that the page shows.
 const SHOWN: usize = 50;
@@ -39,18 +40,6 @@ pub struct Ledger {
     /// Said already, so that it is not said at each look.
     said: HashSet<String>,
     read_only: Option<String>,
-}
-
-/// A leak as the looks so far have shown it.
-#[derive(Default)]
-struct Watched {
-    counts: forecast::History,
-    limits: Vec<Limit>,
-    /// Taken away by ourselves: added to what stands, so that the rate is the leak's own.
-    taken: u64,
-    rate_per_second: f64,
-    /// When it was last dealt with, since boot, and how many zombies it had made by then.
-    dealt_with: Option<(Duration, u64)>,
 }
 
 impl Ledger {
@@ -108,11 +97,8 @@ impl Ledger {
             let well = gentle && (dry || outcome.verdict == Verdict::Succeeded);
             let at = Duration::from_millis(intent.uptime_millis);
             watched.dealt_with = well.then_some((at, intent.zombies + watched.taken));
-            if let Some(zombies) = outcome.zombies
-                && gentle
-                && !dry
-            {
-                watched.taken += zombies.before.saturating_sub(zombies.left);
+            if gentle && !dry {
+                watched.took(at, intent.zombies, outcome.zombies, well);
             }
         }
         self.numbers.acted(intent, &outcome);
@@ -182,14 +168,18 @@ impl Ledger {
         self.given_up.contains_key(&holder)
     }
 
-    /// Counts a leak, and says when a limit is reached.
-    pub fn forecast(&mut self, leak: &Leak, limits: Vec<Limit>, at: Duration) -> Forecast {
+    /// Counts a leak, and says when a limit is reached with the policies in force; `acting`: the
+    /// agent may act at all.
+    pub fn forecast(
+        &mut self,
+        leak: &Leak,
+        limits: Vec<Limit>,
+        at: Duration,
+        acting: bool,
+    ) -> Forecast {
+        let acting = acting && self.paused.is_none();
         let watched = self.watched.entry(leak.holder.id).or_default();
-        watched.counts.push(at, leak.zombies + watched.taken);
-        let forecast = watched.counts.forecast(&limits, &leak.ages.started);
-        watched.rate_per_second = forecast.rate_per_second;
-        watched.limits = limits;
-        forecast
+        watched.looked(leak, limits, at, acting)
     }
 
     /// The limits that bind a holder; empty where they were not asked for.
@@ -220,6 +210,7 @@ impl Ledger {
         self.steps.forget_rehearsals();
         for watched in self.watched.values_mut() {
             watched.dealt_with = None;
+            watched.let_go();
         }
     }
 

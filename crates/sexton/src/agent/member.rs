@@ -239,7 +239,7 @@ fn runs_out(leak: &Leak) -> Option<String> {
     let sure = match forecast.trend {
         Trend::LimitReached => true,
         Trend::Growing => forecast.confidence >= Confidence::Medium && left <= SOON,
-        Trend::NotGrowing | Trend::Unknown => false,
+        Trend::Held | Trend::NotGrowing | Trend::Unknown => false,
     };
     sure.then(|| {
         let when = match forecast.trend {

@@ -35,6 +35,7 @@ mod steps;
 mod tell;
 mod turns;
 mod wake;
+mod watched;
 mod workloads;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use sexton_core::{Container, Report};
 use sexton_scan::Scanner;
+use sexton_scan::limits::Pass;
 use sexton_web::Hosts;
 
 pub use settings::{Given, STATE};
@@ -66,7 +68,7 @@ use wake::{Wake, Woken};
 use workloads::Workloads;
 
 /// Leaks whose limits and forecasts are worked out at each look; more are never seen on a page.
-const IN_DETAIL: usize = 64;
+const IN_DETAIL: usize = 256;
 /// The service manager hears so often that the agent lives, however long it rests.
 const FEED_EVERY: Duration = Duration::from_secs(20);
 /// After news, the next look waits so long for more of it.
@@ -287,7 +289,9 @@ impl Agent {
     /// Finds out how long this look is to be rested for.
     fn brake(&mut self) {
         let before = self.interval();
-        self.rest = self.brake.after_look();
+        if !fault::is_unbraked() {
+            self.rest = self.brake.after_look();
+        }
         let now = self.interval();
         self.shared.look_every(now);
         if self.is_braked() {
@@ -421,21 +425,28 @@ impl Agent {
 
     /// Limits and forecasts of the largest leaks.
     fn forecast(&mut self, report: &mut Report, uptime: Duration) {
+        let acting = self.read_only.is_none();
+        let mut fell = vec![];
+        let mut pass = Pass::new(&self.scanner, &report.limits);
         for leak in report.leaks.iter_mut().take(IN_DETAIL) {
             if self.ledger.has_given_up(leak.holder.id) {
                 continue;
             }
             let told = guard::caught(|| {
                 fault::panic_at("limits", leak.holder.id.pid);
-                let limits = sexton_scan::limits::of_process(&self.scanner, leak.holder.id.pid)
-                    .inspect_err(|error| self.ledger.problem("limits", error));
-                let limits = limits.ok().flatten().unwrap_or_default();
-                self.ledger.forecast(leak, limits, uptime)
+                let limits = pass.of_holder(leak);
+                self.ledger.forecast(leak, limits, uptime, acting)
             });
             match told {
                 Ok(forecast) => leak.forecast = Some(forecast),
-                Err(why) => self.give_up(leak.holder.id, &leak.holder.name, "its limits", &why),
+                Err(why) => {
+                    pass = Pass::new(&self.scanner, &report.limits);
+                    fell.push((leak.holder.id, leak.holder.name.clone(), why));
+                }
             }
+        }
+        for (holder, name, why) in fell {
+            self.give_up(holder, &name, "its limits", &why);
         }
     }
 }

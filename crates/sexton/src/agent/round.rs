@@ -1,13 +1,14 @@
 //! From leaks to steps, once a look: sketch a judgement of each, put those to whom something is to
 //! be done in order, and deal with one after another for as long as the time lasts.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use sexton_core::ladder::{self, Decision};
-use sexton_core::policy::Policy;
+use sexton_core::ladder::{self, Decision, Rung};
+use sexton_core::policy::{Mode, Policy};
 use sexton_core::{Leak, ProcessId, Report, Workload};
 
-use super::budget::{self, Budget};
+use super::budget::{Budget, Share};
 use super::judge::{self, Case, Judgement, Means, Trouble};
 use super::names::Known;
 use super::record::Intent;
@@ -26,6 +27,17 @@ impl<'a> Round<'a> {
         let container = leak.container.as_ref()?;
         self.known.get(&container.id)
     }
+}
+
+/// What came of the turn of a leak.
+enum Dealt {
+    /// It was looked at closer, and perhaps a step was taken.
+    Done {
+        /// How soon it wants to be looked at again.
+        wait: Duration,
+    },
+    /// A step is to be taken and cannot be at once: the others go first.
+    NotReady,
 }
 
 impl Agent {
@@ -105,32 +117,36 @@ impl Agent {
     ) -> Duration {
         let mut soonest = ladder::LONGEST;
         self.turns.sort(&mut candidates, |(leak, _)| leak.holder.id);
-        let is_fresh = |agent: &Self, holder: ProcessId| agent.turns.misses(holder) == 0;
-        let fresh = candidates.iter();
-        let mut others = fresh
-            .filter(|(leak, _)| is_fresh(self, leak.holder.id))
-            .count();
-        let mut dealt_with = 0;
-        for (leak, policy) in &candidates {
+        let is_fresh = |agent: &Self, leak: &Leak| agent.turns.misses(leak.holder.id).is_none();
+        let fresh = candidates.iter().filter(|(leak, _)| is_fresh(self, leak));
+        let mut others = fresh.count();
+        let mut queue = VecDeque::from(candidates);
+        while let Some((leak, policy)) = queue.pop_front() {
             let left = budget.left();
             // A step may have ended all acting.
             if self.wake.is_stopping() || left.is_zero() || self.read_only.is_some() {
+                queue.push_front((leak, policy));
                 soonest = ladder::SHORTEST;
                 break;
             }
-            dealt_with += 1;
-            others -= usize::from(is_fresh(self, leak.holder.id));
-            let share = budget::share(left, others, self.turns.misses(leak.holder.id));
+            let share = match self.turns.misses(leak.holder.id) {
+                Some(misses) => Share::of_the_last(left, misses),
+                None => {
+                    others = others.saturating_sub(1);
+                    Share::among(left, others)
+                }
+            };
             match guard::caught(|| self.deal_with(round, leak, policy, share)) {
-                Ok(Ok(wait)) => soonest = soonest.min(wait),
+                Ok(Ok(Dealt::Done { wait })) => soonest = soonest.min(wait),
+                Ok(Ok(Dealt::NotReady)) => queue.push_back((leak, policy)),
                 Ok(Err(trouble)) => self.ledger.trouble(leak, &trouble),
                 Err(why) => {
                     self.give_up(leak.holder.id, &leak.holder.name, "dealing with it", &why);
                 }
             }
         }
-        let rest = candidates[dealt_with..].iter();
-        self.turns.leave_over(rest.map(|(leak, _)| leak.holder.id));
+        let left_over = queue.iter().map(|(leak, _)| leak.holder.id);
+        self.turns.leave_over(left_over);
         soonest
     }
 
@@ -140,8 +156,8 @@ impl Agent {
         round: &Round<'_>,
         leak: &Leak,
         policy: &Policy,
-        share: (Duration, Duration),
-    ) -> Result<Duration, Trouble> {
+        share: Share,
+    ) -> Result<Dealt, Trouble> {
         let now = crate::policy::now();
         let workload = round.workload(leak);
         let case = Case {
@@ -155,8 +171,17 @@ impl Agent {
         say(leak, &judgement);
         let wait = self.ledger.next_look(leak, &judgement, now);
         let Decision::Act { rung, ref reason } = judgement.decision else {
-            return Ok(wait);
+            return Ok(Dealt::Done { wait });
         };
+        let holder = leak.holder.id;
+        if matches!(rung, Rung::Reap | Rung::Autoreap)
+            && policy.spec.mode == Mode::Enforce
+            && self.turns.misses(holder).is_none()
+            && !sexton_reap::is_ready(self.scanner.proc(), holder)
+        {
+            self.turns.put_last(holder);
+            return Ok(Dealt::NotReady);
+        }
         let intent = Intent {
             id: String::new(),
             time: String::new(),
@@ -178,7 +203,9 @@ impl Agent {
         self.step(intent, leak, workload, judgement, share);
         // The outcome decides what comes next.
         let rest = self.ledger.rests(leak, now).unwrap_or_default();
-        Ok(wait.min(rest.max(ladder::SHORTEST)))
+        Ok(Dealt::Done {
+            wait: wait.min(rest.max(ladder::SHORTEST)),
+        })
     }
 
     /// A defect in Sexton showed in the work on this holder. It is left alone for as long as it

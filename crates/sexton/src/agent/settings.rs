@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use sexton_core::policy::Span;
 use sexton_policyfile::yaml;
 
 use crate::error::Error;
@@ -38,7 +39,7 @@ pub struct Given {
     pub policy: Vec<PathBuf>,
     /// Time between two looks while nothing leaks; what leaks is looked at between 1 s and 5 min
     /// [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = interval)]
     pub interval: Option<Duration>,
     /// Where the page, /metrics, /report and /healthz are served; `none` for nowhere
     /// [default: 127.0.0.1:9713]
@@ -134,7 +135,7 @@ impl<'de> Deserialize<'de> for Listen {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Filed {
     policy: Vec<PathBuf>,
-    #[serde(deserialize_with = "filed_duration")]
+    #[serde(deserialize_with = "filed_interval")]
     interval: Option<Duration>,
     listen: Option<Listen>,
     #[serde(deserialize_with = "filed_page_hosts")]
@@ -257,25 +258,14 @@ fn read(path: &Path) -> Result<Filed, Error> {
     })
 }
 
-/// `500ms`, `10s`, `5m`; at least 100 ms, for whoever looks more often only heats the node.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = text.split_at(
-        text.find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(text.len()),
-    );
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| "not a time like 10s, 500ms or 1m".to_owned())?;
-    let seconds = match unit {
-        "ms" => number / 1_000.0,
-        "" | "s" => number,
-        "m" => number * 60.0,
-        _ => return Err(format!("unknown unit '{unit}': ms, s or m")),
-    };
-    Duration::try_from_secs_f64(seconds)
-        .ok()
+/// At least 100 ms, for whoever looks more often only heats the node.
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = Span::from_flag(text)
+        .map_err(|error| error.to_string())?
+        .get();
+    Some(time)
         .filter(|time| (Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(time))
-        .ok_or_else(|| "between 100ms and 60m".to_owned())
+        .ok_or_else(|| "not between 100ms and 1h".to_owned())
 }
 
 /// A name as it stands in a URL, without a port: `node1.example`.
@@ -297,11 +287,11 @@ fn filed_page_hosts<'de, D: serde::Deserializer<'de>>(
         .map_err(serde::de::Error::custom)
 }
 
-fn filed_duration<'de, D: serde::Deserializer<'de>>(
+fn filed_interval<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    duration(&text).map(Some).map_err(serde::de::Error::custom)
+    interval(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -310,11 +300,13 @@ mod tests {
 
     #[test]
     fn times() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(interval("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(interval("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(interval("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(interval("1h"), Ok(Duration::from_secs(3_600)));
+        assert_eq!(interval("1m30s"), Ok(Duration::from_secs(90)));
         for bad in ["", "s", "10h", "0", "-1s", "50ms", "2000m", "1e9"] {
-            assert!(duration(bad).is_err(), "{bad}");
+            assert!(interval(bad).is_err(), "{bad}");
         }
     }
 

@@ -7,7 +7,7 @@ use sexton_core::policy::Mode;
 use sexton_core::{Leak, ProcessId, Report, State, text};
 
 use super::act::{self, Hands};
-use super::budget::Slice;
+use super::budget::{Share, Slice};
 use super::judge::{Judgement, Means};
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
@@ -16,14 +16,14 @@ use super::settings::Enabled;
 use super::{Agent, clock, fault, guard};
 
 impl Agent {
-    /// Intent, deed, outcome. `share` is how long it may take, and wait in vain.
+    /// Intent, deed, outcome.
     pub(super) fn step(
         &mut self,
         mut intent: Intent,
         leak: &Leak,
         workload: Option<&sexton_core::Workload>,
         judgement: Judgement<'_>,
-        share: (Duration, Duration),
+        share: Share,
     ) {
         let Judgement {
             policy,

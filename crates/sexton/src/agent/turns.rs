@@ -50,19 +50,24 @@ impl Turns {
         });
     }
 
-    /// How often it could not be borrowed of late.
-    pub fn misses(&self, holder: ProcessId) -> u32 {
-        self.missed.get(&holder).map_or(0, |missed| missed.times)
+    /// How often it was waited for in vain, where it comes last.
+    pub fn misses(&self, holder: ProcessId) -> Option<u32> {
+        self.missed.get(&holder).map(|missed| missed.times)
+    }
+
+    /// It could not be borrowed at once: it comes last from now on, until it was dealt with.
+    pub fn put_last(&mut self, holder: ProcessId) {
+        self.tries += 1;
+        self.missed.entry(holder).or_default().last = self.tries;
     }
 
     /// No thread of it could be borrowed for so long. How long it was waited for in all, where
     /// that is a failure by now.
     pub fn missed(&mut self, holder: ProcessId, waited: Duration) -> Option<Duration> {
-        self.tries += 1;
+        self.put_last(holder);
         let missed = self.missed.entry(holder).or_default();
         missed.times += 1;
         missed.waited += waited;
-        missed.last = self.tries;
         (missed.waited >= PATIENCE).then(|| std::mem::take(&mut missed.waited))
     }
 
@@ -105,8 +110,10 @@ mod tests {
         assert_eq!(turns.missed(id(9), second), None);
         assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 7, 8, 9]);
         turns.met(id(9));
-        assert_eq!(turns.misses(id(9)), 0);
-        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 9, 7, 8]);
+        assert_eq!(turns.misses(id(9)), None);
+        turns.put_last(id(7));
+        assert_eq!(turns.misses(id(7)), Some(0));
+        assert_eq!(sorted(&turns, vec![9, 8, 7, 6]), [6, 9, 8, 7]);
     }
 
     #[test]
@@ -118,6 +125,6 @@ mod tests {
         let failed = turns.missed(id(9), Duration::from_secs(5));
         assert_eq!(failed, Some(Duration::from_secs(12)));
         assert_eq!(turns.missed(id(9), Duration::from_secs(9)), None);
-        assert_eq!(turns.misses(id(9)), 5);
+        assert_eq!(turns.misses(id(9)), Some(5));
     }
 }

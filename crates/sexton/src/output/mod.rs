@@ -10,6 +10,8 @@ pub use sexton_core::text::leak;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use sexton_core::Limit;
+use sexton_core::limit::Nearness;
 
 /// Headings of tables and of sections.
 pub const HEADING: Style = Style::new().bold();
@@ -21,6 +23,15 @@ pub const WARN: Style = AnsiColor::Yellow.on_default();
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// What can be skipped.
 pub const DIM: Style = Style::new().dimmed();
+
+/// How a limit is drawn that is so near.
+pub fn nearness(limit: &Limit) -> Style {
+    match limit.nearness() {
+        Nearness::Far => Style::new(),
+        Nearness::Filling => WARN,
+        Nearness::NearlyFull => BAD,
+    }
+}
 
 /// Standard output, without colour where it is no terminal or `NO_COLOR` is set.
 ///

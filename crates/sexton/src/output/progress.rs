@@ -1,6 +1,8 @@
 //! One line on standard error that says how far a long step has come.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Shown only on a terminal, only once a step has taken a second, and wiped when it is over.
@@ -51,6 +53,30 @@ impl Progress {
             (self.show)(total)
         );
     }
+}
+
+/// Does `step`, whose end nobody can tell, and says every second for how long it has gone on.
+pub fn during<T>(label: &str, step: impl FnOnce() -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return step();
+    }
+    let (over, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        // Without room for a thread nothing is said, and the step is done all the same.
+        let _ = thread::Builder::new().spawn_scoped(scope, move || {
+            let began = Instant::now();
+            while wait.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                let seconds = super::text::duration(began.elapsed().as_secs());
+                let _ = write!(io::stderr(), "\r\x1b[K{label}, for {seconds} …");
+            }
+            if began.elapsed() >= Duration::from_secs(1) {
+                let _ = write!(io::stderr(), "\r\x1b[K");
+            }
+        });
+        let done = step();
+        drop(over);
+        done
+    })
 }
 
 impl Drop for Progress {

@@ -212,7 +212,10 @@ fn judge(
         decision: None,
     };
     if let Some(policy) = holds {
-        let (found, _): (Evidence, _) = evidence::gather(scanner, leak, workload, &policy.spec)?;
+        let limits = sexton_scan::limits::of_process(scanner, leak.holder.id.pid)?;
+        let limits = limits.unwrap_or_default();
+        let (found, _): (Evidence, _) =
+            evidence::gather(scanner, leak, workload, &policy.spec, &limits)?;
         entry.settled = Some(found.settled);
         entry.limit_used_percent = found.limit_used_percent;
         let decision = decide(&found, &policy.spec, &History::default(), now);

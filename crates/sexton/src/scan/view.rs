@@ -9,7 +9,7 @@ use sexton_core::{Confidence, Leak, LimitKind, Report};
 use crate::cli::ScanOutput;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
-use crate::output::{BAD, DIM, WARN, leak, text};
+use crate::output::{BAD, DIM, WARN, leak, nearness, text};
 
 /// How a report is drawn.
 #[derive(Clone, Copy)]
@@ -186,6 +186,7 @@ fn rate_and_left(leak: &Leak) -> (String, (String, Style)) {
             )
         }
         (Trend::Growing, None) => (text::rate(forecast.rate_per_second), plain("no limit")),
+        (Trend::Held, _) => (text::rate(forecast.rate_per_second), plain("held")),
         (Trend::NotGrowing, _) => (text::rate(forecast.rate_per_second), plain("not growing")),
     }
 }
@@ -196,12 +197,8 @@ fn node_limits<W: Write>(lines: &mut Lines<W>, report: &Report) -> io::Result<()
         else {
             continue;
         };
-        let percent = text::percent(used, max);
-        let style = match percent {
-            90.. => BAD,
-            70.. => WARN,
-            _ => Style::new(),
-        };
+        let percent = limit.used_percent().unwrap_or(0);
+        let style = nearness(limit);
         let (used, max) = (text::count(used), text::count(max));
         lines.line(
             style,

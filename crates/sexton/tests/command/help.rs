@@ -2,12 +2,13 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 10] = [
+const SUBCOMMANDS: [&str; 11] = [
     "audit",
     "scan",
     "limits",
     "explain",
     "reap",
+    "resume",
     "demo",
     "policy",
     "schema",
@@ -33,7 +34,7 @@ fn every_subcommand_has_help_with_examples() {
 
 #[test]
 fn exit_statuses_are_documented() {
-    for subcommand in ["scan", "limits", "explain", "reap", "audit"] {
+    for subcommand in ["scan", "limits", "explain", "reap", "resume", "audit"] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
     }

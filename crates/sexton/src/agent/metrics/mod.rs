@@ -8,6 +8,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use sexton_core::forecast::Trend;
 use sexton_core::text::leak;
 use sexton_core::{Leak, Limit};
 
@@ -62,6 +63,8 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
 struct Place {
     zombies: u64,
     rate: f64,
+    /// How much of `rate` is taken as it comes.
+    held: f64,
     seconds_left: Option<u64>,
     headroom: Option<u64>,
 }
@@ -73,6 +76,9 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
         place.zombies += leak.zombies;
         if let Some(forecast) = &leak.forecast {
             place.rate += forecast.rate_per_second;
+            if forecast.trend == Trend::Held {
+                place.held += forecast.rate_per_second;
+            }
             place.seconds_left = least(place.seconds_left, forecast.seconds_left);
         }
         let headroom = limits
@@ -88,6 +94,7 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
         for (_, place) in sorted.split_off(CONTAINERS) {
             other.zombies += place.zombies;
             other.rate += place.rate;
+            other.held += place.held;
             other.seconds_left = least(other.seconds_left, place.seconds_left);
             other.headroom = least(other.headroom, place.headroom);
         }
@@ -95,7 +102,7 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
         sorted.push(([name.clone(), name.clone(), name], other));
     }
     type Value = fn(&Place) -> Option<f64>;
-    let families: [(&str, &str, Value); 4] = [
+    let families: [(&str, &str, Value); 5] = [
         (
             "sexton_zombies",
             "Processes that have ended and that nobody has waited for.",
@@ -103,12 +110,17 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
         ),
         (
             "sexton_leak_zombies_per_second",
-            "How fast the zombies grow in number.",
+            "How fast zombies come; what is taken away again counts.",
             |place| Some(place.rate),
         ),
         (
+            "sexton_held_zombies_per_second",
+            "How fast they come where the policies take them as they come, so that no limit is reached.",
+            |place| (place.held > 0.0).then_some(place.held),
+        ),
+        (
             "sexton_forecast_seconds",
-            "Seconds until a limit is reached at which fork fails; absent where none is in sight.",
+            "Seconds until a limit is reached at which fork fails; absent where none is in sight, and where the leak is held.",
             |place| place.seconds_left.map(|seconds| seconds as f64),
         ),
         (
