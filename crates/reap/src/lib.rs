@@ -7,6 +7,8 @@
 //! less than a millisecond and lets it call `wait4` for those zombies, by name. One atomic
 //! write of one register sends it there; see `docs/design.md`, "How reaping works".
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 mod arch;
 pub mod autoreap;
 mod borrow;
