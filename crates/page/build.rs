@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+#[expect(clippy::disallowed_methods, reason = "the file is our own")]
 fn main() {
     let path = "src/style.css";
     println!("cargo:rerun-if-changed={path}");

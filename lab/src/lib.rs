@@ -21,6 +21,9 @@
 //!
 //! Failures that no machine ought to show are panics with a message, as in any test.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 pub mod cgroup;
 pub mod cluster;
 pub mod container;

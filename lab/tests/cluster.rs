@@ -1,5 +1,8 @@
 //! The cluster itself: what it is, and that nothing of it is left.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::path::Path;
 
 use sexton_lab::{Cluster, require, wait_until};

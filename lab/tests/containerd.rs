@@ -1,5 +1,8 @@
 //! The lab's containerd and its pods are what they say, and leave nothing.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -1,5 +1,8 @@
 //! The lab makes what it says it makes. Checked against /proc and the cgroup tree.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::fs;
 
 use sexton_lab::{

@@ -1,5 +1,8 @@
 //! An agent's link alone, to see what it costs: `NODE_NAME=node1 KUBECONFIG=… link [SECONDS]`.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is of Linux: the kubectl plugin, which runs on laptops, reads the same types.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 #![forbid(unsafe_code)]
 
 pub mod crd;

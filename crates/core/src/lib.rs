@@ -4,6 +4,8 @@
 //! judged here, and drawn by whoever wants to show it. Keeping it pure is what lets the
 //! same code decide in a terminal, in the agent and in a laptop's kubectl plugin.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod audit;
 pub mod cause;
 pub mod forecast;

@@ -5,6 +5,8 @@
 //! aims are set by: `benches/musl-rivals.sh DIRECTORY` makes them, and
 //! SEXTON_INIT_MUSL_RIVALS=DIRECTORY has them measured.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![allow(
     clippy::unwrap_used,
     reason = "a measurement that cannot go on has failed"

@@ -3,6 +3,8 @@
 //! In the place of the agent's program is a script that says how it was called: what the real one
 //! does is tested with it (`crates/sexton/tests`).
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use serde_json::{Value, json};

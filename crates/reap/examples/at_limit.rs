@@ -4,6 +4,9 @@
 //!
 //! Usage: `at_limit PID`
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::{env, fs, io, ops::ControlFlow, process, thread, time::Duration};
 
 use serde_json::json;

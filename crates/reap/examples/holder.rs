@@ -23,6 +23,9 @@
 //! - `exec`: replace the program by itself
 //! - `left`: how many children there are, dead or alive
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::{
     env, fs,
     io::{self, BufRead, Read, Write},

@@ -21,6 +21,7 @@
         clippy::arithmetic_side_effects,
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
+        clippy::disallowed_methods,
         clippy::indexing_slicing,
         reason = "a test that panics fails"
     )

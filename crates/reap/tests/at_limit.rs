@@ -1,6 +1,8 @@
 //! At the very limit, where nobody can start a process or a thread any more, one that runs
 //! already scans, plans, autoreaps and reaps (rule 7 of `docs/design.md`).
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of a test that panics fails the test"

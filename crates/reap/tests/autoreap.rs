@@ -1,6 +1,8 @@
 //! The kernel waits for a holder's future children: for whom, for whom never, and that it can be
 //! undone. In real containers where it matters.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of a test that panics fails the test"

@@ -3,6 +3,9 @@
 //!
 //! Long, so ignored; `make torture` runs it with the other.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 mod actors;
 
 use std::{

@@ -1,6 +1,8 @@
 //! Each rule of safety, by a target that would come to harm, or a zombie that would be taken,
 //! without it.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of a test that panics fails the test"

@@ -49,6 +49,13 @@ pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     })
 }
 
+/// The first page of a file, which is all of a small one.
+pub(crate) fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(4096).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Names in a directory; none where there is no directory.
 pub(crate) fn names(dir: &Path) -> Result<Vec<String>, Error> {
     match fs::read_dir(dir) {
@@ -68,7 +75,7 @@ pub(crate) fn is_whole_id(id: &str) -> bool {
 
 /// The process is there, and no zombie.
 pub(crate) fn is_running(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = beginning(Path::new(&format!("/proc/{pid}/stat"))).unwrap_or_default();
     // `PID (NAME) STATE`; the name may hold anything.
     let end = stat.iter().rposition(|&byte| byte == b')');
     let state = end.and_then(|end| stat.get(end + 2));

@@ -45,8 +45,8 @@ impl Podman {
         let userdata = format!("{driver}-containers/{}/userdata", stored.id);
         // Its bundle is on disk, what lives no longer than the machine below /run.
         let pidfile = below(&self.host, &format!("{RUNNING}/{userdata}/pidfile"));
-        let pid = pidfile.and_then(|path| std::fs::read_to_string(path).ok());
-        let pid = pid.and_then(|text| text.trim().parse().ok());
+        let pid = pidfile.and_then(|path| files::beginning(&path).ok());
+        let pid = pid.and_then(|bytes| str::from_utf8(&bytes).ok()?.trim().parse().ok());
         let Some(pid) = pid.filter(|&pid| files::is_running(pid)) else {
             return Ok(None);
         };

@@ -1,5 +1,8 @@
 //! Docker and Podman, as Debian packages them: what they really write, and their APIs.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};

@@ -3,6 +3,8 @@
 //! Makes up to 25,000 processes, so it holds the lab's storm lock. Ratios are of medians of
 //! runs that alternate, so that both sides meet the same machine.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot run should say where"

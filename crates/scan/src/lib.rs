@@ -3,6 +3,7 @@
 //! [`Scanner`] looks at one node; [`proc`] reads the kernel's files; [`container`] knows what
 //! a cgroup path says. Nothing here acts on a process.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 // Numbers and lengths here are those of processes that nobody trusts.
 #![cfg_attr(
     not(test),

@@ -11,6 +11,7 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
+    #[expect(clippy::disallowed_methods, reason = "the file is our own process's")]
     pub(crate) fn current() -> Self {
         let capable = rustix::thread::capabilities(None)
             .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE));

@@ -2,6 +2,9 @@
 //! must not.
 //!
 //! The actors are Python, which forks when told to and says what the kernel answered.
+
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

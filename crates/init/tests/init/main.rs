@@ -3,6 +3,8 @@
 //! is right; where it does not, the name of the test says so, and that it really does not is
 //! checked too. Rivals that are not installed are skipped, and said to be.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod catatonit;

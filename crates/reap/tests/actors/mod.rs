@@ -1,5 +1,7 @@
 //! The programs of `examples/`, started and watched.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 

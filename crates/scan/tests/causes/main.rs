@@ -5,6 +5,8 @@
 //! Where the program of a cause is not here (redis, Chrome, dockerd…), another one bears its
 //! name: that tests the signature and the way in which the zombies come about, not the program.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 // Whatever is not as it was made here fails the test.
 #![allow(clippy::unwrap_used)]
 

@@ -2,6 +2,9 @@
 //!
 //! All tests are one program: each links the same few crates, and one link is enough.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
+
 mod at_the_limit;
 mod audit;
 mod crds;
