@@ -15,7 +15,8 @@
 //! - `dispatch`: have calls from anywhere above the libraries stopped
 //! - `nap MILLISECONDS`: `napping`, then what `nanosleep` gave, and whether it took that long
 //! - `race`: while it reads on, a thread waits for the last of them and starts another with the
-//!   same pid, over and over, until one is not there; `lost N` is which
+//!   same pid, over and over, until one is not there; `lost N` is which, `gone` if another process
+//!   has got the pid
 //! - `vfork`: sleep uninterruptibly for half a second, then read on
 //! - `run`: start a child that exits with 3 and wait for it; `exited 3`, or `ECHILD`
 //! - `flags`: `SA_*` of SIGCHLD, and what they are in a program that it starts
@@ -218,11 +219,21 @@ fn await_death(pid: i32) {
 
 /// Waits for `pid` and starts another under that number, by `clone3(2)` with `set_tid`.
 fn reuse(pid: i32) {
-    // SAFETY: plain system calls; the child ends at once.
+    // SAFETY: the status is not asked for.
     unsafe {
         libc::waitpid(pid, ptr::null_mut(), 0);
         // Its start must differ from the former's by a clock tick at least.
         thread::sleep(Duration::from_millis(30));
+    }
+    let child = start_as(pid);
+    assert_eq!(child, i64::from(pid), "{}", io::Error::last_os_error());
+    await_death(pid);
+}
+
+/// A child with this pid, which ends at once; its pid, or -1.
+fn start_as(pid: i32) -> i64 {
+    // SAFETY: plain system calls; the child ends at once.
+    unsafe {
         let mut arguments: libc::clone_args = std::mem::zeroed();
         arguments.exit_signal = libc::SIGCHLD as u64;
         arguments.set_tid = (&raw const pid) as u64;
@@ -230,10 +241,9 @@ fn reuse(pid: i32) {
         let size = size_of::<libc::clone_args>();
         match libc::syscall(libc::SYS_clone3, &raw const arguments, size) {
             0 => libc::_exit(9),
-            child => assert_eq!(child, i64::from(pid), "{}", io::Error::last_os_error()),
+            child => child,
         }
     }
-    await_death(pid);
 }
 
 /// One child ends under the eyes of another, which does not look.
@@ -348,20 +358,13 @@ fn nap(millis: u64) {
 
 fn race(pid: i32) {
     for number in 0_u32.. {
-        // SAFETY: plain system calls; the child ends at once.
-        unsafe {
-            if libc::waitpid(pid, ptr::null_mut(), 0) != pid {
-                return say(&format!("lost {number}"));
-            }
-            let mut arguments: libc::clone_args = std::mem::zeroed();
-            arguments.exit_signal = libc::SIGCHLD as u64;
-            arguments.set_tid = (&raw const pid) as u64;
-            arguments.set_tid_size = 1;
-            let size = size_of::<libc::clone_args>();
-            match libc::syscall(libc::SYS_clone3, &raw const arguments, size) {
-                0 => libc::_exit(9),
-                child => assert_eq!(child, i64::from(pid), "{}", io::Error::last_os_error()),
-            }
+        // SAFETY: the status is not asked for.
+        if unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } != pid {
+            return say(&format!("lost {number}"));
+        }
+        if start_as(pid) != i64::from(pid) {
+            // Some other process of this machine has got the pid.
+            return say("gone");
         }
         await_death(pid);
     }

@@ -306,6 +306,9 @@ fn a_pid_that_is_reused_within_a_visit_is_not_told_as_verified() {
             continue;
         }
         let lost = holder.hear();
+        if lost == "gone" {
+            continue;
+        }
         let number: u32 = lost.strip_prefix("lost ").unwrap().parse().unwrap();
         unverified += outcome.unverified;
         others += u32::from(number > 0);

@@ -78,6 +78,12 @@ fn reap(container: &Container, options: &[&str]) -> (i32, Value) {
     answer(Command::new(SEXTON).args(args).args(options))
 }
 
+/// Becomes another program with fewer rights.
+fn setpriv() -> Option<std::path::PathBuf> {
+    let found = sexton_lab::program::find("setpriv");
+    require(found.ok_or_else(|| Skip("no setpriv".to_owned())))
+}
+
 /// It is refused for `reason`, and lives with all that it had.
 fn is_left_alone(container: &Container, (status, document): (i32, Value), reason: &str) {
     let refusal = &document["holders"][0]["plan"]["refusal"];
@@ -209,16 +215,7 @@ fn a_timespec_that_changes_under_the_call_brings_nobody_down() {
         };
         container.wait_for_line(0, |line| line == "changed");
         let before = container.identity();
-        let command = [
-            "reap",
-            container.id(),
-            "--yes",
-            "--settle",
-            "0",
-            "-o",
-            "json",
-        ];
-        let (status, document) = answer(Command::new(SEXTON).args(command));
+        let (status, document) = reap(&container, &[]);
         assert!(status <= 2, "{document:#}");
         assert_eq!(container.identity(), before);
         let outcome = &document["holders"][0]["outcome"];
@@ -237,11 +234,7 @@ fn an_agents_rights_do_for_the_filter_of_the_runtime_and_no_other() {
     let Some(runtime) = require(Runtime::any()) else {
         return;
     };
-    let Some(setpriv) =
-        require(sexton_lab::program::find("setpriv").ok_or_else(|| Skip("no setpriv".to_owned())))
-    else {
-        return;
-    };
+    let Some(setpriv) = setpriv() else { return };
     let Some(container) = target(&runtime, &format!("answer()\n{SLEEP}")) else {
         return;
     };
@@ -281,11 +274,7 @@ fn a_program_that_dies_of_it_is_no_success() {
     let Some(runtime) = require(Runtime::any()) else {
         return;
     };
-    let Some(setpriv) =
-        require(sexton_lab::program::find("setpriv").ok_or_else(|| Skip("no setpriv".to_owned())))
-    else {
-        return;
-    };
+    let Some(setpriv) = setpriv() else { return };
     let Some(container) = target(&runtime, &format!("answer((61, 0x80000000))\n{SLEEP}")) else {
         return;
     };
