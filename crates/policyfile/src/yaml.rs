@@ -95,14 +95,15 @@ pub(crate) fn is_too_much(error: &Error) -> bool {
     {
         error = inner;
     }
-    matches!(
-        error,
+    match error {
         Error::Budget { .. }
-            | Error::AliasReplayCounterOverflow { .. }
-            | Error::AliasReplayLimitExceeded { .. }
-            | Error::AliasExpansionLimitExceeded { .. }
-            | Error::AliasReplayStackDepthExceeded { .. }
-    )
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => true,
+        // The parser's own limit on nested `[` and `{` comes as words alone.
+        error => error.to_string().starts_with("recursion limit exceeded"),
+    }
 }
 
 #[cfg(test)]

@@ -146,8 +146,8 @@ fn check_hosts(request: &Request<Incoming>, hosts: &Hosts) -> Result<(), Answer>
 fn foreign() -> Answer {
     Answer::text(
         421,
-        "this name is not known here: ask for localhost or for an address, or start the agent \
-         with --page-host NAME\n",
+        "this name is not known here: ask for localhost or for an address (an agent is told its \
+         other names by --page-host)\n",
     )
 }
 

@@ -371,3 +371,37 @@ fn a_report_carries_it_and_reads_it_back() {
     assert_eq!(json["stopSignal"]["name"], "SIGTERM");
     assert_eq!(serde_json::from_value::<ExitSignal>(json).unwrap(), found);
 }
+
+#[test]
+fn the_same_verdict_is_told_without_arguments() {
+    const SECRET: &str = "hunter2";
+    let shell = process(7, &["sh", "-c", "crawl --token hunter2; true"]);
+    let program = process(8, &["python3", "crawl.py", "--token", SECRET]);
+    let facts = facts(below(shell, program), 15);
+    let (all, shown) = (judge(&facts), judge_without_arguments(&facts));
+    assert_eq!(all.verdict, shown.verdict);
+    let shown = serde_json::to_string(&shown).unwrap();
+    assert!(!shown.contains(SECRET), "{shown}");
+    assert!(shown.contains("crawl.py"), "{shown}");
+    // Else this would prove nothing.
+    assert!(serde_json::to_string(&all).unwrap().contains(SECRET));
+}
+
+#[test]
+fn where_arguments_decide_that_is_what_is_told() {
+    // What an init does hangs on its options.
+    let told = |arguments: &[&str]| {
+        let init = below(process(7, arguments), process(8, &["app", "hunter2"]));
+        let facts = facts(init, 15);
+        let (all, shown) = (judge(&facts), judge_without_arguments(&facts));
+        assert_eq!(
+            (all.verdict, all.confidence),
+            (shown.verdict, shown.confidence)
+        );
+        let shown = serde_json::to_string(&shown).unwrap();
+        assert!(!shown.contains("hunter2"), "{shown}");
+    };
+    told(&["dumb-init", "--rewrite", "15:0", "app", "hunter2"]);
+    told(&["dumb-init", "app", "hunter2"]);
+    told(&["sleep", "hunter2"]);
+}

@@ -403,3 +403,24 @@ fn sigchld_that_is_blocked_everywhere_goes_before_the_handler() {
     assert_eq!(ids[0], "sigchld-blocked");
     assert!(!ids.contains(&"handler-misses-children".to_owned()));
 }
+
+#[test]
+fn the_same_causes_are_told_without_arguments() {
+    const SECRET: &str = "hunter2";
+    for first in [First::Init, First::Program, First::Shell, First::KeepAlive] {
+        let mut facts = adopting(Language::Python, "chrome");
+        let line = ["python3", "crawl.py", "--token", SECRET];
+        facts.leak.holder.command_line = line.map(str::to_owned).to_vec();
+        facts.first.kind = first;
+        facts.first.command_line = line.join(" ");
+        let all = diagnose(&facts);
+        let shown = diagnose_without_arguments(&facts);
+        let ids = |causes: &[Cause]| causes.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&all), ids(&shown));
+        let shown = serde_json::to_string(&shown).unwrap();
+        assert!(!shown.contains(SECRET), "{shown}");
+        // Else this would prove nothing.
+        let all = serde_json::to_string(&all).unwrap();
+        assert!(all.contains(SECRET), "{all}");
+    }
+}

@@ -84,7 +84,8 @@ fn what_is_deep_or_of_many_parts_is_refused() {
         (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
         "- ".repeat(10_000),
     ] {
-        problem(&deep);
+        let said = problem(&deep);
+        assert!(said.contains(TOO_MUCH), "{said}");
     }
     for many in ["a: 1\n---\n".repeat(100_000), "- a\n".repeat(200_000)] {
         let said = problem(&many);

@@ -311,6 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_the_page_is_a_name_alone() {
+        assert_eq!(page_host("node1.example"), Ok("node1.example".to_owned()));
+        for bad in [
+            "",
+            "*",
+            "http://node1",
+            "node1:9713",
+            "a b",
+            "[::1]",
+            "user@node1",
+        ] {
+            assert!(page_host(bad).is_err(), "{bad}");
+        }
+        let filed: Result<Filed, _> = serde_saphyr::from_str("pageHost: ['*']\n");
+        assert!(filed.is_err());
+        let filed: Filed =
+            serde_saphyr::from_str("pageHost: [a.b]\npageArguments: true\n").unwrap();
+        assert!(filed.page_arguments && filed.page_host == ["a.b"]);
+    }
+
+    #[test]
     fn a_flag_wins_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.yaml");

@@ -97,7 +97,7 @@ fn what_cannot_be_recorded_is_not_done() {
     place.covers("take", &container, ENFORCE);
     let disk = place.path().join("log");
     std::fs::create_dir(&disk).unwrap();
-    let _mounted = Tmpfs::on(&disk, "size=64k");
+    let _mounted = Tmpfs::on(&disk, "size=64k,mode=0700");
     // The disk is full before the agent begins.
     let filler = disk.join("filler");
     let _ = std::fs::write(&filler, vec![0; 1 << 20]);

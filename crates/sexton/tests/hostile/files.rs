@@ -203,13 +203,16 @@ fn has_begun(agent: &Running) {
     });
 }
 
+/// Puts something in the way of an agent.
+type Prepare<'a> = dyn Fn(&Place, &mut Command) + 'a;
+
 #[test]
 fn a_stop_is_heard_whatever_the_agent_waits_for() {
     let silent = Place::new();
     let socket = silent.path().join("runtime.sock");
     // Takes connections into its backlog, and never answers.
     let _runtime = UnixListener::bind(&socket).unwrap();
-    let cases: [(&str, &dyn Fn(&Place, &mut Command)); 6] = [
+    let cases: [(&str, &Prepare<'_>); 6] = [
         ("a FIFO as policy", &|place, command| {
             command.arg("--policy").arg(fifo(&place.path().join("p")));
         }),

@@ -13,13 +13,29 @@ use sexton_reap::Status;
 #[serde(rename_all = "camelCase", tag = "entry")]
 pub enum Entry {
     /// Before.
-    Intent(Box<Intent>),
+    Intent(Before),
     /// After.
-    Outcome(Outcome),
-    /// Before, as an intent that stands in the same file.
+    Outcome(After),
+}
+
+/// An intent, in full or in a few words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Before {
+    /// In full.
+    Full(Box<Intent>),
+    /// As another that stands in the same file.
     Again(Again),
-    /// After, as the outcome of an intent that stands in the same file.
-    Likewise(Likewise),
+}
+
+/// An outcome, in full or in a few words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum After {
+    /// In full.
+    Full(Outcome),
+    /// As that of another intent that stands in the same file.
+    Again(Likewise),
 }
 
 /// What is about to be done, where all else is as in an earlier intent on the same holder.
@@ -38,8 +54,8 @@ pub struct Again {
     pub fingerprint: Fingerprint,
 }
 
-/// What came of it, where all else is as in the outcome of an earlier intent: the same verdict, no
-/// zombie left, the same program and exit status for all.
+/// What came of it, where all else is as in the outcome of an earlier intent: no zombie left, the
+/// same program and exit status for all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Likewise {
@@ -47,10 +63,12 @@ pub struct Likewise {
     pub id: String,
     /// The intent whose outcome says the rest: the last part of its id.
     pub of: String,
+    /// In a word: the same.
+    pub verdict: Verdict,
     /// Milliseconds since its intent.
     pub millis: u64,
     /// The zombies that it was about.
-    pub zombies: u64,
+    pub count: u64,
 }
 
 /// What is about to be done.

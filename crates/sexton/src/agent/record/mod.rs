@@ -11,11 +11,12 @@ mod file;
 mod fit;
 mod short;
 
-pub use entry::{Action, BeforeAndAfter, Entry, Intent, Outcome, Verdict};
+pub use entry::{Action, BeforeAndAfter, Intent, Outcome, Verdict};
 pub use file::{Error, File};
 
 use std::path::Path;
 
+use entry::{After, Before, Entry};
 use short::Told;
 
 /// Actions that are remembered from the log; of all others only the file tells.
@@ -64,7 +65,7 @@ impl Log {
                 new_container: None,
                 statuses: vec![],
             };
-            file.append(&Entry::Outcome(outcome.clone()), true)?;
+            file.append(&Entry::Outcome(After::Full(outcome.clone())), true)?;
             past.interrupted += 1;
             past.add(intent, outcome, boot);
         }
@@ -99,11 +100,11 @@ impl Log {
         // The intent, its outcome, and those that are still to come.
         self.file.set_room_aside(2 + self.open.len() as u64)?;
         let line = self.told.line_of(intent);
-        self.file.append(&line, true)?;
-        let of = match line {
-            Entry::Again(again) => Some(again.of),
-            _ => None,
+        let of = match &line {
+            Before::Again(again) => Some(again.of.clone()),
+            Before::Full(_) => None,
         };
+        self.file.append(&Entry::Intent(line), true)?;
         if of.is_none() {
             self.told.intent(intent);
         }
@@ -119,9 +120,9 @@ impl Log {
         let at = self.open.iter().position(|(i, _)| i.id == outcome.id);
         let line = match at.map(|at| &self.open[at]) {
             Some((intent, Some(of))) => self.told.line_of_outcome(intent, of, outcome),
-            _ => Entry::Outcome(outcome.clone()),
+            _ => After::Full(outcome.clone()),
         };
-        self.file.append(&line, true)?;
+        self.file.append(&Entry::Outcome(line), true)?;
         self.told.outcome(outcome);
         if let Some(at) = at {
             self.open.swap_remove(at);
@@ -157,19 +158,19 @@ impl<'a> Reader<'a> {
     fn entry(&mut self, line: &[u8]) -> Option<()> {
         match serde_json::from_slice(line).ok()? {
             // One of another boot is closed, too, though its pids mean nothing any more.
-            Entry::Intent(intent) => {
+            Entry::Intent(Before::Full(intent)) => {
                 self.told.intent(&intent);
                 self.open.push(*intent);
             }
-            Entry::Again(again) => self.open.push(self.told.read_again(&again)?),
-            Entry::Outcome(outcome) => {
+            Entry::Intent(Before::Again(again)) => self.open.push(self.told.read_again(&again)?),
+            Entry::Outcome(After::Full(outcome)) => {
                 self.told.outcome(&outcome);
                 // Its intent may stand in a file that is not read any more.
                 if let Some(intent) = self.close(&outcome.id) {
                     self.past.add(intent, outcome, self.boot);
                 }
             }
-            Entry::Likewise(likewise) => {
+            Entry::Outcome(After::Again(likewise)) => {
                 if let Some(intent) = self.close(&likewise.id) {
                     let outcome = self.told.read_likewise(&likewise, &intent)?;
                     self.past.add(intent, outcome, self.boot);

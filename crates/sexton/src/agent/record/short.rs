@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sexton_core::text::plural;
 
-use super::entry::{Again, Intent, Likewise, Outcome};
-use super::{BeforeAndAfter, Entry};
+use super::BeforeAndAfter;
+use super::entry::{After, Again, Before, Intent, Likewise, Outcome};
 
 /// Holders that can be referred to; one that acts rarely is told in full.
 const MOST: usize = 128;
@@ -48,7 +48,7 @@ impl Told {
     }
 
     /// The line for an intent: short where a reader gets the same from it.
-    pub(super) fn line_of(&self, intent: &Intent) -> Entry {
+    pub(super) fn line_of(&self, intent: &Intent) -> Before {
         let mut full = self.0.iter().rev().map(|full| &full.intent);
         let first = full.find(|first| first.holder == intent.holder);
         let again = first.and_then(|first| {
@@ -66,19 +66,20 @@ impl Told {
             (same == *intent && is_about(&read.time, &intent.time)).then_some(again)
         });
         match again {
-            Some(again) => Entry::Again(again),
-            None => Entry::Intent(Box::new(intent.clone())),
+            Some(again) => Before::Again(again),
+            None => Before::Full(Box::new(intent.clone())),
         }
     }
 
     /// The line for the outcome of an intent that refers to the one with number `of`.
-    pub(super) fn line_of_outcome(&self, intent: &Intent, of: &str, outcome: &Outcome) -> Entry {
+    pub(super) fn line_of_outcome(&self, intent: &Intent, of: &str, outcome: &Outcome) -> After {
         let likewise = outcome.zombies.and_then(|zombies| {
             let likewise = Likewise {
                 id: outcome.id.clone(),
                 of: of.to_owned(),
                 millis: outcome.uptime_millis.checked_sub(intent.uptime_millis)?,
-                zombies: zombies.before,
+                verdict: outcome.verdict,
+                count: zombies.before,
             };
             let read = self.read_likewise(&likewise, intent)?;
             let same = Outcome {
@@ -90,8 +91,8 @@ impl Told {
             (same == *outcome && is_about(&read.time, &outcome.time)).then_some(likewise)
         });
         match likewise {
-            Some(likewise) => Entry::Likewise(likewise),
-            None => Entry::Outcome(outcome.clone()),
+            Some(likewise) => After::Again(likewise),
+            None => After::Full(outcome.clone()),
         }
     }
 
@@ -113,7 +114,7 @@ impl Told {
     /// The outcome that a short line means.
     pub(super) fn read_likewise(&self, likewise: &Likewise, intent: &Intent) -> Option<Outcome> {
         let first = self.find(&likewise.id, &likewise.of)?.outcome.as_ref()?;
-        let zombies = likewise.zombies;
+        let zombies = likewise.count;
         let mut statuses = first.statuses.clone();
         match statuses.as_mut_slice() {
             [] => {}
