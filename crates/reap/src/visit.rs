@@ -434,6 +434,9 @@ pub(crate) fn prepare(proc: &Proc, id: sexton_core::ProcessId) -> Result<Visitor
         let found = proc.stat(id.pid, &mut Vec::new());
         match found.map_err(|error| Unfit::from(NotHeld::from(error)))? {
             // One that was killed has lost its mappings, too.
+            Some(stat) if stat.id() == id && stat.is_dead_leader() => {
+                return Err(Unfit::Refused(Refusal::FirstThreadEnded));
+            }
             Some(stat) if stat.id() == id && stat.state == State::Zombie => {
                 return Err(Unfit::Refused(Refusal::HolderIsZombie));
             }

@@ -18,7 +18,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sexton_core::{Container, Runtime};
+use sexton_core::{Container, ProcessId, Runtime};
 
 use crate::container::{self, Mark};
 use crate::hierarchy::Hierarchies;
@@ -101,9 +101,10 @@ impl Scanner {
             return Ok(Some(container));
         }
         let unmarked = self.unmarked(process, &cgroups, &claim)?;
-        if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
-            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
-            return self.find_container(stat.parent, known);
+        // A zombie has left its namespaces, and its v1 paths read `/`. Its parent has not.
+        if stat.is_reapable_zombie() && stat.parent != 0 {
+            let parents = self.find_container(stat.parent, known)?;
+            return Ok(parents.or(unmarked));
         }
         Ok(unmarked)
     }
@@ -113,12 +114,43 @@ impl Scanner {
         names::complete(&self.roots.host, container);
     }
 
-    /// Whether process `pid` lies in the cgroup and in the PID namespace of `first`, the process
-    /// that a runtime began `container` with: in that namespace or in one made inside it.
+    /// The process that a runtime of the node began `container` with, as files on the node tell.
+    #[must_use]
+    pub fn first_process_of(&self, container: &Container) -> Option<u32> {
+        match names::known(&self.roots.host, &container.id) {
+            Known::BeganWith(pid) => Some(pid),
+            Known::Ended | Known::No => None,
+        }
+    }
+
+    /// Whether a process lies in this cgroup or below it; `None` if that cannot be told, for
+    /// instance of one that has ended.
+    #[must_use]
+    pub fn lies_in(&self, pid: u32, cgroup: &str) -> Option<bool> {
+        let cgroups = self.cgroups_of(pid).ok()??;
+        let mut paths = cgroups.0.iter().map(|line| &line.path);
+        Some(paths.any(|path| is_below(path, cgroup)))
+    }
+
+    /// Whether `process` is there and lies in the cgroup and in the PID namespace of `first`, the
+    /// process that a runtime began `container` with: in that namespace or in one made inside it.
     ///
     /// # Errors
     /// What is there cannot be read.
-    pub fn is_inside(&self, pid: u32, first: u32, container: &Container) -> Result<bool, Error> {
+    pub fn is_inside(
+        &self,
+        process: ProcessId,
+        first: u32,
+        container: &Container,
+    ) -> Result<bool, Error> {
+        let pid = process.pid;
+        let found = match self.proc.process(pid)? {
+            Some(found) => found.id()?,
+            None => None,
+        };
+        if found != Some(process) {
+            return Ok(false);
+        }
         let (Some(its), Some(firsts)) = (self.cgroups_of(pid)?, self.cgroups_of(first)?) else {
             return Ok(false);
         };

@@ -53,10 +53,7 @@ fn in_a_container_a_name_protects_nothing() {
         of_host: false,
         ..fixture(1000)
     };
-    assert_eq!(
-        protection(&ours, 1000).as_deref(),
-        Some("Sexton itself")
-    );
+    assert_eq!(protection(&ours, 1000).as_deref(), Some("Sexton itself"));
 }
 
 #[test]

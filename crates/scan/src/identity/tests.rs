@@ -33,8 +33,7 @@ impl Machine {
         fs::create_dir_all(self.0.path().join("cgroup").join(&cgroup[1..])).unwrap();
         let dir = format!("proc/{pid}");
         let rest = "0 ".repeat(29);
-        let stat =
-            format!("{pid} (x) S {parent} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 {rest}\n");
+        let stat = format!("{pid} (x) S {parent} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 {rest}\n");
         self.write(&format!("{dir}/stat"), &stat);
         self.write(
             &format!("{dir}/status"),
@@ -132,7 +131,12 @@ fn a_users_folder_in_the_middle_is_enough_and_one_below_the_mark_is_not() {
     let forged = format!("{USERS}{}", slice(ID));
     machine.process(20, 1, &forged, HOST);
     // Only the topmost folder is the user's: what it made below may be root's by now.
-    chown(machine.0.path().join("cgroup").join(&USERS[1..]), Some(1000), None).unwrap();
+    chown(
+        machine.0.path().join("cgroup").join(&USERS[1..]),
+        Some(1000),
+        None,
+    )
+    .unwrap();
     assert_eq!(machine.id_of(20), None);
     // With user namespaces the container's own folder is given to its root.
     machine.process(30, 1, &format!("{}/init.scope", slice(OTHER)), APART);
@@ -159,8 +163,18 @@ fn a_mark_that_the_runtime_contradicts_is_not_believed() {
     machine.containerd_knows(ID, 10, "checkout-7d9f4");
     machine.process(10, 1, &slice(ID), APART);
     machine.process(11, 10, &format!("{}/inner", slice(ID)), APART);
-    machine.process(20, 1, &format!("/elsewhere/cri-containerd-{ID}.scope"), HOST);
-    machine.process(21, 1, &format!("/elsewhere/cri-containerd-{ID}.scope"), APART);
+    machine.process(
+        20,
+        1,
+        &format!("/elsewhere/cri-containerd-{ID}.scope"),
+        HOST,
+    );
+    machine.process(
+        21,
+        1,
+        &format!("/elsewhere/cri-containerd-{ID}.scope"),
+        APART,
+    );
     for pid in [10, 11] {
         let container = machine.container_of(pid).unwrap();
         assert_eq!(container.id, ID);
@@ -178,7 +192,10 @@ fn root_in_a_container_makes_containers_of_its_own_but_none_of_the_nodes() {
     machine.process(10, 1, &slice(ID), APART);
     machine.process(20, 1, &slice(OTHER), APART + 1);
     // The neighbour's id, whichever runtime it is said to be of.
-    for (pid, mark) in [(21, format!("docker-{ID}.scope")), (22, format!("pod{POD}/{ID}"))] {
+    for (pid, mark) in [
+        (21, format!("docker-{ID}.scope")),
+        (22, format!("pod{POD}/{ID}")),
+    ] {
         let cgroup = format!("{}/{mark}", slice(OTHER));
         machine.process(pid, 20, &cgroup, APART + 2);
         assert_eq!(machine.id_of(pid).as_deref(), Some(OTHER), "{cgroup}");
@@ -211,7 +228,10 @@ fn a_hierarchy_out_of_sight_counts_only_where_all_are() {
     machine.write("proc/20/cgroup", &both);
     assert_eq!(machine.id_of(20), None);
     // Seen from a private cgroup namespace, there is nothing to compare with.
-    machine.write("proc/20/cgroup", &format!("0::/../../cri-containerd-{ID}.scope\n"));
+    machine.write(
+        "proc/20/cgroup",
+        &format!("0::/../../cri-containerd-{ID}.scope\n"),
+    );
     assert_eq!(machine.id_of(20).as_deref(), Some(ID));
 }
 
@@ -238,10 +258,19 @@ fn inside_means_the_cgroup_and_the_pid_namespace_of_the_first_process() {
     machine.process(30, 1, &slice(OTHER), APART);
     let scanner = machine.scanner();
     let container = machine.container_of(10).unwrap();
-    let inside = |pid, first| scanner.is_inside(pid, first, &container).unwrap();
+    let inside = |pid, first| {
+        let start_ticks = 100;
+        let process = ProcessId { pid, start_ticks };
+        scanner.is_inside(process, first, &container).unwrap()
+    };
     assert!(inside(10, 10) && inside(11, 10));
     assert!(!inside(20, 10));
     assert!(!inside(30, 10) && !inside(10, 30));
-    // No such process.
+    // No such process; another one of that pid.
     assert!(!inside(10, 99) && !inside(99, 10));
+    let reused = ProcessId {
+        pid: 10,
+        start_ticks: 101,
+    };
+    assert!(!scanner.is_inside(reused, 10, &container).unwrap());
 }

@@ -72,9 +72,9 @@ fn docker(root: &Root, id: &str) -> Option<u32> {
 
 /// CRI-O and Podman: conmon writes it.
 fn storage(root: &Root, id: &str) -> Option<u32> {
-    STORAGE.into_iter().find_map(|place| {
-        root.json(&format!("{place}/overlay-containers/{id}/userdata/pidfile"))
-    })
+    STORAGE
+        .into_iter()
+        .find_map(|place| root.json(&format!("{place}/overlay-containers/{id}/userdata/pidfile")))
 }
 
 fn state(root: &Root, id: &str) -> Option<u32> {

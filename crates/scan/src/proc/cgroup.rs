@@ -54,9 +54,9 @@ impl Cgroups {
 
     /// The line of the hierarchy that `other` is of, which may be another process's.
     pub(crate) fn same_hierarchy(&self, other: &CgroupLine) -> Option<&CgroupLine> {
-        self.0.iter().find(|line| {
-            line.hierarchy == other.hierarchy && line.controllers == other.controllers
-        })
+        self.0
+            .iter()
+            .find(|line| line.hierarchy == other.hierarchy && line.controllers == other.controllers)
     }
 
     /// All lines: of the hierarchy that counts pids first, since limits stand there, then of the

@@ -14,6 +14,7 @@ use super::ongoing::{Ongoing, Sight};
 use super::record::{Intent, Outcome, Verdict};
 use super::settings::Enabled;
 use super::{Agent, clock, fault};
+use crate::identity;
 
 impl Agent {
     /// Judges each leak, worst first, and takes the steps. Returns how soon one of them wants to
@@ -36,7 +37,9 @@ impl Agent {
             let rest = self.ledger.rests(leak, now);
             soonest = soonest.min(rest.unwrap_or(ladder::LONGEST).max(ladder::SHORTEST));
             let limits = self.ledger.limits(leak.holder.id);
-            let workload = leak.container.as_ref().and_then(|c| known.get(&c.id));
+            let workload = leak.container.as_ref().and_then(|container| {
+                identity::workload_of(&self.scanner, container, |id| known.get(id))
+            });
             let case = Case {
                 leak,
                 workload,
