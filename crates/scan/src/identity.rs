@@ -13,6 +13,11 @@
 //!
 //! What lives apart in a PID namespace below a user's folder is a container of that user.
 
+mod bases;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,11 +26,12 @@ use std::path::{Path, PathBuf};
 use sexton_core::{Container, ProcessId, Runtime};
 
 use crate::container::{self, Mark};
-use crate::hierarchy::Hierarchies;
 use crate::holder::seen;
 use crate::names::{self, Known};
 use crate::proc::{CgroupLine, Cgroups, Process};
 use crate::{Error, Scanner, lossy};
+
+pub(crate) use bases::Bases;
 
 /// Parents form no circle, but the tree changes while it is read.
 const TALLEST: u32 = 1_000;
@@ -189,7 +195,7 @@ impl Scanner {
             let marks: Vec<Mark> = container::marks(&line.path).collect();
             let outermost = marks.len().saturating_sub(1);
             for (depth, mark) in marks.into_iter().enumerate() {
-                match maker(&self.hierarchies, line, &mark.cgroup) {
+                match self.maker(line, &mark.cgroup) {
                     Maker::User(uid) => users = users.or(Some(uid)),
                     _ if !self.is_confirmed(line, &mark, depth < outermost)? => {}
                     Maker::Root => return Ok(Claim::Believed(mark)),
@@ -200,7 +206,8 @@ impl Scanner {
         // A mark in a hierarchy that is not to be seen counts only where none is: else a user
         // would choose that one.
         let is_there = |line: &CgroupLine| {
-            place_of(&self.hierarchies, line, &line.path).is_some_and(|(_, folder)| folder.exists())
+            let place = self.place_of(line, &line.path);
+            place.is_some_and(|(_, folder)| folder.exists())
         };
         match (users, unseen) {
             (None, Some(mark)) if !cgroups.0.iter().any(is_there) => Ok(Claim::Believed(mark)),
@@ -236,6 +243,36 @@ impl Scanner {
         seen(stand_in.as_ref().unwrap_or(&process).cgroups())
     }
 
+    /// Who may have given the cgroup at `path` its name: the owner of the folders above it.
+    fn maker(&self, line: &CgroupLine, path: &str) -> Maker {
+        let Some((root, directory)) = self.place_of(line, path.as_bytes()) else {
+            return Maker::Unseen;
+        };
+        let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid()).ok();
+        // Root of another user namespace shows as another uid; what is mounted at the top is its.
+        let Some(top) = owner(root) else {
+            return Maker::Unseen;
+        };
+        let own = rustix::process::geteuid().as_raw();
+        let above = directory.strip_prefix(root).ok().and_then(Path::parent);
+        let mut folder = root.to_owned();
+        for name in above.into_iter().flatten() {
+            folder.push(name);
+            match owner(&folder) {
+                Some(uid) if [0, own, top].contains(&uid) => {}
+                Some(uid) => return Maker::User(uid),
+                None => return Maker::Unseen,
+            }
+        }
+        Maker::Root
+    }
+
+    /// Where a hierarchy is mounted, and the folder of a cgroup in it.
+    fn place_of(&self, line: &CgroupLine, path: &[u8]) -> Option<(&Path, PathBuf)> {
+        let root = self.hierarchies.root_of(line)?;
+        Some((root, self.bases.directory(root, path)?))
+    }
+
     fn unmarked(
         &self,
         process: &Process,
@@ -255,65 +292,38 @@ impl Scanner {
             return Ok(None);
         }
         // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
-        let line = cgroups
-            .by_weight()
-            .into_iter()
-            .find(|line| line.path != b"/");
+        let mut lines = cgroups.by_weight().into_iter();
+        let line = lines.find(|line| line.path != b"/");
         let cgroup = line.map_or_else(|| "/".to_owned(), |line| lossy(&line.path));
-        let maker = line.map_or(Maker::Root, |line| maker(&self.hierarchies, line, &cgroup));
-        let user = match (claim, maker) {
-            (Claim::Users(uid), _) => Some(*uid),
-            (_, Maker::User(uid)) => Some(uid),
-            _ => None,
-        };
         let inode = namespace.map_or_else(|| "hidden".to_owned(), |inode| inode.to_string());
-        let id = match (user, container::unmarked_id(&cgroup)) {
-            (Some(uid), _) => format!("user:{uid}:{inode}"),
-            // A mark that a runtime contradicts is no name either.
-            (None, Some(id)) if container::mark(cgroup.as_bytes()).is_none() => id.to_owned(),
-            _ => format!("pidns:{inode}"),
+        let own = match claim {
+            Claim::Users(uid) => format!("user:{uid}:{inode}"),
+            Claim::Believed(_) | Claim::None => format!("pidns:{inode}"),
         };
-        Ok(Some(Container::from(Mark {
+        let mut mark = Mark {
             runtime: Runtime::Unknown,
-            id,
-            pod_uid: container::pod_uid(&cgroup).filter(|_| user.is_none()),
+            pod_uid: None,
+            id: own,
             cgroup,
-        })))
-    }
-}
-
-/// Who may have given the cgroup at `path` its name: the owner of the folders above it.
-fn maker(hierarchies: &Hierarchies, line: &CgroupLine, path: &str) -> Maker {
-    let Some((root, directory)) = place_of(hierarchies, line, path.as_bytes()) else {
-        return Maker::Unseen;
-    };
-    let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid()).ok();
-    // Root of another user namespace shows as another uid; what is mounted at the top is its.
-    let Some(top) = owner(root) else {
-        return Maker::Unseen;
-    };
-    let own = rustix::process::geteuid().as_raw();
-    let above = directory.strip_prefix(root).ok().and_then(Path::parent);
-    let mut folder = root.to_owned();
-    for name in above.into_iter().flatten() {
-        folder.push(name);
-        match owner(&folder) {
-            Some(uid) if [0, own, top].contains(&uid) => {}
-            Some(uid) => return Maker::User(uid),
-            None => return Maker::Unseen,
+        };
+        // The name that its maker gave it, where that is no mark and may be believed as one.
+        if let Some(line) = line
+            && container::mark(mark.cgroup.as_bytes()).is_none()
+            && !matches!(self.maker(line, &mark.cgroup), Maker::User(_))
+        {
+            mark.pod_uid = container::pod_uid(&mark.cgroup);
+            if let Some(id) = container::unmarked_id(&mark.cgroup) {
+                let named = Mark {
+                    id: id.to_owned(),
+                    ..mark.clone()
+                };
+                if self.is_confirmed(line, &named, false)? {
+                    mark = named;
+                }
+            }
         }
+        Ok(Some(mark.into()))
     }
-    Maker::Root
-}
-
-/// Where a hierarchy is mounted, and the folder of a cgroup in it.
-fn place_of<'a>(
-    hierarchies: &'a Hierarchies,
-    line: &CgroupLine,
-    path: &[u8],
-) -> Option<(&'a Path, PathBuf)> {
-    let root = hierarchies.root_of(line)?;
-    Some((root, Hierarchies::directory(root, path)?))
 }
 
 /// `path` is that of the cgroup, or of one below it.
@@ -321,6 +331,3 @@ fn is_below(path: &[u8], cgroup: &str) -> bool {
     path.strip_prefix(cgroup.as_bytes())
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
-
-#[cfg(test)]
-mod tests;
