@@ -4,24 +4,23 @@
 //! container that may write its cgroups, gives any name. So a mark counts
 //!
 //! 1. if each folder above it belongs to root: then root on the node gave the name
-//!    ([`maker`]). The marked folder itself may be the container's, as with user namespaces;
+//!    ([`claim`]). The marked folder itself may be the container's, as with user namespaces;
 //! 2. where a runtime knows the id: if the process that it began the container with lies in the
 //!    marked cgroup, too;
 //! 3. below another mark only if no runtime of the node knows the id: who is root in a container
 //!    may have containers of its own, but not be another one of the node. It stays in the pod of
 //!    the outer one.
 //!
-//! What lives apart in a PID namespace below a user's folder is a container of that user.
+//! What bears a mark in a user's folder, and lives apart in a PID namespace, is a container of that
+//! user.
 
 mod bases;
+mod claim;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use sexton_core::{Container, ProcessId, Runtime};
 
@@ -32,6 +31,7 @@ use crate::proc::{CgroupLine, Cgroups, Process};
 use crate::{Error, Scanner, lossy};
 
 pub(crate) use bases::Bases;
+use claim::{Claim, Maker};
 
 /// Parents form no circle, but the tree changes while it is read.
 const TALLEST: u32 = 1_000;
@@ -40,26 +40,6 @@ const TALLEST: u32 = 1_000;
 /// of the same container. Not to be kept from one look to the next.
 #[derive(Debug, Default)]
 pub struct Seen(HashMap<Cgroups, Container>);
-
-/// What the names of a process's cgroups come to.
-enum Claim {
-    /// It is in this container.
-    Believed(Mark),
-    /// This user made the folder that bears the mark.
-    Users(u32),
-    /// It bears no mark, or one that a runtime contradicts.
-    None,
-}
-
-/// Who gave a cgroup its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Maker {
-    /// Root of the node, or the user that we are.
-    Root,
-    User(u32),
-    /// Its folder is not to be seen from here: another cgroup namespace, or nothing mounted.
-    Unseen,
-}
 
 impl Scanner {
     /// The container that a process belongs to; `None` if it is of the host, or gone.
@@ -189,48 +169,6 @@ impl Scanner {
         Ok(false)
     }
 
-    fn claim(&self, cgroups: &Cgroups) -> Result<Claim, Error> {
-        let (mut users, mut unseen) = (None, None);
-        for line in cgroups.by_weight() {
-            let marks: Vec<Mark> = container::marks(&line.path).collect();
-            let outermost = marks.len().saturating_sub(1);
-            for (depth, mark) in marks.into_iter().enumerate() {
-                match self.maker(line, &mark.cgroup) {
-                    Maker::User(uid) => users = users.or(Some(uid)),
-                    _ if !self.is_confirmed(line, &mark, depth < outermost)? => {}
-                    Maker::Root => return Ok(Claim::Believed(mark)),
-                    Maker::Unseen => unseen = unseen.or(Some(mark)),
-                }
-            }
-        }
-        // A mark in a hierarchy that is not to be seen counts only where none is: else a user
-        // would choose that one.
-        let is_there = |line: &CgroupLine| {
-            let place = self.place_of(line, &line.path);
-            place.is_some_and(|(_, folder)| folder.exists())
-        };
-        match (users, unseen) {
-            (None, Some(mark)) if !cgroups.0.iter().any(is_there) => Ok(Claim::Believed(mark)),
-            (Some(uid), _) => Ok(Claim::Users(uid)),
-            _ => Ok(Claim::None),
-        }
-    }
-
-    /// Whether what the runtimes of the node know agrees with a mark. `nested`: it lies below
-    /// another one.
-    fn is_confirmed(&self, line: &CgroupLine, mark: &Mark, nested: bool) -> Result<bool, Error> {
-        let first = match names::known(&self.roots.host, &mark.id) {
-            Known::No => return Ok(true),
-            Known::Ended => return Ok(!nested),
-            Known::BeganWith(pid) => pid,
-        };
-        let Some(cgroups) = self.cgroups_of(first)? else {
-            return Ok(!nested);
-        };
-        let its = cgroups.same_hierarchy(line);
-        Ok(its.is_some_and(|its| is_below(&its.path, &mark.cgroup)))
-    }
-
     /// The cgroups of a process that lives; `None` if it does not, or hides them.
     fn cgroups_of(&self, pid: u32) -> Result<Option<Cgroups>, Error> {
         let Some(process) = self.proc.process(pid)? else {
@@ -241,36 +179,6 @@ impl Scanner {
         };
         let stand_in = process.stand_in(&stat)?;
         seen(stand_in.as_ref().unwrap_or(&process).cgroups())
-    }
-
-    /// Who may have given the cgroup at `path` its name: the owner of the folders above it.
-    fn maker(&self, line: &CgroupLine, path: &str) -> Maker {
-        let Some((root, directory)) = self.place_of(line, path.as_bytes()) else {
-            return Maker::Unseen;
-        };
-        let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid()).ok();
-        // Root of another user namespace shows as another uid; what is mounted at the top is its.
-        let Some(top) = owner(root) else {
-            return Maker::Unseen;
-        };
-        let own = rustix::process::geteuid().as_raw();
-        let above = directory.strip_prefix(root).ok().and_then(Path::parent);
-        let mut folder = root.to_owned();
-        for name in above.into_iter().flatten() {
-            folder.push(name);
-            match owner(&folder) {
-                Some(uid) if [0, own, top].contains(&uid) => {}
-                Some(uid) => return Maker::User(uid),
-                None => return Maker::Unseen,
-            }
-        }
-        Maker::Root
-    }
-
-    /// Where a hierarchy is mounted, and the folder of a cgroup in it.
-    fn place_of(&self, line: &CgroupLine, path: &[u8]) -> Option<(&Path, PathBuf)> {
-        let root = self.hierarchies.root_of(line)?;
-        Some((root, self.bases.directory(root, path)?))
     }
 
     fn unmarked(
