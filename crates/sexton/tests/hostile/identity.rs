@@ -3,11 +3,13 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use sexton_lab::program::{find, init_binary};
 use sexton_lab::{
-    Cgroup, Leak, Program, Running, Skip, live_children_of, program::find, require, wait_until,
-    zombies_of,
+    Cgroup, Container, Layout, Leak, Program, Running, Runtime, Skip, live_children_of, require,
+    wait_until, zombies_of,
 };
 
+use crate::agent::Place;
 use crate::sexton::{leak_of, sexton};
 
 const POD: &str = "kubepods.slice/kubepods-pod11111111_2222_3333_4444_555555555555.slice";
@@ -228,6 +230,59 @@ fn a_name_that_fits_several_things_touches_none() {
         (zombies_of(first.pid).len(), zombies_of(second.pid).len()),
         (0, 4)
     );
+}
+
+/// Leaks three children under a seccomp filter of its own: it cannot be made to wait.
+const UNREAPABLE: &str = "
+import ctypes, subprocess, time, struct
+kept = [subprocess.Popen(['/bin/true']) for _ in range(3)]
+libc = ctypes.CDLL(None, use_errno=True)
+allow = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))
+program = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 1, ctypes.addressof(allow)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0, ctypes.get_errno()
+print('leaked', flush=True)
+time.sleep(3000)
+";
+
+#[test]
+fn no_program_is_ended_whose_container_no_runtime_vouches_for() {
+    let Some(runtime) = require(Runtime::any()) else {
+        return;
+    };
+    let python = "/usr/bin/python3";
+    let there = fs::exists(python).unwrap_or(false).then_some(());
+    if require(there.ok_or_else(|| Skip(format!("no {python}")))).is_none() {
+        return;
+    }
+    let server = format!(
+        "import subprocess, time\nworker = subprocess.Popen(['{python}', '-c', '''{UNREAPABLE}'''])\n\
+         worker.wait()\nprint('ended', flush=True)\ntime.sleep(3000)\n"
+    );
+    let init = init_binary();
+    let program = Program {
+        argv: [init.to_str().unwrap(), "--", python, "-c", &server]
+            .map(str::to_owned)
+            .to_vec(),
+        binds: vec![init.parent().unwrap().to_owned()],
+    };
+    let container = Container::builder(&runtime)
+        .layout(Layout::Docker)
+        .start(&program);
+    container.wait_for_line(0, |line| line == "leaked");
+    let place = Place::new();
+    let spec = "  mode: enforce\n  settle: 100ms\n  maxRung: terminate\n  \
+                disruption: {threshold: {minZombies: 1}, escalateAfter: 1s}\n";
+    place.covers("end", &container, spec);
+    let _agent = place.agent();
+    let outcome = wait_until("it was refused", || place.outcomes("refused").pop());
+    let detail = outcome["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("no container runtime of this node"),
+        "{outcome}"
+    );
+    let output = container.output();
+    assert!(!output.contains("ended"), "{output}");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../agent/agent.rs"]
+#[allow(dead_code)] // the tests of the agent use all of it
+mod agent;
 mod identity;
 #[path = "../command/sexton.rs"]
 #[allow(dead_code)] // the tests of the command use all of it
