@@ -200,7 +200,8 @@ impl Scanner {
             return Ok(None);
         }
         // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
-        let mut lines = cgroups.by_weight().into_iter();
+        let counts = |line: &&CgroupLine| line.has_controller("pids") || line.hierarchy == 0;
+        let mut lines = cgroups.by_weight().into_iter().filter(counts);
         let line = lines.find(|line| line.path != b"/");
         let cgroup = line.map_or_else(|| "/".to_owned(), |line| lossy(&line.path));
         let inode = namespace.map_or_else(|| "hidden".to_owned(), |inode| inode.to_string());
