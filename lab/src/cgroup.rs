@@ -188,7 +188,44 @@ impl Cgroup {
     /// A command that starts inside.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        joined(self.mounts().map(|mount| mount.join(&self.name)), program)
+        self.command_in("", program)
+    }
+
+    /// Makes a cgroup below it, with all that lie on the way: `user.slice/docker`.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn make(&self, path: &str) {
+        for dir in self.below(path) {
+            let made = fs::create_dir_all(&dir);
+            made.unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        }
+    }
+
+    /// Gives a cgroup below it to another user, with all that lie in it, as systemd does with the
+    /// part of the tree that a user's own manager rules.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn give(&self, path: &str, uid: u32) {
+        let mut dirs: Vec<PathBuf> = self.below(path).collect();
+        while let Some(dir) = dirs.pop() {
+            let given = std::os::unix::fs::chown(&dir, Some(uid), Some(uid));
+            given.unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+            let below = fs::read_dir(&dir).into_iter().flatten().flatten();
+            dirs.extend(below.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        }
+    }
+
+    /// A command that starts in a cgroup below it.
+    #[must_use]
+    pub fn command_in(&self, path: &str, program: impl AsRef<OsStr>) -> Command {
+        joined(self.below(path), program)
+    }
+
+    fn below(&self, path: &str) -> impl Iterator<Item = PathBuf> {
+        self.mounts()
+            .map(move |mount| mount.join(&self.name).join(path))
     }
 
     /// Where it has a directory, each once.

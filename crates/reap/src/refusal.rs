@@ -26,6 +26,9 @@ pub enum Refusal {
     /// It is itself a zombie: its children go to another parent at once.
     #[error("it has itself ended and waits for its parent to notice")]
     HolderIsZombie,
+    /// `pthread_exit` of the main thread: `/proc/PID/maps` and `mem` are empty from then on.
+    #[error("its first thread has ended while other threads live: its memory cannot be reached")]
+    FirstThreadEnded,
     /// SIGSTOP or the like.
     #[error(
         "it is stopped and may wait for its children by itself once it goes on; \

@@ -501,6 +501,9 @@ pub(crate) fn prepare(
         let found = proc.stat(id.pid, &mut Vec::new());
         match found.map_err(|error| Unfit::from(NotHeld::from(error)))? {
             // One that was killed has lost its mappings, too.
+            Some(stat) if stat.id() == id && stat.is_dead_leader() => {
+                return Err(Unfit::Refused(Refusal::FirstThreadEnded));
+            }
             Some(stat) if stat.id() == id && stat.state == State::Zombie => {
                 return Err(Unfit::Refused(Refusal::HolderIsZombie));
             }

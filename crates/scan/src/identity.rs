@@ -4,28 +4,34 @@
 //! container that may write its cgroups, gives any name. So a mark counts
 //!
 //! 1. if each folder above it belongs to root: then root on the node gave the name
-//!    ([`maker`]). The marked folder itself may be the container's, as with user namespaces;
+//!    ([`claim`]). The marked folder itself may be the container's, as with user namespaces;
 //! 2. where a runtime knows the id: if the process that it began the container with lies in the
 //!    marked cgroup, too;
 //! 3. below another mark only if no runtime of the node knows the id: who is root in a container
 //!    may have containers of its own, but not be another one of the node. It stays in the pod of
 //!    the outer one.
 //!
-//! What lives apart in a PID namespace below a user's folder is a container of that user.
+//! What bears a mark in a user's folder, and lives apart in a PID namespace, is a container of that
+//! user.
+
+mod bases;
+mod claim;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
-use sexton_core::{Container, Runtime};
+use sexton_core::{Container, ProcessId, Runtime};
 
 use crate::container::{self, Mark};
-use crate::hierarchy::Hierarchies;
 use crate::names::{self, Known};
 use crate::notes::Notes;
 use crate::proc::{CgroupLine, Cgroups, Process};
 use crate::{Error, Scanner, lossy};
+
+pub(crate) use bases::Bases;
+use claim::{Claim, Maker};
 
 /// Parents form no circle, but the tree changes while it is read.
 const TALLEST: u32 = 1_000;
@@ -34,26 +40,6 @@ const TALLEST: u32 = 1_000;
 /// of the same container. Not to be kept from one look to the next.
 #[derive(Debug, Default)]
 pub struct Seen(HashMap<Cgroups, Container>);
-
-/// What the names of a process's cgroups come to.
-enum Claim {
-    /// It is in this container.
-    Believed(Mark),
-    /// This user made the folder that bears the mark.
-    Users(u32),
-    /// It bears no mark, or one that a runtime contradicts.
-    None,
-}
-
-/// Who gave a cgroup its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Maker {
-    /// Root of the node, or the user that we are.
-    Root,
-    User(u32),
-    /// Its folder is not to be seen from here: another cgroup namespace, or nothing mounted.
-    Unseen,
-}
 
 impl Scanner {
     /// The container that a process belongs to; `None` if it is of the host, or gone.
@@ -121,9 +107,10 @@ impl Scanner {
             return Ok(Some(container));
         }
         let unmarked = self.unmarked(process, &cgroups, &claim, notes);
-        if unmarked.is_none() && stat.is_reapable_zombie() && stat.parent != 0 {
-            // A zombie has left its namespaces, and its v1 paths read `/`. Its holder has not.
-            return self.contained(stat.parent, known, notes);
+        // A zombie has left its namespaces, and its v1 paths read `/`. Its parent has not.
+        if stat.is_reapable_zombie() && stat.parent != 0 {
+            let parents = self.contained(stat.parent, known, notes);
+            return Ok(notes.take(parents).or(unmarked));
         }
         Ok(unmarked)
     }
@@ -133,12 +120,43 @@ impl Scanner {
         names::complete(&self.roots.host, container);
     }
 
-    /// Whether process `pid` lies in the cgroup and in the PID namespace of `first`, the process
-    /// that a runtime began `container` with: in that namespace or in one made inside it.
+    /// The process that a runtime of the node began `container` with, as files on the node tell.
+    #[must_use]
+    pub fn first_process_of(&self, container: &Container) -> Option<u32> {
+        match names::known(&self.roots.host, &container.id) {
+            Known::BeganWith(pid) => Some(pid),
+            Known::Ended | Known::No => None,
+        }
+    }
+
+    /// Whether a process lies in this cgroup or below it; `None` if that cannot be told, for
+    /// instance of one that has ended.
+    #[must_use]
+    pub fn lies_in(&self, pid: u32, cgroup: &str) -> Option<bool> {
+        let cgroups = self.cgroups_of(pid).ok()??;
+        let mut paths = cgroups.0.iter().map(|line| &line.path);
+        Some(paths.any(|path| is_below(path, cgroup)))
+    }
+
+    /// Whether `process` is there and lies in the cgroup and in the PID namespace of `first`, the
+    /// process that a runtime began `container` with: in that namespace or in one made inside it.
     ///
     /// # Errors
     /// What is there cannot be read.
-    pub fn is_inside(&self, pid: u32, first: u32, container: &Container) -> Result<bool, Error> {
+    pub fn is_inside(
+        &self,
+        process: ProcessId,
+        first: u32,
+        container: &Container,
+    ) -> Result<bool, Error> {
+        let pid = process.pid;
+        let found = match self.proc.process(pid)? {
+            Some(found) => found.id()?,
+            None => None,
+        };
+        if found != Some(process) {
+            return Ok(false);
+        }
         let (Some(its), Some(firsts)) = (self.cgroups_of(pid)?, self.cgroups_of(first)?) else {
             return Ok(false);
         };
@@ -169,54 +187,6 @@ impl Scanner {
             }
         }
         Ok(false)
-    }
-
-    fn claim(&self, cgroups: &Cgroups, notes: &mut Notes) -> Claim {
-        let (mut users, mut unseen) = (None, None);
-        for line in cgroups.by_weight() {
-            let marks: Vec<Mark> = container::marks(&line.path).collect();
-            let outermost = marks.len().saturating_sub(1);
-            for (depth, mark) in marks.into_iter().enumerate() {
-                match maker(&self.hierarchies, line, &mark.cgroup) {
-                    Maker::User(uid) => users = users.or(Some(uid)),
-                    _ if !self.is_confirmed(line, &mark, depth < outermost, notes) => {}
-                    Maker::Root => return Claim::Believed(mark),
-                    Maker::Unseen => unseen = unseen.or(Some(mark)),
-                }
-            }
-        }
-        // A mark in a hierarchy that is not to be seen counts only where none is: else a user
-        // would choose that one.
-        let is_there = |line: &CgroupLine| {
-            place_of(&self.hierarchies, line, &line.path).is_some_and(|(_, folder)| folder.exists())
-        };
-        match (users, unseen) {
-            (None, Some(mark)) if !cgroups.0.iter().any(is_there) => Claim::Believed(mark),
-            (Some(uid), _) => Claim::Users(uid),
-            _ => Claim::None,
-        }
-    }
-
-    /// Whether what the runtimes of the node know agrees with a mark. `nested`: it lies below
-    /// another one.
-    fn is_confirmed(
-        &self,
-        line: &CgroupLine,
-        mark: &Mark,
-        nested: bool,
-        notes: &mut Notes,
-    ) -> bool {
-        let first = match names::known(&self.roots.host, &mark.id) {
-            Known::No => return true,
-            Known::Ended => return !nested,
-            Known::BeganWith(pid) => pid,
-        };
-        match notes.take(self.cgroups_of(first)) {
-            Some(cgroups) => {
-                (cgroups.same_hierarchy(line)).is_some_and(|its| is_below(&its.path, &mark.cgroup))
-            }
-            None => !nested,
-        }
     }
 
     /// The cgroups of a process that lives; `None` if it does not, or hides them.
@@ -251,65 +221,39 @@ impl Scanner {
             return None;
         }
         // On hybrid machines the unified path of a zombie is whole when those of v1 read `/`.
-        let line = cgroups
-            .by_weight()
-            .into_iter()
-            .find(|line| line.path != b"/");
+        let counts = |line: &&CgroupLine| line.has_controller("pids") || line.hierarchy == 0;
+        let mut lines = cgroups.by_weight().into_iter().filter(counts);
+        let line = lines.find(|line| line.path != b"/");
         let cgroup = line.map_or_else(|| "/".to_owned(), |line| lossy(&line.path));
-        let maker = line.map_or(Maker::Root, |line| maker(&self.hierarchies, line, &cgroup));
-        let user = match (claim, maker) {
-            (Claim::Users(uid), _) => Some(*uid),
-            (_, Maker::User(uid)) => Some(uid),
-            _ => None,
-        };
         let inode = namespace.map_or_else(|| "hidden".to_owned(), |inode| inode.to_string());
-        let id = match (user, container::unmarked_id(&cgroup)) {
-            (Some(uid), _) => format!("user:{uid}:{inode}"),
-            // A mark that a runtime contradicts is no name either.
-            (None, Some(id)) if container::mark(cgroup.as_bytes()).is_none() => id.to_owned(),
-            _ => format!("pidns:{inode}"),
+        let own = match claim {
+            Claim::Users(uid) => format!("user:{uid}:{inode}"),
+            Claim::Believed(_) | Claim::None => format!("pidns:{inode}"),
         };
-        Some(Container::from(Mark {
+        let mut mark = Mark {
             runtime: Runtime::Unknown,
-            id,
-            pod_uid: container::pod_uid(&cgroup).filter(|_| user.is_none()),
+            pod_uid: None,
+            id: own,
             cgroup,
-        }))
-    }
-}
-
-/// Who may have given the cgroup at `path` its name: the owner of the folders above it.
-fn maker(hierarchies: &Hierarchies, line: &CgroupLine, path: &str) -> Maker {
-    let Some((root, directory)) = place_of(hierarchies, line, path.as_bytes()) else {
-        return Maker::Unseen;
-    };
-    let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid()).ok();
-    // Root of another user namespace shows as another uid; what is mounted at the top is its.
-    let Some(top) = owner(root) else {
-        return Maker::Unseen;
-    };
-    let own = rustix::process::geteuid().as_raw();
-    let above = directory.strip_prefix(root).ok().and_then(Path::parent);
-    let mut folder = root.to_owned();
-    for name in above.into_iter().flatten() {
-        folder.push(name);
-        match owner(&folder) {
-            Some(uid) if [0, own, top].contains(&uid) => {}
-            Some(uid) => return Maker::User(uid),
-            None => return Maker::Unseen,
+        };
+        // The name that its maker gave it, where that is no mark and may be believed as one.
+        if let Some(line) = line
+            && container::mark(mark.cgroup.as_bytes()).is_none()
+            && !matches!(self.maker(line, &mark.cgroup), Maker::User(_))
+        {
+            mark.pod_uid = container::pod_uid(&mark.cgroup);
+            if let Some(id) = container::unmarked_id(&mark.cgroup) {
+                let named = Mark {
+                    id: id.to_owned(),
+                    ..mark.clone()
+                };
+                if self.is_confirmed(line, &named, false, notes) {
+                    mark = named;
+                }
+            }
         }
+        Some(mark.into())
     }
-    Maker::Root
-}
-
-/// Where a hierarchy is mounted, and the folder of a cgroup in it.
-fn place_of<'a>(
-    hierarchies: &'a Hierarchies,
-    line: &CgroupLine,
-    path: &[u8],
-) -> Option<(&'a Path, PathBuf)> {
-    let root = hierarchies.root_of(line)?;
-    Some((root, Hierarchies::directory(root, path)?))
 }
 
 /// `path` is that of the cgroup, or of one below it.
@@ -317,6 +261,3 @@ fn is_below(path: &[u8], cgroup: &str) -> bool {
     path.strip_prefix(cgroup.as_bytes())
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use sexton_core::{Container, Holder, ProcessId, State, Zombie};
 
 use crate::hierarchy::Hierarchies;
 use crate::holder::{self, Namespaces};
+use crate::identity::Bases;
 use crate::notes::Notes;
 use crate::proc::{Proc, Stat, Status};
 use crate::viewer::Viewer;
@@ -52,6 +53,7 @@ pub struct Scanner {
     pub(crate) roots: Roots,
     pub(crate) proc: Proc,
     pub(crate) hierarchies: Hierarchies,
+    pub(crate) bases: Bases,
     /// Who shares these is of the host, as far as we can see.
     pub(crate) host: Namespaces,
     /// What the node is called, where that is not its host name.
@@ -69,8 +71,10 @@ impl Scanner {
     pub fn new(roots: Roots) -> Result<Self, Error> {
         let proc = Proc::open(&roots.proc)?;
         let host = Namespaces::of_first(&proc);
+        let hierarchies = Hierarchies::detect(&roots.cgroup);
         Ok(Self {
-            hierarchies: Hierarchies::detect(&roots.cgroup),
+            bases: Bases::find(&proc, &hierarchies),
+            hierarchies,
             proc,
             roots,
             host,

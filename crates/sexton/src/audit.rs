@@ -15,7 +15,7 @@ pub use prove::Proof;
 
 use crate::cli::{self, AuditOutput, AuditVerdict};
 use crate::error::Error;
-use crate::target::{self, Target};
+use crate::target::{Meant, Target};
 use crate::{output, scanner};
 
 /// Runs the command; see its `--help` for the exit status.
@@ -28,12 +28,13 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
         output,
         prove,
     } = args;
-    let filter = Filter {
-        target: target.map(|target| target.parse()).transpose()?,
-        container,
-        pod,
-    };
+    let target: Option<Target> = target.map(|target| target.parse()).transpose()?;
     let mut scanner = scanner(paths)?;
+    let filter = Filter::of(
+        &mut scanner,
+        target,
+        Target::of_options(None, container, pod),
+    )?;
     let (workloads, silent) = ask_runtimes(&scanner.roots().host);
     let mut found = audit::containers(&mut scanner, &workloads, |container, pids| {
         filter.admits(Some(container), pids)
@@ -42,7 +43,7 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
     if found.exit_signals.is_empty()
         && let Some(target) = &filter.target
     {
-        return Err(nothing_there(&mut scanner, target)?);
+        return Err(not_audited(target));
     }
     if prove.prove {
         return prove::run(&mut scanner, found.exit_signals, &prove, output);
@@ -91,50 +92,43 @@ fn ask_runtimes(host: &Path) -> (Vec<Workload>, Vec<String>) {
 
 /// Which containers a person wants to see.
 struct Filter {
-    target: Option<Target>,
-    container: Option<String>,
-    pod: Option<String>,
+    /// The one to be told of in full.
+    target: Option<Meant>,
+    /// What the options fit.
+    options: Vec<Meant>,
 }
 
 impl Filter {
+    fn of(
+        scanner: &mut Scanner,
+        target: Option<Target>,
+        options: impl Iterator<Item = Target>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            target: match target {
+                Some(target) => Some(Meant::one(scanner, &target, None)?),
+                None => None,
+            },
+            options: options
+                .map(|target| Meant::all(scanner, &target))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
     fn admits(&self, place: Option<&Container>, pids: &[u32]) -> bool {
-        let Self {
-            target,
-            container,
-            pod,
-        } = self;
-        let is = |wanted: &dyn Fn(&Container) -> bool| place.is_some_and(wanted);
-        let meant = match target {
-            None => true,
-            Some(Target::Pid(pid)) => pids.contains(pid),
-            Some(Target::Container(name)) => is(&|c| target::is_container(c, name)),
-            Some(Target::Pod(name)) => is(&|c| target::is_pod(c, name)),
-            Some(Target::Any(name)) => {
-                is(&|c| target::is_container(c, name) || target::is_pod(c, name))
-            }
-        };
-        meant
-            && container
-                .as_ref()
-                .is_none_or(|id| is(&|c| target::is_container(c, id)))
-            && pod
-                .as_ref()
-                .is_none_or(|name| is(&|c| target::is_pod(c, name)))
+        let mut all = self.target.iter().chain(&self.options);
+        all.all(|meant| place.is_some_and(|place| meant.is(place, pids)))
     }
 }
 
-/// Tells a process of the host from one that is not there.
-fn nothing_there(scanner: &mut Scanner, target: &Target) -> Result<Error, Error> {
-    if let Target::Pid(pid) = target
-        && scanner.proc().process(*pid)?.is_some()
-    {
-        return Ok(Error::NoSuchTarget(format!(
-            "process {pid} is not a living process of a container that a runtime made"
-        )));
-    }
-    Ok(Error::NoSuchTarget(format!(
-        "no running container on this node bears that name: {target}"
-    )))
+/// It is there, but no container that can be audited.
+fn not_audited(target: &Meant) -> Error {
+    Error::NoSuchTarget(match target.pid() {
+        Some(pid) => {
+            format!("process {pid} is not a living process of a container that a runtime made")
+        }
+        None => format!("{} was not made by a container runtime", target.subject()),
+    })
 }
 
 fn asked(verdict: Verdict) -> AuditVerdict {

@@ -19,8 +19,13 @@ Examples:
   sexton audit                 which containers will not end on their signal
   sexton demo                  see all of it on a container made for the purpose
 
-TARGET is a pid (of a holder, or of a zombie), container/ID, pod/NAME, pod/NAMESPACE/NAME,
-or a bare name or id where it is unambiguous.")]
+TARGET, the same for every command:
+  12345, pid/12345             a holder, or a zombie: that one of its holder
+  container/3f2a9c             an id or the beginning of one, or a name
+  pod/shop/checkout            a pod, or the only pod of that workload; the namespace may be left out
+  checkout                     a container, a pod or a program of that name
+A name that fits several things is an error with a list of them, and nothing is done; `scan`
+and the options --pid, --container and --pod show all that fit.")]
 pub struct Cli {
     #[command(flatten)]
     pub roots: Roots,
@@ -84,7 +89,10 @@ pub enum Command {
 /// Find the zombies of this node, grouped by the process that ought to wait for them
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit status: 0 no zombies, 1 zombies found, 2 error.
+Exit status: 0 no zombies, 1 zombies found, 2 error, also where TARGET fits nothing.
+
+With TARGET: the leaks of all that it fits, for instance of each pod of a workload. Zombies that
+a container's limit counts and a process outside of it holds are shown with it.
 
 A quiet look compares counters by container and opens no process; only where they do not add
 up is more of /proc read. Zombies beyond 1,024 of one holder are counted exactly and sampled
@@ -93,17 +101,19 @@ for their names; --full reads each.
 Examples:
   sexton scan
   sexton scan --watch                      with rates and the time left
-  sexton scan --pod shop/checkout -o wide
+  sexton scan pod/shop/checkout -o wide    all pods of that workload
   sexton scan --min 100 -o name | xargs -n1 sexton explain
   sexton scan -o json | jq '.leaks[] | {pid: .holder.pid, zombies}'")]
 pub struct Scan {
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name; without it all of the node
+    pub target: Option<String>,
     /// Only the leak of this holder, or the one this zombie belongs to
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
     /// Only this container: an id or the beginning of one, or a name
     #[arg(long, value_name = "ID")]
     pub container: Option<String>,
-    /// Only this pod: NAME, NAMESPACE/NAME or uid
+    /// Only this pod: NAME, NAMESPACE/NAME or uid; NAME may be its workload's
     #[arg(long, value_name = "POD")]
     pub pod: Option<String>,
     /// Only leaks of at least this many zombies
@@ -151,22 +161,28 @@ pub enum Output {
 /// Show every limit on which fork, clone or pthread_create can fail with EAGAIN
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Without --pid or --container: the limits of the whole machine.
+Without TARGET: the limits of the whole machine. Of a container: as they bind its first process.
 
 Exit status: 0 there is room, 1 a limit is reached, 2 error.
 
 Examples:
   sexton limits
-  sexton limits --pid 12345
-  sexton limits --container 3f2a9c
-  sexton limits --pid 12345 -o json | jq '.limits[] | select(.first)'")]
+  sexton limits 12345
+  sexton limits container/3f2a9c
+  sexton limits pod/shop/checkout
+  sexton limits 12345 -o json | jq '.limits[] | select(.first)'")]
 pub struct Limits {
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
+    pub target: Option<String>,
     /// As they bind this process
-    #[arg(long, value_name = "PID", conflicts_with = "container")]
+    #[arg(long, value_name = "PID", conflicts_with_all = ["target", "container", "pod"])]
     pub pid: Option<u32>,
     /// As they bind the first process of this container
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "pod"])]
     pub container: Option<String>,
+    /// As they bind the first process of this pod's only container
+    #[arg(long, value_name = "POD", conflicts_with = "target")]
+    pub pod: Option<String>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -209,7 +225,7 @@ Examples:
   sexton explain 3f2a9c --sample 30      a surer forecast
   sexton explain 12345 --sample 0        at once, without a forecast by sampling")]
 pub struct Explain {
-    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
     /// Seconds to watch the leak for the forecast
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
@@ -227,7 +243,8 @@ has a handler, then the holder itself is made to wait for exactly these zombies:
 sleeping threads is borrowed for under a millisecond at a time. It can be interrupted or
 killed at any instant without harm to the holder.
 
-TARGET may be a holder (all its zombies), a zombie (that one), a container or a pod.
+TARGET may be a holder (all its zombies), a zombie (that one), a container or a pod (those that
+processes in it hold). What fits several things is refused, and nothing is done.
 
 --autoreap is for a program that never waits, such as the `sleep infinity` that keeps a
 container alive: from then on the kernel waits for its children (SA_NOCLDWAIT), and none of
@@ -243,7 +260,7 @@ Examples:
   sexton reap 12345 --yes --autoreap     and no zombies of its future children
   sexton reap pod/shop/checkout --yes -o json")]
 pub struct Reap {
-    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
     /// Do it
     #[arg(long)]
@@ -309,12 +326,12 @@ Examples:
   sexton audit --prove container/3f2a9c --yes  stop it, and see
   sexton audit -o json | jq '.exitSignals[] | {verdict, summary}'")]
 pub struct Audit {
-    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME; without it all containers
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name; without it all containers
     pub target: Option<String>,
     /// Only this container: an id or the beginning of one, or a name
     #[arg(long, value_name = "ID")]
     pub container: Option<String>,
-    /// Only this pod: NAME, NAMESPACE/NAME or uid
+    /// Only this pod: NAME, NAMESPACE/NAME or uid; NAME may be its workload's
     #[arg(long, value_name = "POD")]
     pub pod: Option<String>,
     /// Only containers of this verdict; may be repeated
@@ -462,7 +479,7 @@ Examples:
   sexton policy explain pod/shop/checkout --policy ci.yaml --policy default.yaml
   sexton policy explain 12345 --policy policies/ -o json | jq '.leaks[].decision'")]
 pub struct PolicyExplain {
-    /// A pid, container/ID, pod/NAME or pod/NAMESPACE/NAME
+    /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
     /// A file, or a directory with *.yaml and *.yml; may be given several times
     #[arg(long, required = true, value_name = "FILE")]

@@ -12,6 +12,13 @@ pub enum Error {
     /// Nothing on the node bears that name.
     #[error("{0}")]
     NoSuchTarget(String),
+    /// A name that several things bear; `choices` has a line for each, safe to print.
+    #[error("'{target}' may be {count} things; name one of them:\n  {choices}")]
+    Ambiguous {
+        target: String,
+        count: usize,
+        choices: String,
+    },
     /// Scanning failed.
     #[error(transparent)]
     Scan(#[from] sexton_scan::Error),

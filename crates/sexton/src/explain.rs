@@ -18,7 +18,7 @@ use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
 use crate::scanner;
-use crate::target::{self, Target};
+use crate::target::{self, Meant, Target};
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
@@ -29,18 +29,21 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
     } = args;
     let target: Target = target.parse()?;
     let mut scanner = scanner(paths)?;
-    let target = target::resolve(&scanner, target)?;
     let began = Instant::now();
-    let mut report = look(&mut scanner, &target)?;
+    let mut report = scanner.scan(&sexton_scan::Options::default())?;
+    let mut meant = Meant::one(&mut scanner, &target, Some(&report))?;
+    target::keep(&mut scanner, &mut report, std::slice::from_mut(&mut meant))?;
     if report.leaks.is_empty() {
-        target::must_exist(&mut scanner, &target)?;
         match output {
             Output::Json => output::json(&report)?,
-            Output::Text => writeln!(io::stdout(), "{target} holds no zombies.")?,
+            Output::Text => {
+                let text = format!("{} holds no zombies.", meant.subject());
+                Lines::new(output::stdout()).line(Style::new(), &text)?;
+            }
         }
         return Ok(ExitCode::FAILURE);
     }
-    let histories = watch(&mut scanner, &target, &mut report, sample, began)?;
+    let histories = watch(&mut scanner, &meant, &mut report, sample, began)?;
     foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
         let facts = facts::gather(&mut scanner, leak)?;
@@ -65,17 +68,11 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(scanner: &mut Scanner, target: &Target) -> Result<Report, Error> {
-    let mut report = scanner.scan(&sexton_scan::Options::default())?;
-    report.retain(|leak| target.matches(leak));
-    Ok(report)
-}
-
 /// Counts the zombies of each leak again and again for as long as `sample`; leaves the last
 /// look that found any in `report`.
 fn watch(
     scanner: &mut Scanner,
-    target: &Target,
+    meant: &Meant,
     report: &mut Report,
     sample: Duration,
     began: Instant,
@@ -96,9 +93,12 @@ fn watch(
     let end = Instant::now() + sample;
     while Instant::now() + pause <= end {
         std::thread::sleep(pause);
-        let seen = look(scanner, target)?;
+        let mut seen = scanner.scan(&sexton_scan::Options::default())?;
+        seen.retain(|leak| meant.concerns(leak));
         record(&seen, began.elapsed());
         if !seen.leaks.is_empty() {
+            // What was found out about the target holds for the later looks, too.
+            seen.notes = std::mem::take(&mut report.notes);
             *report = seen;
         }
         let left = end.saturating_duration_since(Instant::now()).as_millis();

@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
 use crate::output::{self, BAD, HEADING, leak, nearness, text};
-use crate::{scanner, target};
+use crate::scanner;
+use crate::target::{Meant, Target};
 
 /// What `sexton limits -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -40,17 +41,19 @@ pub struct Document {
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
     let cli::Limits {
+        target,
         pid,
         container,
+        pod,
         output,
     } = args;
+    let named = target.map(|target| target.parse()).transpose()?;
+    let target = named.or_else(|| Target::of_options(pid, container, pod).next());
     let mut scanner = scanner(paths)?;
-    let pid = match container {
-        Some(id) => Some(target::first_process(&mut scanner, &id)?),
-        // Of a zombie, those of the process that ought to wait for it.
-        None => pid
-            .map(|pid| target::holder_of(&scanner, pid))
-            .transpose()?,
+    // Of a zombie, those of the process that ought to wait for it.
+    let pid = match target {
+        Some(target) => Some(Meant::one(&mut scanner, &target, None)?.first_process()?),
+        None => None,
     };
     let document = read(&mut scanner, pid)?;
     match output {

@@ -11,6 +11,7 @@ mod demo;
 mod error;
 mod explain;
 mod foresee;
+mod identity;
 mod limits;
 mod man;
 mod npd;
@@ -44,11 +45,13 @@ fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             let message = error.to_string();
-            anstream::eprintln!(
-                "{} {}",
-                output::paint(output::BAD, "error:"),
-                output::text::safe(&message)
-            );
+            let message = match error {
+                // Its lines were made safe one by one.
+                Error::Ambiguous { .. } => message.into(),
+                _ => output::text::safe(&message),
+            };
+            let mark = output::paint(output::BAD, "error:");
+            anstream::eprintln!("{mark} {message}");
             ExitCode::from(ERROR)
         }
     }

@@ -8,7 +8,7 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::report::CommandCount;
-use sexton_core::{Container, Holder, ProcessId};
+use sexton_core::{Container, Holder, ProcessId, Report};
 use sexton_reap::autoreap::{self, Waiter};
 use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal, Trust};
 use sexton_scan::Scanner;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, text};
-use crate::target::{self, Target};
+use crate::target::{Meant, Target};
 use crate::{REFUSED, scanner};
 
 /// What `sexton reap -o json` prints.
@@ -125,29 +125,25 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
     });
     let named: Target = target.parse()?;
     let mut scanner = scanner(paths)?;
-    let resolved = target::resolve(&scanner, named.clone())?;
-    let only = match (&named, &resolved) {
-        (Target::Pid(pid), Target::Pid(holder)) if pid != holder => Some(*pid),
-        _ => None,
-    };
+    let report = scanner.scan(&sexton_scan::Options::default())?;
+    let mut meant = Meant::one(&mut scanner, &named, Some(&report))?;
+    // What a process elsewhere holds is not this target's to give.
+    let outside = meant.find_outside(&mut scanner, &report)?;
     let options = Options {
         settle,
         allow_host,
         ignore_seccomp,
         nudge: !no_nudge,
-        only,
+        only: meant.zombie(),
     };
-    let mut plans = plan(&mut scanner, &resolved, &options)?;
+    let mut plans = plan(&mut scanner, &report, &meant, &options)?;
     // What has no zombies now can be kept from having any.
     if plans.is_empty()
         && waiter.is_some()
-        && let Target::Pid(pid) = resolved
+        && let Some(pid) = meant.pid()
         && let Some(holder) = scanner.holder(pid)?
     {
         plans.extend(sexton_reap::plan(&mut scanner, holder.id, &options)?);
-    }
-    if plans.is_empty() {
-        target::must_exist(&mut scanner, &resolved)?;
     }
     let mut document = Document {
         api_version: sexton_core::report::API_VERSION,
@@ -190,20 +186,25 @@ pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
     }
     match output {
         Output::Json => output::json(&document)?,
-        Output::Text => draw(&document, &resolved)?,
+        Output::Text => draw(&document, &meant, &outside)?,
     }
     let has_failed = |entry: &Entry| entry.is_refused() || entry.has_killed();
     Ok(if document.holders.iter().any(has_failed) {
         ExitCode::from(REFUSED)
     } else {
-        ExitCode::from(u8::from(document.holders.iter().any(Entry::is_unfinished)))
+        let unfinished = document.holders.iter().any(Entry::is_unfinished);
+        ExitCode::from(u8::from(unfinished || !outside.is_empty()))
     })
 }
 
-fn plan(scanner: &mut Scanner, target: &Target, options: &Options) -> Result<Vec<Plan>, Error> {
-    let report = scanner.scan(&sexton_scan::Options::default())?;
+fn plan(
+    scanner: &mut Scanner,
+    report: &Report,
+    meant: &Meant,
+    options: &Options,
+) -> Result<Vec<Plan>, Error> {
     let mut plans = vec![];
-    for leak in report.leaks.iter().filter(|leak| target.matches(leak)) {
+    for leak in report.leaks.iter().filter(|leak| meant.covers(leak)) {
         // A holder that has ended since the scan has taken its zombies with it.
         plans.extend(sexton_reap::plan(scanner, leak.holder.id, options)?);
     }
@@ -240,10 +241,14 @@ fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error
     })
 }
 
-fn draw(document: &Document, target: &Target) -> io::Result<()> {
+fn draw(document: &Document, meant: &Meant, outside: &[String]) -> io::Result<()> {
     let mut lines = Lines::new(output::stdout());
     if document.holders.is_empty() {
-        lines.line(Style::new(), &format!("{target} holds no zombies."))?;
+        let text = format!("{} holds no zombies.", meant.subject());
+        lines.line(Style::new(), &text)?;
+    }
+    for note in outside {
+        lines.line(WARN, &format!("Left: {note}; reap for that process"))?;
     }
     for Entry {
         plan,

@@ -8,19 +8,21 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use sexton_core::forecast::History;
-use sexton_core::{Leak, ProcessId, Report};
+use sexton_core::{ProcessId, Report};
 use sexton_scan::Scanner;
 
 use crate::cli::{self, ScanOutput};
 use crate::error::Error;
 use crate::foresee::foresee;
 use crate::output::{self, progress::during};
-use crate::{scanner, target};
+use crate::scanner;
+use crate::target::{self, Meant, Target};
 use view::{View, draw};
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
     let cli::Scan {
+        target,
         pid,
         container,
         pod,
@@ -31,10 +33,11 @@ pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
         count,
         output,
     } = args;
-    let filter = Filter {
-        pid,
-        container,
-        pod,
+    let named = target.map(|target| target.parse()).transpose()?;
+    let options = Target::of_options(pid, container, pod);
+    let mut filter = Filter {
+        targets: named.into_iter().chain(options).collect(),
+        meant: vec![],
         min,
     };
     let mut scanner = scanner(paths)?;
@@ -52,44 +55,46 @@ pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
         }
         .run(interval, count);
     }
-    let report = look(&mut scanner, &options, &filter)?;
+    let report = look(&mut scanner, &options, &mut filter)?;
     match output {
         ScanOutput::Json => output::json(&report)?,
         ScanOutput::Name => names(&report)?,
         ScanOutput::Table | ScanOutput::Wide => {
             let mut out = output::stdout();
-            draw(&mut out, &report, View::of(output, false))?;
+            draw(&mut out, &report, View::of(output, false), &filter.place())?;
             out.flush()?;
         }
     }
     Ok(ExitCode::from(u8::from(report.zombies > 0)))
 }
 
-/// Which leaks a person wants to see.
+/// Which leaks a person wants to see: those of all targets.
 struct Filter {
-    pid: Option<u32>,
-    container: Option<String>,
-    pod: Option<String>,
+    targets: Vec<Target>,
+    /// What they meant at the last look.
+    meant: Vec<Meant>,
     min: u64,
 }
 
 impl Filter {
-    fn admits(&self, leak: &Leak, holder: Option<u32>) -> bool {
-        let Self {
-            pid,
-            container,
-            pod,
-            min,
-        } = self;
-        let place = leak.container.as_ref();
-        leak.zombies >= *min
-            && (pid.is_none() || holder == Some(leak.holder.id.pid))
-            && container
-                .as_ref()
-                .is_none_or(|id| place.is_some_and(|c| target::is_container(c, id)))
-            && pod
-                .as_ref()
-                .is_none_or(|name| place.is_some_and(|c| target::is_pod(c, name)))
+    /// Looks up what the targets mean now. What was there once may be gone at a later look.
+    fn resolve(&mut self, scanner: &mut Scanner) -> Result<(), Error> {
+        let meant = self
+            .targets
+            .iter()
+            .map(|target| Meant::all(scanner, target));
+        match meant.collect() {
+            Ok(meant) => self.meant = meant,
+            Err(Error::NoSuchTarget(_)) if !self.meant.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// What it lets through: `in pod shop/checkout`; empty where that is everything.
+    fn place(&self) -> String {
+        let places: Vec<String> = self.meant.iter().map(Meant::place).collect();
+        places.join(" ")
     }
 }
 
@@ -97,14 +102,12 @@ impl Filter {
 fn look(
     scanner: &mut Scanner,
     options: &sexton_scan::Options,
-    filter: &Filter,
+    filter: &mut Filter,
 ) -> Result<Report, Error> {
     let mut report = scanner.scan(options)?;
-    let holder = match filter.pid {
-        Some(pid) => Some(target::holder_of(scanner, pid)?),
-        None => None,
-    };
-    report.retain(|leak| filter.admits(leak, holder));
+    filter.resolve(scanner)?;
+    target::keep(scanner, &mut report, &mut filter.meant)?;
+    report.retain(|leak| leak.zombies >= filter.min);
     Ok(report)
 }
 
@@ -137,7 +140,8 @@ impl Watch {
                 ScanOutput::Name => names(&report)?,
                 ScanOutput::Table | ScanOutput::Wide => {
                     let mut screen = vec![];
-                    draw(&mut screen, &report, View::of(self.output, true))?;
+                    let view = View::of(self.output, true);
+                    draw(&mut screen, &report, view, &self.filter.place())?;
                     let mut out = output::stdout();
                     if redraw {
                         // Home, then each line cleared to its end, then all below: no flicker.
@@ -163,7 +167,7 @@ impl Watch {
     }
 
     fn look(&mut self, began: Instant) -> Result<Report, Error> {
-        let mut report = look(&mut self.scanner, &self.options, &self.filter)?;
+        let mut report = look(&mut self.scanner, &self.options, &mut self.filter)?;
         self.forecast(&mut report, began.elapsed());
         Ok(report)
     }

@@ -1,9 +1,13 @@
-//! TARGET: which leaks a command is about.
+//! TARGET: whom a command is about. One grammar for all commands.
 
-use sexton_core::{Container, Leak, State};
-use sexton_scan::Scanner;
+mod find;
+mod inventory;
+mod meant;
+mod workload;
 
 use crate::error::Error;
+
+pub use meant::{Meant, keep};
 
 /// What a person named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +16,9 @@ pub enum Target {
     Pid(u32),
     /// The beginning of a container's id, or its name.
     Container(String),
-    /// NAME, NAMESPACE/NAME or uid.
+    /// NAME, NAMESPACE/NAME or uid; NAME may be that of the workload.
     Pod(String),
-    /// A container or a pod.
+    /// A container, a pod or a program.
     Any(String),
 }
 
@@ -52,160 +56,27 @@ impl std::str::FromStr for Target {
 }
 
 impl Target {
-    /// Whether `leak` belongs to what was named. A zombie's pid is resolved by the caller,
-    /// since a report lists only a sample of the zombies.
-    pub fn matches(&self, leak: &Leak) -> bool {
-        let container = leak.container.as_ref();
+    /// What the options `--pid`, `--container` and `--pod` name.
+    pub fn of_options(
+        pid: Option<u32>,
+        container: Option<String>,
+        pod: Option<String>,
+    ) -> impl Iterator<Item = Self> {
+        let options = [
+            pid.map(Self::Pid),
+            container.map(Self::Container),
+            pod.map(Self::Pod),
+        ];
+        options.into_iter().flatten()
+    }
+
+    fn text(&self) -> &str {
         match self {
-            Self::Pid(pid) => leak.holder.id.pid == *pid,
-            Self::Container(name) => container.is_some_and(|c| is_container(c, name)),
-            Self::Pod(name) => container.is_some_and(|c| is_pod(c, name)),
-            Self::Any(name) => container.is_some_and(|c| is_container(c, name) || is_pod(c, name)),
+            Self::Pid(_) => "",
+            Self::Container(name) | Self::Pod(name) | Self::Any(name) => name,
         }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Pid(pid) => write!(f, "Process {pid}"),
-            Self::Container(name) => write!(f, "Container {name}"),
-            Self::Pod(name) => write!(f, "Pod {name}"),
-            Self::Any(name) => f.write_str(name),
-        }
-    }
-}
-
-/// `target` with the pid of a zombie replaced by that of its holder.
-pub fn resolve(scanner: &Scanner, target: Target) -> Result<Target, Error> {
-    Ok(match target {
-        Target::Pid(pid) => Target::Pid(holder_of(scanner, pid)?),
-        other => other,
-    })
-}
-
-/// The holder that `pid` stands for: itself, or, when it is a zombie, the process that ought to
-/// wait for it.
-pub fn holder_of(scanner: &Scanner, pid: u32) -> Result<u32, Error> {
-    let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
-    let mut buffer = Vec::new();
-    let proc = scanner.proc();
-    let found = proc.status(pid, &mut buffer)?.ok_or_else(gone)?;
-    Ok(match (found.state, found.tracer) {
-        (State::Zombie, Some(tracer)) => proc
-            .process_of_thread(tracer, &mut buffer)?
-            .unwrap_or(tracer),
-        (State::Zombie, None) => found.parent,
-        _ => pid,
-    })
-}
-
-/// The first living process of the container that `name` names.
-pub fn first_process(scanner: &mut Scanner, name: &str) -> Result<u32, Error> {
-    find(scanner, |container| is_container(container, name))?.ok_or_else(|| {
-        Error::NoSuchTarget(format!(
-            "no running container bears the name or id '{name}'"
-        ))
-    })
-}
-
-/// Tells a target that holds no zombies from one that does not exist.
-pub fn must_exist(scanner: &mut Scanner, target: &Target) -> Result<(), Error> {
-    let found = match target {
-        // Resolving has found the process.
-        Target::Pid(_) => return Ok(()),
-        Target::Container(name) => find(scanner, |c| is_container(c, name))?,
-        Target::Pod(name) => find(scanner, |c| is_pod(c, name))?,
-        Target::Any(name) => find(scanner, |c| is_container(c, name) || is_pod(c, name))?,
-    };
-    match found {
-        Some(_) => Ok(()),
-        None => Err(Error::NoSuchTarget(format!(
-            "nothing on this node bears that name: {target}"
-        ))),
-    }
-}
-
-fn find(scanner: &mut Scanner, is_it: impl Fn(&Container) -> bool) -> Result<Option<u32>, Error> {
-    for pid in scanner.proc().pids()? {
-        // A zombie is bound by nothing and can be asked nothing.
-        // What cannot be read of one process is no reason not to find another.
-        let process = scanner.proc().process(pid).ok().flatten();
-        let stat = process.and_then(|process| process.stat().ok().flatten());
-        if stat.is_none_or(|stat| stat.is_reapable_zombie()) {
-            continue;
-        }
-        let container = scanner.container_of(pid).ok().flatten();
-        if container.is_some_and(|container| is_it(&container)) {
-            return Ok(Some(pid));
-        }
-    }
-    Ok(None)
-}
-
-/// `name` is the container's name, its id, or the beginning of its id.
-pub fn is_container(container: &Container, name: &str) -> bool {
-    container.name.as_deref() == Some(name) || (!name.is_empty() && container.id.starts_with(name))
-}
-
-/// `name` is the pod's name, NAMESPACE/NAME or uid.
-pub fn is_pod(container: &Container, name: &str) -> bool {
-    let Some(pod) = &container.pod else {
-        return false;
-    };
-    if pod.uid.as_deref() == Some(name) {
-        return true;
-    }
-    match name.split_once('/') {
-        Some((namespace, name)) => {
-            pod.namespace.as_deref() == Some(namespace) && pod.name.as_deref() == Some(name)
-        }
-        None => pod.name.as_deref() == Some(name),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sexton_core::{Pod, Runtime};
-
-    fn parse(text: &str) -> Target {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn forms() {
-        assert_eq!(parse("123"), Target::Pid(123));
-        assert_eq!(parse("pid/123"), Target::Pid(123));
-        assert_eq!(parse("container/3f2a"), Target::Container("3f2a".into()));
-        assert_eq!(parse("pod/web"), Target::Pod("web".into()));
-        assert_eq!(parse("pod/shop/web"), Target::Pod("shop/web".into()));
-        assert_eq!(parse("shop/web"), Target::Pod("shop/web".into()));
-        assert_eq!(parse("web"), Target::Any("web".into()));
-        assert_eq!(parse("123456789012"), Target::Any("123456789012".into()));
-        for bad in ["", "0", "pid/x", "pod/", "container/"] {
-            assert!(bad.parse::<Target>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn containers_and_pods() {
-        let container = Container {
-            id: "3f2a9c".repeat(10),
-            runtime: Runtime::Containerd,
-            name: Some("app".into()),
-            pod: Some(Pod {
-                uid: Some("u-1".into()),
-                name: Some("web".into()),
-                namespace: Some("shop".into()),
-            }),
-            owner: None,
-            cgroup: "/x".into(),
-        };
-        assert!(is_container(&container, "3f2a") && is_container(&container, "app"));
-        assert!(!is_container(&container, "") && !is_container(&container, "f2a"));
-        assert!(is_pod(&container, "web") && is_pod(&container, "shop/web"));
-        assert!(is_pod(&container, "u-1"));
-        assert!(!is_pod(&container, "other/web") && !is_pod(&container, "we"));
-    }
-}
+mod tests;

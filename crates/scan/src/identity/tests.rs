@@ -1,3 +1,4 @@
+use std::fs;
 use std::os::unix::fs::chown;
 
 use tempfile::TempDir;
@@ -154,7 +155,7 @@ fn a_name_without_a_mark_below_a_users_folder_names_no_container() {
     machine.process(20, 1, &format!("{USERS}/web"), APART + 1);
     machine.give(USERS, 1000);
     assert_eq!(machine.id_of(10).as_deref(), Some("web"));
-    assert_eq!(machine.id_of(20), Some(format!("user:1000:{}", APART + 1)));
+    assert_eq!(machine.id_of(20), Some(format!("pidns:{}", APART + 1)));
 }
 
 #[test]
@@ -258,10 +259,55 @@ fn inside_means_the_cgroup_and_the_pid_namespace_of_the_first_process() {
     machine.process(30, 1, &slice(OTHER), APART);
     let scanner = machine.scanner();
     let container = machine.container_of(10).unwrap();
-    let inside = |pid, first| scanner.is_inside(pid, first, &container).unwrap();
+    let inside = |pid, first| {
+        let start_ticks = 100;
+        let process = ProcessId { pid, start_ticks };
+        scanner.is_inside(process, first, &container).unwrap()
+    };
     assert!(inside(10, 10) && inside(11, 10));
     assert!(!inside(20, 10));
     assert!(!inside(30, 10) && !inside(10, 30));
-    // No such process.
+    // No such process; another one of that pid.
     assert!(!inside(10, 99) && !inside(99, 10));
+    let reused = ProcessId {
+        pid: 10,
+        start_ticks: 101,
+    };
+    assert!(!scanner.is_inside(reused, 10, &container).unwrap());
+}
+
+#[test]
+fn from_a_pod_of_our_own_the_folders_of_the_node_are_found() {
+    if !root() {
+        return;
+    }
+    let machine = Machine::new();
+    let own = slice(OTHER);
+    machine.process(20, 1, &own, APART);
+    machine.write(&format!("cgroup{own}/cgroup.procs"), "20\n");
+    std::os::unix::fs::symlink("20", machine.0.path().join("proc/self")).unwrap();
+    let pod = POD.replace('-', "_");
+    let sibling = format!("/../../kubepods-pod{pod}.slice/cri-containerd-{ID}.scope");
+    let forged = format!("/../../..{USERS}{}", slice(ID));
+    machine.process(30, 1, &slice(ID), APART + 1);
+    machine.process(40, 1, &format!("{USERS}{}", slice(ID)), HOST);
+    machine.give(USERS, 1000);
+    for (pid, path) in [(1, "/../../.."), (20, "/"), (30, &sibling), (40, &forged)] {
+        machine.write(&format!("proc/{pid}/cgroup"), &format!("0::{path}\n"));
+    }
+    assert_eq!(machine.id_of(30).as_deref(), Some(ID));
+    assert_eq!(machine.id_of(40), None);
+}
+
+#[test]
+fn a_name_of_an_unmarked_container_that_the_runtime_contradicts_is_not_believed() {
+    let machine = Machine::new();
+    machine.process(10, 1, "/web", APART);
+    machine.write(
+        "host/run/runc/web/state.json",
+        r#"{"init_process_pid": 10}"#,
+    );
+    machine.process(20, 1, "/shop/web", APART + 1);
+    assert_eq!(machine.id_of(10).as_deref(), Some("web"));
+    assert_eq!(machine.id_of(20), Some(format!("pidns:{}", APART + 1)));
 }

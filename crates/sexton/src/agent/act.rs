@@ -16,6 +16,7 @@ use super::member::Member;
 use super::names::Names;
 use super::ongoing::Kind;
 use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
+use crate::identity;
 use sexton_core::text;
 
 /// Seconds between SIGTERM and SIGKILL where nothing says otherwise, as in Kubernetes.
@@ -165,9 +166,16 @@ impl Hands<'_> {
             Rung::Nudge => self.nudge(plan),
             Rung::Reap => self.reap(plan),
             Rung::Autoreap => self.autoreap(leak, plan, spec),
-            Rung::Terminate => self.terminate(leak, spec),
-            Rung::Restart => self.restart(leak, workload),
-            Rung::Evict => self.evict(leak),
+            Rung::Terminate | Rung::Restart | Rung::Evict => {
+                if let Err(why) = identity::confirm(self.scanner, leak, workload) {
+                    return Taken::Done(Result::refused(why));
+                }
+                match rung {
+                    Rung::Restart => self.restart(leak, workload),
+                    Rung::Evict => self.evict(leak),
+                    _ => self.terminate(leak, spec),
+                }
+            }
         }
     }
 

@@ -51,6 +51,7 @@ pub use settings::{Given, STATE};
 
 use crate::cli;
 use crate::error::Error;
+use crate::identity;
 use brake::Brake;
 use causes::Causes;
 use ender::Ender;
@@ -252,7 +253,8 @@ impl Agent {
         let api = self.member.as_ref().map(Member::workloads);
         let known = self.workloads.hear(self.names.known(), api);
         let holders = report.leaks.iter_mut();
-        if name(holders.filter_map(|leak| leak.container.as_mut()), &known) {
+        let holders = holders.filter_map(|leak| leak.container.as_mut());
+        if name(&self.scanner, holders, &known) {
             self.names.ask();
         }
         let uptime = clock::uptime();
@@ -260,7 +262,8 @@ impl Agent {
             self.ledger.problem("panic", &fell);
         }
         let audited = report.exit_signals.iter_mut();
-        name(audited.map(|found| &mut found.container), &known);
+        let audited = audited.map(|found| &mut found.container);
+        name(&self.scanner, audited, &known);
         self.ledger.keep_only(&report.leaks);
         self.forecast(&mut report, uptime);
         self.ledger.looked(&report, began.elapsed());
@@ -456,21 +459,14 @@ fn halted(why: &str) -> String {
 }
 
 /// Puts what is known of them into the containers. True where one is not known.
-fn name<'a>(containers: impl Iterator<Item = &'a mut Container>, known: &Known) -> bool {
+fn name<'a>(
+    scanner: &Scanner,
+    containers: impl Iterator<Item = &'a mut Container>,
+    known: &Known,
+) -> bool {
     let mut missing = false;
     for container in containers {
-        match known.get(&container.id) {
-            Some(workload) => {
-                if workload.name.is_some() {
-                    container.name.clone_from(&workload.name);
-                }
-                if workload.pod.is_some() {
-                    container.pod.clone_from(&workload.pod);
-                }
-                container.owner.clone_from(&workload.owner);
-            }
-            None => missing = true,
-        }
+        missing |= !identity::name(scanner, container, |id| known.get(id));
     }
     missing
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use sexton_core::ladder::{self, Decision, Rung};
 use sexton_core::policy::{Mode, Policy};
 use sexton_core::{Leak, ProcessId, Report, Workload};
+use sexton_scan::Scanner;
 
 use super::budget::{Budget, Share};
 use super::judge::{self, Case, Judgement, Means, Trouble};
 use super::names::Known;
 use super::record::Intent;
 use super::{Agent, fault, guard};
+use crate::identity;
 
 /// What one look shows, and what may be done about it.
 struct Round<'a> {
@@ -23,9 +25,9 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn workload(&self, leak: &Leak) -> Option<&'a Workload> {
+    fn workload(&self, scanner: &Scanner, leak: &Leak) -> Option<&'a Workload> {
         let container = leak.container.as_ref()?;
-        self.known.get(&container.id)
+        identity::workload_of(scanner, container, |id| self.known.get(id))
     }
 }
 
@@ -84,7 +86,7 @@ impl Agent {
         let wait = rest.unwrap_or(ladder::LONGEST).max(ladder::SHORTEST);
         let case = Case {
             leak,
-            workload: round.workload(leak),
+            workload: round.workload(&self.scanner, leak),
             limits: self.ledger.limits(leak.holder.id),
             rests: rest.is_some(),
         };
@@ -159,7 +161,7 @@ impl Agent {
         share: Share,
     ) -> Result<Dealt, Trouble> {
         let now = crate::policy::now();
-        let workload = round.workload(leak);
+        let workload = round.workload(&self.scanner, leak);
         let case = Case {
             leak,
             workload,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use schemars::JsonSchema;
 use serde::Serialize;
-use sexton_core::protect::protection;
+use sexton_core::protect::{borrowed_name, protection};
 use sexton_core::{ExitSignal, ProcessId, Verdict};
 use sexton_scan::Scanner;
 
@@ -132,7 +132,10 @@ fn refusal(scanner: &mut Scanner, found: &ExitSignal) -> Result<Option<String>, 
     else {
         return Ok(Some("it has ended meanwhile".to_owned()));
     };
-    if let Some(what) = protection(&holder, std::process::id()) {
+    // A runtime in a container may have containers of its own, which would end with it. Nothing
+    // is healed by a proof, so here the mere name is enough.
+    let protection = protection(&holder, std::process::id());
+    if let Some(what) = protection.or_else(|| borrowed_name(&holder)) {
         return Ok(Some(format!("{what} is never signalled")));
     }
     let own_container = scanner.container_of(std::process::id())?;

@@ -18,8 +18,8 @@ use crate::cli::{self, Output};
 use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::{self, GOOD, HEADING, WARN, leak, text};
-use crate::scanner;
-use crate::target::{self, Target};
+use crate::target::{self, Meant, Target};
+use crate::{identity, scanner};
 
 /// What `-o json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -139,19 +139,18 @@ pub fn run(args: cli::PolicyExplain, paths: cli::Roots) -> Result<ExitCode, Erro
     let named: Target = target.parse()?;
     let loaded = load_or_tell(&policy)?;
     let mut scanner = scanner(paths)?;
-    let target = target::resolve(&scanner, named)?;
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
-    report.retain(|leak| target.matches(leak));
-    if report.leaks.is_empty() {
-        target::must_exist(&mut scanner, &target)?;
-    }
+    let mut meant = Meant::one(&mut scanner, &named, Some(&report))?;
+    target::keep(&mut scanner, &mut report, std::slice::from_mut(&mut meant))?;
     // Labels and the names of containers are theirs to tell; one that is away costs only these.
     let mut runtimes = Runtimes::find(&scanner.roots().host.clone(), &[]);
     runtimes.refresh();
     let now = now();
     let mut leaks = Vec::new();
     for leak in &report.leaks {
-        let workload = leak.container.as_ref().and_then(|c| runtimes.by_id(&c.id));
+        let workload = leak.container.as_ref().and_then(|container| {
+            identity::workload_of(&scanner, container, |id| runtimes.by_id(id))
+        });
         leaks.push(judge(&mut scanner, leak, workload, &loaded, now)?);
     }
     let document = Document {
@@ -161,7 +160,7 @@ pub fn run(args: cli::PolicyExplain, paths: cli::Roots) -> Result<ExitCode, Erro
     };
     match output {
         Output::Json => output::json(&document)?,
-        Output::Text => draw(&document, &target)?,
+        Output::Text => draw(&document, &meant)?,
     }
     Ok(ExitCode::from(u8::from(document.leaks.is_empty())))
 }
@@ -224,12 +223,12 @@ fn judge(
     Ok(entry)
 }
 
-fn draw(document: &Document, target: &Target) -> io::Result<()> {
+fn draw(document: &Document, meant: &Meant) -> io::Result<()> {
     let mut lines = Lines::new(output::stdout());
     if document.leaks.is_empty() {
         lines.line(
             anstyle::Style::new(),
-            &format!("{target} holds no zombies."),
+            &format!("{} holds no zombies.", meant.subject()),
         )?;
     }
     for entry in &document.leaks {

@@ -36,12 +36,16 @@ impl View {
     }
 }
 
-/// Draws `report` for people.
-pub fn draw(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+/// Draws `report` for people. `place`: what it was asked for, if not all of the node.
+pub fn draw(out: &mut impl Write, report: &Report, view: View, place: &str) -> io::Result<()> {
     let mut lines = Lines::new(out);
     let node = &report.node.name;
     if report.leaks.is_empty() {
-        lines.line(Style::new(), &format!("No zombies on {node}."))?;
+        let where_ = match place {
+            "" => format!("on {node}"),
+            place => place.to_owned(),
+        };
+        lines.line(Style::new(), &format!("No zombies {where_}."))?;
     } else {
         let width = (!view.wide).then_some(lines.width);
         table(report, view).write(&mut lines.out, width)?;

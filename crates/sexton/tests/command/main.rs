@@ -20,6 +20,7 @@ mod scan;
 mod schema;
 mod sexton;
 mod situation;
+mod target;
 mod terminal;
 mod unprivileged;
 mod watch;

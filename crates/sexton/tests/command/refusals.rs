@@ -73,14 +73,44 @@ fn named(name: &str) -> (tempfile::TempDir, Program) {
 }
 
 #[test]
-fn runtimes_and_node_agents_are_never_touched_not_even_in_a_container() {
+fn runtimes_and_node_agents_are_never_touched() {
+    if require(require_root()).is_none() {
+        return;
+    }
+    for name in ["containerd-shim", "kubelet", "conmon"] {
+        let (_dir, program) = named(name);
+        let holder = on_the_host(&program, 3);
+        refused(holder.pid(), &["--allow-host"], name, "none");
+    }
+}
+
+#[test]
+fn the_name_of_a_runtime_protects_nothing_in_a_container() {
     let Some(runtime) = runtime() else { return };
     for name in ["containerd-shim", "kubelet", "conmon"] {
         let (_dir, program) = named(name);
         let container = Container::builder(&runtime).start(&program);
         settled(&container, 3);
-        refused(container.pid(), &["--allow-host"], name, "none");
+        let pid = container.pid().to_string();
+        sexton(["reap", &pid, "--yes", "--settle", "0"]).expect(0);
+        assert_eq!(zombies_of(container.pid()), [0_u32; 0], "{name}");
     }
+}
+
+#[test]
+fn what_runs_in_the_hosts_pid_namespace_and_was_started_by_the_host_is_of_the_host() {
+    if require(require_root()).is_none() {
+        return;
+    }
+    // As a service of systemd's with a mount namespace of its own.
+    let (_dir, program) = named("kubelet");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--"]).args(&program.argv);
+    let holder = Running::start(command.stdout(std::process::Stdio::null()));
+    wait_until("all children have ended", || {
+        (zombies_of(holder.pid()).len() == 3).then_some(())
+    });
+    refused(holder.pid(), &["--allow-host"], "kubelet", "none");
 }
 
 #[test]
@@ -95,7 +125,9 @@ fn a_protected_process_of_the_host_stays_protected_whatever_is_allowed() {
 
 #[test]
 fn a_protected_name_in_argv_0_alone_is_enough() {
-    let Some(runtime) = runtime() else { return };
+    if require(require_root()).is_none() {
+        return;
+    }
     let program = Leak::new().count(3).then_sleep().program();
     let mut command = program.argv.clone();
     command.remove(0);
@@ -115,9 +147,8 @@ fn a_protected_name_in_argv_0_alone_is_enough() {
         require::<()>(Err(sexton_lab::Skip("there is no bash".to_owned())));
         return;
     }
-    let container = Container::builder(&runtime).start(&shell);
-    settled(&container, 3);
-    refused(container.pid(), &[], "kubelet", "none");
+    let holder = on_the_host(&shell, 3);
+    refused(holder.pid(), &["--allow-host"], "kubelet", "none");
 }
 
 #[test]

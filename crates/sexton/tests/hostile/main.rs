@@ -1,19 +1,22 @@
 //! Attacks of a process in a container that nobody trusts: none may blind, kill, starve or
 //! misdirect Sexton. One file a kind of attack; `docs/security.md` says which promise each holds.
 
-// A test reads files that it made, and those of processes that it started.
-#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // tests read files of their own
 
 #[path = "../agent/agent.rs"]
 #[allow(dead_code)] // of the harness of the agent's own tests, a part is enough here
 mod agent;
 mod facts;
 mod files;
+mod identity;
 mod latch;
 mod load;
 mod panic;
 mod policies;
 mod serving;
+#[path = "../command/sexton.rs"]
+#[allow(dead_code)] // the tests of the command use all of it
+mod sexton;
 mod starve;
 mod target;
