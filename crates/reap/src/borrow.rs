@@ -189,7 +189,10 @@ impl<'a, 'b> Borrower<'a, 'b> {
             && let Some(dumping) = held.status_line(held.id.pid, b"CoreDumping:")?
             && dumping == "1"
         {
-            return Ok(Some(End::HolderDied { exit: None }));
+            return Ok(Some(End::HolderDied {
+                exit: None,
+                dumps_core: true,
+            }));
         }
         let stat = held.process.stat()?;
         Ok(stat.and_then(|stat| match stat.state {
@@ -218,7 +221,10 @@ impl<'a, 'b> Borrower<'a, 'b> {
             None => self.unproven,
         };
         if may_be_ours {
-            End::HolderDied { exit }
+            End::HolderDied {
+                exit,
+                dumps_core: false,
+            }
         } else {
             End::HolderEnded
         }

@@ -16,7 +16,7 @@ use rustix::{
 use sexton_core::{ProcessId, report::Exit};
 use sexton_scan::proc::{Proc, Process};
 
-use crate::{Error, Refusal, mapping, tail::Vdso};
+use crate::{Error, Refusal, exit, mapping, tail::Vdso};
 
 /// The holder, held by its directory, its pidfd and its memory.
 #[derive(Debug)]
@@ -124,10 +124,21 @@ impl Held {
         }
     }
 
-    /// How it ended, while it is a zombie: as long as nobody has waited for it.
+    /// How it ended: while it is a zombie its `stat` tells, and after it was waited for its pidfd
+    /// does, since Linux 6.15.
     pub(crate) fn exit(&self) -> Option<Exit> {
-        let stat = self.process.stat().ok().flatten()?;
-        stat.is_reapable_zombie().then(|| stat.exit()).flatten()
+        // It may be waited for between the two questions.
+        for _ in 0..3 {
+            let stat = self.process.stat().ok().flatten();
+            let zombie = stat.filter(sexton_scan::proc::Stat::is_reapable_zombie);
+            if let Some(exit) = zombie.and_then(|zombie| zombie.exit()) {
+                return Some(exit);
+            }
+            if let Some(exit) = exit::of(&self.pidfd) {
+                return Some(exit);
+            }
+        }
+        None
     }
 
     /// Whether all of its threads have ended; it may still be a zombie itself.

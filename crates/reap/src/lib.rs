@@ -34,6 +34,7 @@ mod bpf;
 mod brake;
 mod error;
 mod execute;
+mod exit;
 mod guest;
 mod held;
 mod mapping;

@@ -84,11 +84,15 @@ pub enum End {
     HolderEnded,
     /// The holder ended in a visit, or right after one, as a program does that dies of it; or it
     /// is not known how. What that visit did does not count.
-    #[error("the holder ended while it was made to wait, {}", died(*.exit))]
+    #[error("the holder ended while it was made to wait, {}", died(*.exit, *.dumps_core))]
     HolderDied {
-        /// How it ended; `None` where somebody had waited for it before that could be read.
+        /// How it ended; `None` where that is not known: it is still writing its core, or somebody
+        /// had waited for it before it could be read, on Linux before 6.15.
         #[serde(skip_serializing_if = "Option::is_none")]
         exit: Option<Exit>,
+        /// It writes a core: a fault ends it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dumps_core: bool,
     },
     /// Something that was not so before, or is seen only while a thread stands still.
     #[error("no further: {refusal}")]
@@ -137,6 +141,8 @@ pub struct HolderDeath {
     pub how: Option<Exit>,
     /// It may have died of a visit: nothing else is to be touched until someone has looked.
     pub by_us: bool,
+    /// That a fault ended it is known. Without, it may as well have ended by itself.
+    pub certain: bool,
 }
 
 impl End {
@@ -144,20 +150,22 @@ impl End {
     #[must_use]
     pub fn holder_death(&self) -> Option<HolderDeath> {
         match self {
-            Self::HolderDied { exit } => Some(HolderDeath {
+            Self::HolderDied { exit, dumps_core } => Some(HolderDeath {
                 how: *exit,
                 by_us: true,
+                certain: exit.is_some() || *dumps_core,
             }),
             Self::HolderEnded => Some(HolderDeath {
                 how: None,
                 by_us: false,
+                certain: true,
             }),
             _ => None,
         }
     }
 }
 
-fn died(exit: Option<Exit>) -> String {
+fn died(exit: Option<Exit>, dumps_core: bool) -> String {
     match exit {
         Some(exit @ Exit::Signal(_)) => format!(
             "killed by {}. Sexton may have caused this: report it",
@@ -165,6 +173,9 @@ fn died(exit: Option<Exit>) -> String {
         ),
         Some(exit @ Exit::Code(_)) => {
             format!("by itself ({})", sexton_core::text::leak::exit(exit))
+        }
+        None if dumps_core => {
+            "by a fault: it writes a core. Sexton may have caused this: report it".to_owned()
         }
         None => "and it is not known how. Sexton may have caused this: look at its logs".to_owned(),
     }

@@ -235,10 +235,15 @@ fn a_holder_that_dies_of_a_visit_is_no_success() {
     drop_sys_admin();
     let outcome = execute(&plan(holder.pid)).unwrap();
     let exit = Some(Exit::Signal(31));
-    assert_eq!(outcome.end, End::HolderDied { exit }, "{outcome:?}");
+    let dumps_core = false;
+    assert_eq!(
+        outcome.end,
+        End::HolderDied { exit, dumps_core },
+        "{outcome:?}"
+    );
     assert_eq!((outcome.taken, outcome.statuses.len()), (0, 0));
     let death = outcome.end.holder_death().unwrap();
-    assert!(death.by_us && death.how == exit);
+    assert!(death.by_us && death.certain && death.how == exit);
     assert!(
         outcome.end.to_string().contains("SIGSYS"),
         "{}",

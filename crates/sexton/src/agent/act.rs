@@ -48,6 +48,8 @@ pub enum Taken {
     Missed,
     /// The holder has died of it; how, in a sentence.
     Killed(String),
+    /// The holder has ended meanwhile, and this kernel does not tell how.
+    Lost(String),
 }
 
 /// What came of a step, without its place in the log.
@@ -211,8 +213,8 @@ impl Hands<'_> {
             Ok(outcome) => outcome,
             Err(error) => return Taken::Done(Result::gave_up(&error)),
         };
-        if let Some(how) = death(&outcome.end) {
-            return Taken::Killed(how);
+        if let Some(death) = death(&outcome.end) {
+            return death;
         }
         let before = plan.take.len() as u64;
         // Each was seen gone by its descriptor: no need to read them all again.
@@ -272,7 +274,7 @@ impl Hands<'_> {
         let slice = self.slice;
         let done = autoreap::execute(self.scanner.proc(), &planned, || slice.go_on(0));
         match done {
-            Ok(outcome) if death(&outcome.end).is_some() => Taken::Killed(outcome.end.to_string()),
+            Ok(outcome) if let Some(death) = death(&outcome.end) => death,
             Ok(outcome) if outcome.end == End::CalledOff && slice.is_over() => Taken::Missed,
             Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Result::failed(outcome.end)),
             Ok(_) => Taken::Begun(Kind::Autoreap {
@@ -337,10 +339,15 @@ impl Hands<'_> {
     }
 }
 
-/// How the holder died of a visit, if it did.
-fn death(end: &End) -> Option<String> {
-    let death = end.holder_death()?;
-    death.by_us.then(|| end.to_string())
+/// What it comes to that the holder died of a visit, if it did, or may have.
+fn death(end: &End) -> Option<Taken> {
+    let death = end.holder_death().filter(|death| death.by_us)?;
+    let how = end.to_string();
+    Some(if death.certain {
+        Taken::Killed(how)
+    } else {
+        Taken::Lost(how)
+    })
 }
 
 fn taken_of(before: u64, left: u64) -> String {

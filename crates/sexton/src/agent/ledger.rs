@@ -8,7 +8,7 @@ use sexton_core::forecast::Forecast;
 use sexton_core::ladder::{self, History, Now, Pace, Rung, Step};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Mode, Threshold};
-use sexton_core::{Leak, Limit, ProcessId, Report};
+use sexton_core::{Container, Leak, Limit, ProcessId, Report};
 use sexton_page::{self as page, AgentState, PolicyState, Timeline};
 
 use super::clock;
@@ -22,6 +22,9 @@ use super::watched::Watched;
 
 /// Actions and problems that the page shows.
 const SHOWN: usize = 50;
+
+/// Places that are left alone; a node has fewer containers.
+const DISTRUSTED: usize = 1_000;
 
 /// What the agent remembers.
 pub struct Ledger {
@@ -37,6 +40,8 @@ pub struct Ledger {
     numbers: Numbers,
     /// Holders in the work on which a defect has shown, each in a sentence: left alone.
     given_up: HashMap<ProcessId, String>,
+    /// Left alone since one of their programs ended in a step, by [`place_of`].
+    distrusted: BTreeMap<String, String>,
     /// Said already, so that it is not said at each look.
     said: HashSet<String>,
     read_only: Option<String>,
@@ -55,6 +60,7 @@ impl Ledger {
             problems: VecDeque::with_capacity(SHOWN + 1),
             numbers: Numbers::default(),
             given_up: HashMap::new(),
+            distrusted: BTreeMap::new(),
             said: HashSet::new(),
             read_only: None,
         }
@@ -166,6 +172,27 @@ impl Ledger {
     /// Whether it is left alone for that.
     pub fn has_given_up(&self, holder: ProcessId) -> bool {
         self.given_up.contains_key(&holder)
+    }
+
+    /// A program ended in a step, perhaps of it: its container is left alone from now on.
+    pub fn distrust(&mut self, intent: &Intent, how: &str) {
+        let whom = format!("{} (pid {})", intent.name, intent.holder.pid);
+        let what = format!(
+            "{} is left alone until the agent is started again: {whom}: {how}",
+            sexton_core::text::leak::place(intent.container.as_ref())
+        );
+        self.problem("lost", &what);
+        if self.distrusted.len() < DISTRUSTED {
+            let place = place_of(intent.container.as_ref(), &intent.name);
+            self.distrusted.insert(place, what);
+        }
+    }
+
+    /// Whether a leak is of a container that is left alone for that.
+    pub fn distrusts(&self, leak: &Leak) -> bool {
+        let place = place_of(leak.container.as_ref(), &leak.holder.name);
+        // Where there are too many to remember, nothing is touched that may be one of them.
+        self.distrusted.len() >= DISTRUSTED || self.distrusted.contains_key(&place)
     }
 
     /// Counts a leak, and says when a limit is reached with the policies in force; `acting`: the
@@ -307,8 +334,8 @@ impl Ledger {
             mode: page::Mode::Observe,
             refused: Some(problem.to_string()),
         });
-        let given_up = self.given_up.values().take(SHOWN).cloned();
-        let notes = notes.into_iter().chain(given_up);
+        let left_alone = self.given_up.values().chain(self.distrusted.values());
+        let notes = notes.into_iter().chain(left_alone.take(SHOWN).cloned());
         let mut problems: Vec<page::Problem> = self.problems.iter().cloned().collect();
         problems.extend(notes.map(|what| page::Problem { at: now, what }));
         AgentState {
@@ -352,5 +379,13 @@ impl Ledger {
             numbers: self.numbers.clone(),
             ..Snapshot::default()
         }
+    }
+}
+
+/// A container, or a program of the host.
+fn place_of(container: Option<&Container>, name: &str) -> String {
+    match container {
+        Some(container) => container.id.clone(),
+        None => format!("host:{name}"),
     }
 }

@@ -61,7 +61,7 @@ impl Agent {
             if self.wake.is_stopping() {
                 break;
             }
-            if self.ledger.has_given_up(leak.holder.id) {
+            if self.ledger.has_given_up(leak.holder.id) || self.ledger.distrusts(leak) {
                 continue;
             }
             match guard::caught(|| self.sketch(&round, leak)) {

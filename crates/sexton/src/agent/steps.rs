@@ -87,6 +87,7 @@ impl Agent {
             }
             Ok(act::Taken::Missed) => self.missed(&intent, evidence.settled, waited),
             Ok(act::Taken::Killed(how)) => self.killed(&intent, &how),
+            Ok(act::Taken::Lost(how)) => self.lost(&intent, &how),
             Err(why) => self.fell(&intent, &why),
         }
     }
@@ -112,6 +113,13 @@ impl Agent {
     fn killed(&mut self, intent: &Intent, how: &str) {
         self.conclude(intent, act::Result::failed(how));
         self.halt(intent, how);
+    }
+
+    /// The program ended in that moment, and nothing tells of what. A node where programs come and
+    /// go would halt for each that ends just then; so that container alone is not touched again.
+    fn lost(&mut self, intent: &Intent, how: &str) {
+        self.conclude(intent, act::Result::failed(how));
+        self.ledger.distrust(intent, how);
     }
 
     /// A defect in the middle of the step.
