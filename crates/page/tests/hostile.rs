@@ -15,6 +15,16 @@ fn names_stay_text() {
 }
 
 #[test]
+fn an_error_stays_text_and_shows_no_figures() {
+    let agent = sexton_page::AgentState::default();
+    let why = "/proc/<script>alert(1)</script>\u{202e}: denied";
+    let page = sexton_page::look_failed(why, &agent, 0);
+    assert!(page.contains("The last look failed."));
+    assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("\\u{202e}"));
+    stays_text(&page);
+}
+
+#[test]
 fn names_stay_text_in_a_cluster() {
     let page = sexton_page::cluster(&clusters::hostile());
     // In the title, the head, an alarm, and in each column of each table of text.

@@ -49,6 +49,8 @@ fn reasons_are_words_that_say_how_it_ended() {
     );
     assert_eq!(of(Rung::Evict, Stage::DryRun).unwrap(), "EvictDryRun");
     assert!(Reason::EvictionBlocked.is_warning());
+    assert!(Reason::HolderKilled.is_warning());
+    assert_eq!(Reason::HolderKilled.to_string(), "HolderKilled");
     assert!(Reason::Terminate(Stage::Failed).is_warning());
     assert!(!Reason::Terminate(Stage::DryRun).is_warning());
 }

@@ -251,6 +251,21 @@ fn a_condition_keeps_its_time_until_it_turns() {
         ("False", "Paused")
     );
     assert_eq!(condition(&first, READY).status, "True");
+
+    // After a look that failed the figures stay, and are said to be old.
+    let failed = Hindrance {
+        reason: "LookFailed".to_owned(),
+        message: "the figures are of an earlier look".to_owned(),
+    };
+    let old = hindered(&first, &failed, at(240));
+    let ready = condition(&old, READY);
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "LookFailed")
+    );
+    assert_eq!(old.leaks, first.leaks);
+    assert_eq!(since(&old), since(&first));
+    assert_eq!(hindered(&old, &failed, at(300)), old);
 }
 
 #[test]

@@ -222,8 +222,12 @@ impl Hands<'_> {
         let left = before.saturating_sub(gone);
         let mut detail = taken_of(before, left);
         let over = outcome.end == End::CalledOff && slice.is_over();
-        if over && gone == 0 && outcome.visits == 0 {
-            return Taken::Missed;
+        if outcome.end == End::CalledOff && gone == 0 && outcome.visits == 0 {
+            return match over {
+                true => Taken::Missed,
+                // That is no failure, for which the next agent would do something worse.
+                false => Taken::Done(Result::refused("the agent was told to stop")),
+            };
         }
         let (tried, left) = if over && gone > 0 {
             // The rest was not tried, so it does not count against the step.
