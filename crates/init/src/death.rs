@@ -65,7 +65,9 @@ pub(crate) fn tell(config: &Config<'_>, voice: Voice, end: &End<'_>) {
         if end.zombies >= MANY_ZOMBIES {
             end.zombies_line().write(STDERR);
         }
-        if matches!(end.rest, Rest::Killed | Rest::Remains) {
+        // Whom init may not signal was given no time.
+        let in_vain = end.status.is_none() && end.refused.is_some();
+        if matches!(end.rest, Rest::Killed | Rest::Remains) && !in_vain {
             end.rest_line(config.grace.unwrap_or(0)).write(STDERR);
         }
     }
@@ -188,7 +190,7 @@ impl End<'_> {
         // Unreadable, they cannot be named; that some are left is said all the same.
         let _ = proc::each(&mut |pid| {
             let below = pid != init && (self.owns_namespace || proc::descends(pid, init));
-            if !below || !Stat::of(pid).is_some_and(|stat| !stat.is_zombie()) {
+            if !below || Stat::of(pid).is_none_or(|stat| stat.is_zombie()) {
                 return;
             }
             if named == NAMED {

@@ -8,6 +8,7 @@ use crate::errno::Errno;
 use crate::names;
 use crate::oom;
 use crate::orphans::Orphans;
+use crate::proc::Stat;
 use crate::signal;
 use crate::status::Status;
 use crate::sys::{self, Pid, SignalInfo};
@@ -111,13 +112,16 @@ pub(crate) fn run(
     };
     init.until_the_end();
     let rest = init.end_the_rest();
+    let program = init.program.or_else(|| Stat::of(main));
     let end = End {
         command: command.name().to_bytes(),
-        program: init.program.as_ref(),
+        program: program.as_ref(),
         pid: main,
         status: init.status,
         exit_code: init.exit_code(),
-        killed_after: init.killed.then_some(config.kill_after).flatten(),
+        killed_after: config
+            .kill_after
+            .filter(|_| init.killed && init.status.is_some()),
         refused: init.refused,
         owns_namespace,
         stop_signal: config.stop(),
@@ -192,7 +196,7 @@ pub(crate) struct Supervisor<'a> {
     orphans: Option<Orphans>,
     wants_name: bool,
     /// What the child was called when it died.
-    program: Option<crate::proc::Stat>,
+    program: Option<Stat>,
     /// How the child ended.
     pub(crate) status: Option<Status>,
     /// Init has children yet.
@@ -326,7 +330,7 @@ impl Supervisor<'_> {
             return Ok(None);
         };
         if pid == self.main {
-            self.program = crate::proc::Stat::of(pid);
+            self.program = Stat::of(pid);
         }
         sys::wait(pid)
     }
