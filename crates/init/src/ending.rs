@@ -32,7 +32,7 @@ impl Supervisor<'_> {
         if self.config.name == Name::Own && self.config.death != Death::Off {
             // Their zombies cannot be reaped from here: say whose they are, while they live.
             let init = sys::getpid();
-            let _ = report::print(STDERR, |holder| {
+            let _ = report::print(STDERR, &|holder| {
                 holder != init && proc::descends(holder, init)
             });
         }

@@ -115,7 +115,7 @@ impl Line {
         if name.is_empty() {
             self
         } else {
-            self.text(" (").text(name).text(")")
+            self.text(" (").bytes(name).text(")")
         }
     }
 

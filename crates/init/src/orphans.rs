@@ -124,7 +124,7 @@ impl Orphan {
             line.signal(stop_signal);
             match sent {
                 Ok(()) => line.text(" and was killed"),
-                Err(error) => line.text(" and cannot be killed: ").text(error.words()),
+                Err(error) => line.text(" and cannot be killed: ").bytes(error.words()),
             };
             line.write(STDERR);
         }

@@ -209,7 +209,7 @@ pub(crate) fn ignores(pid: Pid, signal: u8) -> bool {
     };
     let mut lines = text.split(|&byte| byte == b'\n');
     let ignored = lines
-        .find_map(|line| line.strip_prefix(b"SigIgn:\t"))
+        .find_map(|line| line.strip_prefix(&b"SigIgn:\t"[..]))
         .and_then(hexadecimal);
     ignored.is_some_and(|set| set & crate::signal::set(signal) != 0)
 }

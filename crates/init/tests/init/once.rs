@@ -29,7 +29,7 @@ const ORPHAN: &str = "(sh -c \"$0\" &); sleep 60; echo over";
 
 #[test]
 fn whoever_is_reached_the_worker_hears_it_once() {
-    both_ways_to_all(&|launch, options| {
+    both_ways_to_all(|launch, options| {
         for script in [IN_THE_BACKGROUND, IN_FRONT, SESSION, TWO_SHELLS, ORPHAN] {
             let ended = told(launch(), options, script, &worker("TERM"), libc::SIGTERM);
             assert_eq!(
@@ -42,7 +42,7 @@ fn whoever_is_reached_the_worker_hears_it_once() {
 }
 
 /// Each way of being started, with each reach.
-fn both_ways_to_all(check: &dyn Fn(&dyn Fn() -> Launch, &[&str])) {
+fn both_ways_to_all(check: impl Fn(&dyn Fn() -> Launch, &[&str])) {
     let init = ours("sexton-init");
     for options in [&[][..], &["-g"], &["--to", "all"]] {
         check(&|| Launch::plain(&init), options);
@@ -56,7 +56,7 @@ fn both_ways_to_all(check: &dyn Fn(&dyn Fn() -> Launch, &[&str])) {
 /// INT and QUIT, and these then hear TERM.
 #[test]
 fn another_signal_is_not_followed_by_term_unless_it_is_ignored() {
-    both_ways_to_all(&|launch, options| {
+    both_ways_to_all(|launch, options| {
         for (signal, name) in [(libc::SIGINT, "INT"), (libc::SIGQUIT, "QUIT"), (37, "37")] {
             let worker = worker(&format!("{name} TERM"));
             for script in [IN_THE_BACKGROUND, IN_FRONT] {
@@ -77,7 +77,7 @@ fn another_signal_is_not_followed_by_term_unless_it_is_ignored() {
 
 #[test]
 fn with_another_stop_signal_it_is_that_once() {
-    both_ways_to_all(&|launch, options| {
+    both_ways_to_all(|launch, options| {
         let options = [options, &["-S", "USR1"]].concat();
         let ended = told(
             launch(),
