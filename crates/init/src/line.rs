@@ -4,9 +4,8 @@
 use core::ffi::CStr;
 
 use crate::errno::Errno;
-use crate::proc::Stat;
 use crate::signal;
-use crate::sys::{self, Fd, Pid};
+use crate::sys::{self, Fd};
 use crate::text::is_unsafe;
 
 const SIZE: usize = 1024;
@@ -117,14 +116,6 @@ impl Line {
         } else {
             self.text(" (").bytes(name).text(")")
         }
-    }
-
-    /// `7 (sh)`, with the name that the process has now.
-    pub(crate) fn process(&mut self, pid: Pid) -> &mut Self {
-        let stat = Stat::of(pid);
-        self.number(pid).text(" (");
-        self.name(stat.as_ref().map_or(b"gone", Stat::name))
-            .text(")")
     }
 
     /// Milliseconds as `5 s` or `0.050 s`.

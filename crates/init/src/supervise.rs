@@ -13,7 +13,7 @@ use crate::signal;
 use crate::status::Status;
 use crate::sys::{self, Pid, SignalInfo};
 use crate::terminal::Place;
-use crate::told::{self, Together};
+use crate::told::{Together, Told};
 use crate::voice::Voice;
 
 /// How long a process that was killed may take to die. It only needs the processor for a
@@ -88,6 +88,11 @@ pub(crate) fn run(
         voice.warn("cannot change to /", None);
     }
     sys::close_from(3);
+    let watch = |time| Orphans::new(main, config.stop(), time, config.grace);
+    let orphans = config.orphans.and_then(watch);
+    if orphans.is_none() && config.orphans.is_some() {
+        voice.warn("no memory to watch orphans: they are kept", None);
+    }
     let mut init = Supervisor {
         config,
         voice,
@@ -101,9 +106,8 @@ pub(crate) fn run(
         refused: None,
         gave_up: false,
         together: None,
-        orphans: config
-            .orphans
-            .map(|time| Orphans::new(main, config.stop(), time, config.grace)),
+        told: None,
+        orphans,
         wants_name: wants_end,
         program: None,
         status: None,
@@ -193,7 +197,9 @@ pub(crate) struct Supervisor<'a> {
     pub(crate) gave_up: bool,
     /// The stop signal, if others than the child have got it too.
     pub(crate) together: Option<Together>,
-    orphans: Option<Orphans>,
+    /// Who else has got it, while the rest is asked.
+    pub(crate) told: Option<Told>,
+    pub(crate) orphans: Option<Orphans>,
     wants_name: bool,
     /// What the child was called when it died.
     program: Option<Stat>,
@@ -302,7 +308,9 @@ impl Supervisor<'_> {
                 }
                 continue;
             }
-            told::forget(pid);
+            if let Some(told) = &mut self.told {
+                told.forget(pid);
+            }
             if let Some(orphans) = &mut self.orphans {
                 orphans.forget(pid);
             }

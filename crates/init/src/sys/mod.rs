@@ -422,6 +422,32 @@ pub(crate) fn entries(fd: Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     }
 }
 
+/// Memory of zeros that is never given back (mmap(2)); `None`: there is none. Pages that are not
+/// written to cost nothing. What is needed rarely is better here than in the program's own data,
+/// of which the kernel writes to a page at the start.
+pub(crate) fn zeros(words: usize) -> Option<&'static mut [u64]> {
+    const READ_AND_WRITE: usize = 1 | 2;
+    const PRIVATE_AND_ANONYMOUS: usize = 2 | 0x20;
+    let size = words.checked_mul(size_of::<u64>())?;
+    // SAFETY: no address is asked for, so no memory in use is replaced.
+    let address = unsafe {
+        syscall!(
+            number::MMAP,
+            0usize,
+            size,
+            READ_AND_WRITE,
+            PRIVATE_AND_ANONYMOUS,
+            word(-1),
+            0usize
+        )
+    }
+    .ok()?;
+    let first = core::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: the kernel gave this range to this call alone, aligned to a page and zeroed, which
+    // is a valid u64 each; it is never unmapped.
+    Some(unsafe { core::slice::from_raw_parts_mut(first, words) })
+}
+
 pub(crate) fn chdir(path: &CStr) -> Result<(), Errno> {
     // SAFETY: the path is a C string.
     unsafe { syscall!(number::CHDIR, path.as_ptr()) }.map(drop)

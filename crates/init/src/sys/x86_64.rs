@@ -57,6 +57,7 @@ pub(super) mod number {
     pub(in super::super) const WRITE: usize = 1;
     pub(in super::super) const CLOSE: usize = 3;
     pub(in super::super) const LSEEK: usize = 8;
+    pub(in super::super) const MMAP: usize = 9;
     pub(in super::super) const RT_SIGACTION: usize = 13;
     pub(in super::super) const RT_SIGPROCMASK: usize = 14;
     pub(in super::super) const IOCTL: usize = 16;

@@ -278,3 +278,66 @@ fn world_readable() -> PathBuf {
     }
     copy
 }
+
+/// A stop signal that is dropped ends nothing here either.
+#[test]
+fn a_dropped_stop_signal_is_dropped() {
+    let Some(launch) = powerless(&ours("sexton-init"), true) else {
+        return;
+    };
+    let command = of_another("sleep 1; exit 3");
+    let job = launch.args(["-r", "TERM:0", "--"]).args(command).start();
+    assert!(job.says("ready"), "{}", job.err());
+    job.signal(libc::SIGTERM);
+    let ended = job.end();
+    assert_eq!((ended.code, ended.err.as_str()), (3, ""), "{ended:?}");
+}
+
+/// Init is root in a user namespace, and what was sent into its PID namespace is a user's that
+/// its own namespace has no number for: CAP_KILL there does not reach it.
+#[test]
+fn a_user_namespace_does_not_keep_it() {
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("SKIP: only root can send a process into a namespace");
+        return;
+    }
+    let unshare = Path::new("unshare");
+    let namespaces = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+    ];
+    let init = ours("sexton-init");
+    let job = Launch::plain(unshare)
+        .args(namespaces)
+        .args([init.to_str().unwrap(), "-G", "0.3", "--"])
+        .args(["sh", "-c", "echo ready; read line"])
+        .stdin(std::process::Stdio::piped())
+        .start();
+    if !job.says("ready") {
+        println!("SKIP: no user namespace can be made here: {}", job.err());
+        return;
+    }
+    let pid1 = crate::job::children(job.pid)[0].to_string();
+    let send_in = ["-t", &pid1, "--pid", "--mount", "--"];
+    let script = "(sleep 600 >/dev/null 2>&1 &)";
+    let sent = Launch::plain(Path::new("nsenter"))
+        .args(send_in.iter().chain(&ANOTHER).chain(&["sh", "-c", script]))
+        .run();
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let pid1: u32 = pid1.parse().unwrap();
+    assert!(crate::job::eventually(
+        || crate::job::children(pid1).len() == 2
+    ));
+    let orphan = crate::job::children(pid1)[1];
+    send(pid1, libc::SIGTERM);
+    let ended = job.end();
+    assert_eq!(ended.code, 143, "{ended:?}");
+    let said = "(sleep) (Operation not permitted); init's exit ends all that is left\n";
+    assert!(ended.err.contains(said), "{ended:?}");
+    assert_eq!(state(orphan), None);
+}
