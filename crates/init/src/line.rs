@@ -11,6 +11,8 @@ use crate::text::is_unsafe;
 const SIZE: usize = 1024;
 /// What a name leaves for the rest of its line.
 const ROOM: usize = 400;
+/// Milliseconds that a line waits for its reader.
+const PATIENCE: u32 = 200;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 pub(crate) const STDOUT: Fd = 1;
@@ -169,6 +171,11 @@ impl Line {
         if let Some(last) = self.buffer.get_mut(end) {
             *last = b'\n';
             self.length = end + 1;
+        }
+        // A reader that has stopped must not keep init from its work. A pipe that can be written
+        // to has room for a line.
+        if !sys::wait_writable(fd, PATIENCE) {
+            return Err(Errno::EAGAIN);
         }
         write_all(fd, self.as_bytes())
     }

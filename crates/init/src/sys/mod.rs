@@ -402,6 +402,42 @@ pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
     unsafe { syscall!(number::WRITE, word(fd), bytes.as_ptr(), bytes.len()) }
 }
 
+/// Waits until a descriptor can be written to without waiting, so many milliseconds at most;
+/// false: it cannot.
+pub(crate) fn wait_writable(fd: Fd, milliseconds: u32) -> bool {
+    /// `struct pollfd`.
+    #[repr(C)]
+    struct Asked {
+        fd: Fd,
+        events: i16,
+        answer: i16,
+    }
+    const POLLOUT: i16 = 4;
+    let mut asked = Asked {
+        fd,
+        events: POLLOUT,
+        answer: 0,
+    };
+    let time = TimeSpec {
+        seconds: 0,
+        nanoseconds: i64::from(milliseconds) * 1_000_000,
+    };
+    // SAFETY: the kernel reads one struct of either kind and writes the answer into the first;
+    // no mask is given.
+    let ready = unsafe {
+        syscall!(
+            number::PPOLL,
+            &raw mut asked,
+            1usize,
+            &raw const time,
+            null::<u8>(),
+            SET_SIZE
+        )
+    };
+    // An error is for write(2) to tell.
+    ready != Ok(0)
+}
+
 /// The length of a file that can be sought in.
 pub(crate) fn length(fd: Fd) -> Result<usize, Errno> {
     const SEEK_END: usize = 2;

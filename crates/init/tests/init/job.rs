@@ -87,11 +87,16 @@ impl Launch {
         self
     }
 
-    pub(crate) fn start(mut self) -> Job {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn start(self) -> Job {
+        self.start_with_stderr(Stdio::piped())
+    }
+
+    /// What does not go to a pipe of our own is not collected.
+    pub(crate) fn start_with_stderr(mut self, stderr: Stdio) -> Job {
+        self.command.stdout(Stdio::piped()).stderr(stderr);
         let mut child = self.command.spawn().unwrap();
         let out = collect(child.stdout.take().unwrap());
-        let err = collect(child.stderr.take().unwrap());
+        let err = child.stderr.take().map(collect).unwrap_or_default();
         let started = child.id();
         let mut pid = started;
         if self.namespace {

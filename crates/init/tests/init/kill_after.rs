@@ -102,3 +102,27 @@ fn from_inside_only_term_counts() {
         }
     }
 }
+
+/// Standard error is a full pipe that nobody reads: init ends without its lines.
+#[test]
+fn a_reader_that_has_stopped_does_not_keep_it() {
+    both_ways(|launch, _| {
+        let script = "exec 3>&2; (exec 2>/dev/null; dd if=/dev/zero of=/proc/self/fd/3 oflag=nonblock \
+                      bs=4096 count=64; dd if=/dev/zero of=/proc/self/fd/3 oflag=nonblock bs=1 count=4096)
+                      trap '' TERM; echo ready; exec 3>&-; exec sleep 600";
+        let fifo = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("full");
+        let _ = std::fs::remove_file(&fifo);
+        let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+        // SAFETY: a C string; the mode is plain.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let mut both = std::fs::OpenOptions::new();
+        let full = both.read(true).write(true).open(&fifo).unwrap();
+        let job = launch
+            .args(["-v", "-G", "0", "-K", "0.3", "--", "sh", "-c", script])
+            .start_with_stderr(full.try_clone().unwrap().into());
+        assert!(job.says("ready"));
+        job.signal(libc::SIGTERM);
+        assert_eq!(job.end().code, 137);
+        drop(full);
+    });
+}
