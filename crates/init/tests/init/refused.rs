@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::job::{Launch, send, state};
+use crate::job::{Launch, below, eventually, send, state};
 use crate::subject::{Verdict, both, ensure, ours};
 
 const WITHOUT_KILL: [&str; 4] = [
@@ -132,7 +132,8 @@ fn a_subreaper_names_whom_it_leaves() {
         let job = launch.args(options).args(["--"]).args(command).start();
         assert!(job.says("ready"), "{}", job.err());
         let main = job.main();
-        let left = crate::job::below(job.pid);
+        assert!(eventually(|| below(main).len() == 1));
+        let left = [vec![main], below(main)].concat();
         job.signal(libc::SIGTERM);
         let ended = job.end();
         let alive = state(main);
@@ -330,9 +331,7 @@ fn a_user_namespace_does_not_keep_it() {
         .run();
     assert_eq!(sent.code, 0, "{sent:?}");
     let pid1: u32 = pid1.parse().unwrap();
-    assert!(crate::job::eventually(
-        || crate::job::children(pid1).len() == 2
-    ));
+    assert!(eventually(|| crate::job::children(pid1).len() == 2));
     let orphan = crate::job::children(pid1)[1];
     send(pid1, libc::SIGTERM);
     let ended = job.end();
