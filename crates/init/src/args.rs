@@ -82,7 +82,7 @@ pub(crate) fn tail(text: &CStr, from: usize) -> &CStr {
     let bytes = text.to_bytes_with_nul();
     bytes
         .get(from..)
-        .and_then(|rest| CStr::from_bytes_with_nul(rest).ok())
+        .and_then(|rest| CStr::from_bytes_until_nul(rest).ok())
         .unwrap_or(c"")
 }
 

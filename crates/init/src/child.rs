@@ -95,20 +95,11 @@ impl<'a> Command<'a> {
         let path = self.environment.value(b"PATH");
         let path = path.map_or(&b"/usr/local/bin:/bin:/usr/bin"[..], CStr::to_bytes);
         let mut best = (Errno::ENOENT, false);
+        let mut buffer = [0u8; 4096];
         for directory in path.split(|&byte| byte == b':') {
-            let mut buffer = [0u8; 4096];
             let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-            let candidate = directory.iter().chain(separator).chain(name);
-            let length = directory.len() + separator.len() + name.len();
-            if length >= buffer.len() {
+            let Some(candidate) = join(&mut buffer, [directory, separator, name]) else {
                 best.0 = Errno::ENAMETOOLONG;
-                continue;
-            }
-            buffer
-                .iter_mut()
-                .zip(candidate)
-                .for_each(|(place, byte)| *place = *byte);
-            let Ok(candidate) = CStr::from_bytes_until_nul(&buffer) else {
                 continue;
             };
             match self.exec_path(candidate) {
@@ -145,6 +136,19 @@ impl<'a> Command<'a> {
             error == Errno::ENOENT && sys::open(path, sys::Open::Read).map(sys::close).is_ok();
         (error, missing)
     }
+}
+
+/// The parts one behind the other, as a path, if they fit.
+fn join<'a>(buffer: &'a mut [u8], parts: [&[u8]; 3]) -> Option<&'a CStr> {
+    let mut length = 0;
+    for part in parts {
+        for &byte in part {
+            *buffer.get_mut(length)? = byte;
+            length += 1;
+        }
+    }
+    *buffer.get_mut(length)? = 0;
+    CStr::from_bytes_until_nul(buffer).ok()
 }
 
 /// The exit code of a command that could not be run, which each program has of its own.

@@ -185,7 +185,7 @@ pub(crate) fn set<'a>(
                 b"keep" => None,
                 b"end" => Some(0),
                 _ => Some(
-                    text.strip_prefix(b"end=")
+                    text.strip_prefix(&b"end="[..])
                         .and_then(duration)
                         .ok_or("is not keep, end or end=TIME (say end=10s)")?,
                 ),
@@ -249,7 +249,7 @@ pub(crate) fn duration(text: &[u8]) -> Option<u64> {
     let whole = number(text.get(..digits)?)?;
     let mut rest = text.get(digits..)?;
     let mut thousandths = 0u64;
-    if let Some(fraction) = rest.strip_prefix(b".") {
+    if let Some(fraction) = rest.strip_prefix(&b"."[..]) {
         let digits = fraction
             .iter()
             .take_while(|byte| byte.is_ascii_digit())

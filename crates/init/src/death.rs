@@ -55,7 +55,7 @@ fn no_log(path: &CStr, voice: Voice, error: Errno) {
         .text("cannot write the termination log ")
         .name(path.to_bytes())
         .text(": ")
-        .text(error.words())
+        .bytes(error.words())
         .write(STDERR);
 }
 
@@ -65,7 +65,9 @@ pub(crate) fn tell(config: &Config<'_>, voice: Voice, end: &End<'_>) {
         if end.zombies >= MANY_ZOMBIES {
             end.zombies_line().write(STDERR);
         }
-        if matches!(end.rest, Rest::Killed | Rest::Remains) {
+        // Whom init may not signal was given no time.
+        let in_vain = end.status.is_none() && end.refused.is_some();
+        if matches!(end.rest, Rest::Killed | Rest::Remains) && !in_vain {
             end.rest_line(config.grace.unwrap_or(0)).write(STDERR);
         }
     }
@@ -134,8 +136,11 @@ impl End<'_> {
                 .text(if core { ", core dumped" } else { "" }),
             Some(_) => line.text(" ended by itself"),
             None => {
-                let why = self.refused.map_or("it sleeps in the kernel", Errno::words);
-                line.text(" cannot be killed: ").text(why).text(self.fate())
+                let why = self.refused.map(Errno::words);
+                let why = why.unwrap_or(b"it sleeps in the kernel");
+                line.text(" cannot be killed: ")
+                    .bytes(why)
+                    .text(self.fate())
             }
         };
         if let Some(time) = self.killed_after {
@@ -188,7 +193,7 @@ impl End<'_> {
         // Unreadable, they cannot be named; that some are left is said all the same.
         let _ = proc::each(&mut |pid| {
             let below = pid != init && (self.owns_namespace || proc::descends(pid, init));
-            if !below || !Stat::of(pid).is_some_and(|stat| !stat.is_zombie()) {
+            if !below || Stat::of(pid).is_none_or(|stat| stat.is_zombie()) {
                 return;
             }
             if named == NAMED {
@@ -199,7 +204,7 @@ impl End<'_> {
             line.text(if named == 1 { "left: process " } else { ", " })
                 .process(pid);
             if let Some(error) = proc::refusal(pid) {
-                line.text(" (").text(error.words()).text(")");
+                line.text(" (").bytes(error.words()).text(")");
             }
         });
         match (named, others) {
@@ -234,7 +239,7 @@ impl End<'_> {
                 .text(",\"signal\":")
                 .number(signal.into())
                 .text(",\"signal_name\":")
-                .json(crate::signal::name(signal).as_bytes())
+                .json(crate::signal::name(signal))
                 .text(",\"core_dumped\":")
                 .text(truth(core)),
             Some(status) => line.text(",\"status\":").number(status.code().into()),

@@ -9,7 +9,7 @@ use crate::signal;
 use crate::status::Rest;
 use crate::supervise::{DYING, Supervisor};
 use crate::sys::{self, Pid, SignalInfo};
-use crate::told;
+use crate::told::Told;
 
 /// How often it is looked for those that init has adopted meanwhile, while the rest has its
 /// time: the kernel tells a subreaper of no adoption.
@@ -32,7 +32,7 @@ impl Supervisor<'_> {
         if self.config.name == Name::Own && self.config.death != Death::Off {
             // Their zombies cannot be reaped from here: say whose they are, while they live.
             let init = sys::getpid();
-            let _ = report::print(STDERR, |holder| {
+            let _ = report::print(STDERR, &|holder| {
                 holder != init && proc::descends(holder, init)
             });
         }
@@ -80,12 +80,15 @@ impl Supervisor<'_> {
         let stop = self.config.stop();
         let deadline = sys::now().saturating_add(milliseconds);
         let mut first = true;
+        self.told = Told::new();
         loop {
-            let together = self.together;
+            let mut told = self.told.take();
             let asked = self.tell_own(&mut |pid, stat| {
-                let heard = together.is_some_and(|sent| sent.reached(pid, stat, stop));
-                (told::note(pid) && !heard).then_some(stop)
+                // Without memory for it, those that come later hear of the end by KILL.
+                let new = told.as_mut().map_or(first, |told| told.note(pid));
+                (new && !self.has_heard(pid, stat, stop)).then_some(stop)
             });
+            self.told = told;
             match asked {
                 // Nobody that is left can hear init, and the command had its time.
                 Ok(tally) if tally.reached == 0 && self.gave_up => return false,
@@ -104,6 +107,18 @@ impl Supervisor<'_> {
                 return false;
             }
         }
+    }
+
+    /// Whether a process got the stop signal before the rest was asked.
+    fn has_heard(&self, pid: Pid, stat: &Stat, stop: u8) -> bool {
+        pid == self.main && self.status.is_none() && self.asked_by.is_some()
+            || self
+                .together
+                .is_some_and(|sent| sent.reached(pid, stat, stop))
+            || self
+                .orphans
+                .as_ref()
+                .is_some_and(|orphans| orphans.asked(pid))
     }
 
     /// Without a /proc that shows them, PID 1 can reach all at once, and only so.

@@ -6,7 +6,7 @@ use crate::proc::{self, Reach};
 use crate::signal;
 use crate::supervise::Supervisor;
 use crate::sys::{self, SignalInfo};
-use crate::told::{self, Together};
+use crate::told::Together;
 
 impl Supervisor<'_> {
     pub(crate) fn pass_on(&mut self, received: u8, info: &SignalInfo) {
@@ -47,8 +47,12 @@ impl Supervisor<'_> {
     /// Whether a signal asks the container to end. Init is not told what a runtime stops it by
     /// (`STOPSIGNAL`), so unless `--stop-signal` says it, every signal that is for that alone
     /// counts: TERM always, the others when they come from outside. In a container `kill` may
-    /// send them for something else, such as Java's thread dump by QUIT.
+    /// send them for something else, such as Java's thread dump by QUIT. One that is dropped asks
+    /// for nothing, unless there is a time for it.
     pub(crate) fn asks_for_end(&self, received: u8, info: &SignalInfo) -> bool {
+        if self.config.rewrites.apply(received).is_none() && self.config.kill_after.is_none() {
+            return false;
+        }
         let outside = !self.owns_namespace || info.pid == 0;
         match self.config.stop_signal {
             Some(signal) => received == signal,
@@ -59,7 +63,6 @@ impl Supervisor<'_> {
 
     /// Who has just got the stop signal.
     fn note_told(&mut self, signal: u8) {
-        told::note(self.main);
         let reach = match self.config.to {
             To::Child => return,
             To::Group => Reach::Group(self.main),

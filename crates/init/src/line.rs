@@ -4,14 +4,15 @@
 use core::ffi::CStr;
 
 use crate::errno::Errno;
-use crate::proc::Stat;
 use crate::signal;
-use crate::sys::{self, Fd, Pid};
+use crate::sys::{self, Fd};
 use crate::text::is_unsafe;
 
 const SIZE: usize = 1024;
 /// What a name leaves for the rest of its line.
 const ROOM: usize = 400;
+/// Milliseconds that a line waits for its reader.
+const PATIENCE: u32 = 200;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 pub(crate) const STDOUT: Fd = 1;
@@ -115,16 +116,8 @@ impl Line {
         if name.is_empty() {
             self
         } else {
-            self.text(" (").text(name).text(")")
+            self.text(" (").bytes(name).text(")")
         }
-    }
-
-    /// `7 (sh)`, with the name that the process has now.
-    pub(crate) fn process(&mut self, pid: Pid) -> &mut Self {
-        let stat = Stat::of(pid);
-        self.number(pid).text(" (");
-        self.name(stat.as_ref().map_or(b"gone", Stat::name))
-            .text(")")
     }
 
     /// Milliseconds as `5 s` or `0.050 s`.
@@ -178,6 +171,11 @@ impl Line {
         if let Some(last) = self.buffer.get_mut(end) {
             *last = b'\n';
             self.length = end + 1;
+        }
+        // A reader that has stopped must not keep init from its work. A pipe that can be written
+        // to has room for a line.
+        if !sys::wait_writable(fd, PATIENCE) {
+            return Err(Errno::EAGAIN);
         }
         write_all(fd, self.as_bytes())
     }

@@ -59,7 +59,7 @@ fn at(mount: &str, path: &[u8], file: &str) -> Option<u32> {
 /// The line `oom_kill N` of either file.
 fn oom_kills(text: &[u8]) -> Option<u32> {
     let mut lines = text.split(|&byte| byte == b'\n');
-    lines.find_map(|line| number(line.strip_prefix(b"oom_kill ")?))
+    lines.find_map(|line| number(line.strip_prefix(&b"oom_kill "[..])?))
 }
 
 #[cfg(test)]

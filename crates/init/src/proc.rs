@@ -71,6 +71,16 @@ impl Stat {
     }
 }
 
+impl Line {
+    /// `7 (sh)`, with the name that the process has now.
+    pub(crate) fn process(&mut self, pid: Pid) -> &mut Self {
+        let stat = Stat::of(pid);
+        self.number(pid).text(" (");
+        self.name(stat.as_ref().map_or(b"gone", Stat::name))
+            .text(")")
+    }
+}
+
 /// The first bytes of a file.
 pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let fd = sys::open(path, Open::Read)?;
@@ -190,10 +200,10 @@ pub(crate) fn signal_held(
         // An old kernel, or a filter that is older than this call.
         Err(_) => return sys::kill(pid, signal),
     };
-    let sent = if is_meant(pid) {
-        sys::pidfd_signal(fd, signal).or_else(|_| sys::kill(pid, signal))
-    } else {
-        Err(Errno::ESRCH)
+    let sent = match is_meant(pid).then(|| sys::pidfd_signal(fd, signal)) {
+        // A filter may know of one call and not of the other.
+        Some(Err(error)) if error != Errno::ESRCH => sys::kill(pid, signal),
+        sent => sent.unwrap_or(Err(Errno::ESRCH)),
     };
     sys::close(fd);
     sent
@@ -209,7 +219,7 @@ pub(crate) fn ignores(pid: Pid, signal: u8) -> bool {
     };
     let mut lines = text.split(|&byte| byte == b'\n');
     let ignored = lines
-        .find_map(|line| line.strip_prefix(b"SigIgn:\t"))
+        .find_map(|line| line.strip_prefix(&b"SigIgn:\t"[..]))
         .and_then(hexadecimal);
     ignored.is_some_and(|set| set & crate::signal::set(signal) != 0)
 }

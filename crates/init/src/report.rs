@@ -12,7 +12,7 @@ const HOLDERS: usize = 32;
 
 /// `--report`: prints the zombies of this PID namespace, and gives the exit code.
 pub(crate) fn run() -> i32 {
-    match print(STDOUT, |_| true) {
+    match print(STDOUT, &|_| true) {
         Ok(0) => Line::new().text("sexton-init: no zombies").write(STDOUT),
         Ok(_) => {}
         Err(_) => return names::failure(Name::Own),
@@ -22,7 +22,7 @@ pub(crate) fn run() -> i32 {
 
 /// Prints one line for each process that holds zombies and is meant, the worst first. Gives
 /// the number of zombies.
-pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> Result<u32, Errno> {
+pub(crate) fn print(fd: Fd, is_meant: &dyn Fn(Pid) -> bool) -> Result<u32, Errno> {
     let mut holders = [(0 as Pid, 0u32); HOLDERS];
     let mut others = 0;
     let mut all = 0;
@@ -45,7 +45,7 @@ pub(crate) fn print(fd: Fd, is_meant: impl Fn(Pid) -> bool) -> Result<u32, Errno
     if let Err(error) = read {
         Line::new()
             .text("sexton-init: cannot read /proc: ")
-            .text(error.words())
+            .bytes(error.words())
             .write(STDERR);
         return Err(error);
     }

@@ -18,16 +18,19 @@ pub(crate) const MAX: u8 = 64;
 
 /// The numbers of x86-64, aarch64 and most others; glibc's RTMIN is 34, since it keeps 32
 /// and 33 for itself.
-const NAMES: [&str; 32] = [
-    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
+///
+/// One text, since a table of texts has a pointer and a length for each.
+const NAMES: &[u8] = b" HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM \
+    STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
 const RTMIN: u8 = 34;
 
 /// The name without SIG; empty for real-time signals, which are shown by number.
-pub(crate) fn name(signal: u8) -> &'static str {
-    NAMES.get(usize::from(signal)).copied().unwrap_or_default()
+pub(crate) fn name(signal: u8) -> &'static [u8] {
+    names().nth(signal.into()).unwrap_or_default()
+}
+
+fn names() -> impl Iterator<Item = &'static [u8]> {
+    NAMES.split(|&byte| byte == b' ')
 }
 
 /// Reads a signal: 15, TERM, SIGTERM, RTMIN, RTMIN+3, RTMAX-1, in either case.
@@ -49,20 +52,26 @@ pub(crate) fn parse(text: &[u8]) -> Option<u8> {
             .filter(|&n| n >= RTMIN);
     }
     match text {
-        _ if text.eq_ignore_ascii_case(b"IOT") => return Some(6),
-        _ if text.eq_ignore_ascii_case(b"CLD") => return Some(CHLD),
-        _ if text.eq_ignore_ascii_case(b"POLL") => return Some(29),
+        _ if is_named(text, b"IOT") => return Some(6),
+        _ if is_named(text, b"CLD") => return Some(CHLD),
+        _ if is_named(text, b"POLL") => return Some(29),
         _ => {}
     }
-    let found = (1u8..)
-        .zip(NAMES.iter().skip(1))
-        .find(|(_, n)| text.eq_ignore_ascii_case(n.as_bytes()));
-    found.map(|(signal, _)| signal)
+    let mut found = (1u8..).zip(names().skip(1));
+    found
+        .find(|(_, name)| is_named(text, name))
+        .map(|(signal, _)| signal)
+}
+
+/// In either case; the core library's way to compare is for long texts, and as long.
+fn is_named(text: &[u8], name: &[u8]) -> bool {
+    let same = |(a, b): (&u8, &u8)| a.to_ascii_uppercase() == *b;
+    text.len() == name.len() && text.iter().zip(name).all(same)
 }
 
 fn after<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then_some(rest)
+    is_named(head, prefix).then_some(rest)
 }
 
 fn offset(text: &[u8], sign: u8) -> Option<u8> {
@@ -134,9 +143,15 @@ mod tests {
     #[test]
     fn names_and_numbers_are_read_both_ways() {
         for signal in 1..32 {
-            assert_eq!(parse(name(signal).as_bytes()), Some(signal));
+            assert_eq!(parse(name(signal)), Some(signal));
             assert_eq!(
-                parse(format!("sig{}", name(signal).to_lowercase()).as_bytes()),
+                parse(
+                    format!(
+                        "sig{}",
+                        String::from_utf8_lossy(name(signal)).to_lowercase()
+                    )
+                    .as_bytes()
+                ),
                 Some(signal)
             );
         }

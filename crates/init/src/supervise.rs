@@ -8,11 +8,12 @@ use crate::errno::Errno;
 use crate::names;
 use crate::oom;
 use crate::orphans::Orphans;
+use crate::proc::Stat;
 use crate::signal;
 use crate::status::Status;
 use crate::sys::{self, Pid, SignalInfo};
 use crate::terminal::Place;
-use crate::told::{self, Together};
+use crate::told::{Together, Told};
 use crate::voice::Voice;
 
 /// How long a process that was killed may take to die. It only needs the processor for a
@@ -87,6 +88,11 @@ pub(crate) fn run(
         voice.warn("cannot change to /", None);
     }
     sys::close_from(3);
+    let watch = |time| Orphans::new(main, config.stop(), time, config.grace);
+    let orphans = config.orphans.and_then(watch);
+    if orphans.is_none() && config.orphans.is_some() {
+        voice.warn("no memory to watch orphans: they are kept", None);
+    }
     let mut init = Supervisor {
         config,
         voice,
@@ -100,9 +106,8 @@ pub(crate) fn run(
         refused: None,
         gave_up: false,
         together: None,
-        orphans: config
-            .orphans
-            .map(|time| Orphans::new(main, config.stop(), time, config.grace)),
+        told: None,
+        orphans,
         wants_name: wants_end,
         program: None,
         status: None,
@@ -111,13 +116,16 @@ pub(crate) fn run(
     };
     init.until_the_end();
     let rest = init.end_the_rest();
+    let program = init.program.or_else(|| Stat::of(main));
     let end = End {
         command: command.name().to_bytes(),
-        program: init.program.as_ref(),
+        program: program.as_ref(),
         pid: main,
         status: init.status,
         exit_code: init.exit_code(),
-        killed_after: init.killed.then_some(config.kill_after).flatten(),
+        killed_after: config
+            .kill_after
+            .filter(|_| init.killed && init.status.is_some()),
         refused: init.refused,
         owns_namespace,
         stop_signal: config.stop(),
@@ -189,10 +197,12 @@ pub(crate) struct Supervisor<'a> {
     pub(crate) gave_up: bool,
     /// The stop signal, if others than the child have got it too.
     pub(crate) together: Option<Together>,
-    orphans: Option<Orphans>,
+    /// Who else has got it, while the rest is asked.
+    pub(crate) told: Option<Told>,
+    pub(crate) orphans: Option<Orphans>,
     wants_name: bool,
     /// What the child was called when it died.
-    program: Option<crate::proc::Stat>,
+    program: Option<Stat>,
     /// How the child ended.
     pub(crate) status: Option<Status>,
     /// Init has children yet.
@@ -298,7 +308,9 @@ impl Supervisor<'_> {
                 }
                 continue;
             }
-            told::forget(pid);
+            if let Some(told) = &mut self.told {
+                told.forget(pid);
+            }
             if let Some(orphans) = &mut self.orphans {
                 orphans.forget(pid);
             }
@@ -326,7 +338,7 @@ impl Supervisor<'_> {
             return Ok(None);
         };
         if pid == self.main {
-            self.program = crate::proc::Stat::of(pid);
+            self.program = Stat::of(pid);
         }
         sys::wait(pid)
     }

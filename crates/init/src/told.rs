@@ -1,35 +1,42 @@
 //! Who has heard of the end: nobody is to hear of it twice. A server that gets TERM a second
 //! time often stops at once instead of in order.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use crate::proc::{self, Reach, Stat};
 use crate::sys::{self, Pid};
 
 /// The most that `pid_max` can be (`PID_MAX_LIMIT` on 64 bits).
 const PIDS: usize = 4 << 20;
-/// A bit for each process id: it was told by itself. Half a megabyte of addresses, of which the
-/// kernel provides only the pages that are written to.
-static ALONE: [AtomicU64; PIDS / 64] = [const { AtomicU64::new(0) }; PIDS / 64];
 
-/// The word of a process id, and its bit there.
-fn place(pid: Pid) -> Option<(&'static AtomicU64, u64)> {
-    let pid = usize::try_from(pid).ok()?;
-    Some((ALONE.get(pid / 64)?, 1 << (pid % 64)))
-}
+/// Who was told by itself: a bit for each process id. Half a megabyte of addresses, of which
+/// only the pages that are written to are ever in memory.
+pub(crate) struct Told(&'static mut [u64]);
 
-/// Notes that a process is told; false: it has been before.
-pub(crate) fn note(pid: Pid) -> bool {
-    place(pid).is_some_and(|(word, bit)| word.fetch_or(bit, Relaxed) & bit == 0)
-}
+impl Told {
+    /// `None`: there is no memory for it.
+    pub(crate) fn new() -> Option<Self> {
+        sys::zeros(PIDS / 64).map(Self)
+    }
 
-/// The process is no more, and its number free for another. Written to only where there is
-/// something to forget, so that reaping costs no memory.
-pub(crate) fn forget(pid: Pid) {
-    if let Some((word, bit)) = place(pid)
-        && word.load(Relaxed) & bit != 0
-    {
-        word.fetch_and(!bit, Relaxed);
+    /// The word of a process id, and its bit there.
+    fn place(&mut self, pid: Pid) -> Option<(&mut u64, u64)> {
+        let pid = usize::try_from(pid).ok()?;
+        Some((self.0.get_mut(pid / 64)?, 1 << (pid % 64)))
+    }
+
+    /// Notes that a process is told; false: it has been before.
+    pub(crate) fn note(&mut self, pid: Pid) -> bool {
+        self.place(pid).is_some_and(|(word, bit)| {
+            let new = *word & bit == 0;
+            *word |= bit;
+            new
+        })
+    }
+
+    /// The process is no more, and its number free for another.
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        if let Some((word, bit)) = self.place(pid) {
+            *word &= !bit;
+        }
     }
 }
 
@@ -69,15 +76,16 @@ mod tests {
 
     #[test]
     fn each_is_told_once_until_its_number_is_free() {
-        assert!(note(4_000_000));
-        assert!(note(4_000_001));
-        assert!(!note(4_000_000));
-        forget(4_000_000);
-        assert!(note(4_000_000));
-        assert!(!note(4_000_001));
+        let mut told = Told::new().unwrap();
+        assert!(told.note(4_000_000));
+        assert!(told.note(4_000_001));
+        assert!(!told.note(4_000_000));
+        told.forget(4_000_000);
+        assert!(told.note(4_000_000));
+        assert!(!told.note(4_000_001));
         // No process can have such a number.
-        assert!(!note(4 << 20) && !note(-1));
-        forget(4 << 20);
+        assert!(!told.note(4 << 20) && !told.note(-1));
+        told.forget(4 << 20);
     }
 
     #[test]

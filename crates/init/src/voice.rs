@@ -55,7 +55,7 @@ impl Voice {
         let mut line = Self::prefix(self.name, b"WARN");
         line.text(words);
         match error {
-            Some(error) => line.text(": ").text(error.words()).write(STDERR),
+            Some(error) => line.text(": ").bytes(error.words()).write(STDERR),
             None => line.write(STDERR),
         }
     }
@@ -70,7 +70,7 @@ impl Voice {
         Self::prefix(self.name, level)
             .text(words)
             .text(": ")
-            .text(error.words())
+            .bytes(error.words())
             .write(STDERR);
     }
 
@@ -88,7 +88,7 @@ impl Voice {
             Name::Catatonit => line.text("failed to exec pid1: ").name(command),
             Name::Own | Name::DumbInit => line.name(command),
         };
-        line.text(": ").text(error.words()).write(STDERR);
+        line.text(": ").bytes(error.words()).write(STDERR);
     }
 
     pub(crate) fn spawned(self, pid: Pid, command: &CStr) {
@@ -143,7 +143,7 @@ impl Voice {
                 .text(" to children."),
             Name::Tini => line
                 .text("Passing signal: '")
-                .text(signal::name(signal))
+                .bytes(signal::name(signal))
                 .text("'"),
             _ => line.text("passed on signal ").signal(signal),
         }
@@ -176,7 +176,7 @@ impl Voice {
                 .text(" (errno=")
                 .number(error.0)
                 .text(" ")
-                .text(error.words())
+                .bytes(error.words())
                 .text(")."),
         }
         .write(fd);
@@ -236,7 +236,7 @@ impl Voice {
                 .text("')"),
             (Name::Tini, Status::Killed { signal, .. }) => line
                 .text("Main child exited with signal (with signal '")
-                .text(signal::name(signal))
+                .bytes(signal::name(signal))
                 .text("')"),
             (_, status) => line
                 .text("the main process ended; exit code ")
@@ -249,7 +249,7 @@ impl Voice {
     pub(crate) fn cannot_forward(self, error: Errno) {
         Self::prefix(self.name, b"FATAL")
             .text("Unexpected error when forwarding signal: '")
-            .text(error.words())
+            .bytes(error.words())
             .text("'")
             .write(STDERR);
     }

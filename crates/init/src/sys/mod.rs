@@ -402,6 +402,42 @@ pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
     unsafe { syscall!(number::WRITE, word(fd), bytes.as_ptr(), bytes.len()) }
 }
 
+/// Waits until a descriptor can be written to without waiting, so many milliseconds at most;
+/// false: it cannot.
+pub(crate) fn wait_writable(fd: Fd, milliseconds: u32) -> bool {
+    /// `struct pollfd`.
+    #[repr(C)]
+    struct Asked {
+        fd: Fd,
+        events: i16,
+        answer: i16,
+    }
+    const POLLOUT: i16 = 4;
+    let mut asked = Asked {
+        fd,
+        events: POLLOUT,
+        answer: 0,
+    };
+    let time = TimeSpec {
+        seconds: 0,
+        nanoseconds: i64::from(milliseconds) * 1_000_000,
+    };
+    // SAFETY: the kernel reads one struct of either kind and writes the answer into the first;
+    // no mask is given.
+    let ready = unsafe {
+        syscall!(
+            number::PPOLL,
+            &raw mut asked,
+            1usize,
+            &raw const time,
+            null::<u8>(),
+            SET_SIZE
+        )
+    };
+    // An error is for write(2) to tell.
+    ready != Ok(0)
+}
+
 /// The length of a file that can be sought in.
 pub(crate) fn length(fd: Fd) -> Result<usize, Errno> {
     const SEEK_END: usize = 2;
@@ -420,6 +456,32 @@ pub(crate) fn entries(fd: Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
             buffer.len()
         )
     }
+}
+
+/// Memory of zeros that is never given back (mmap(2)); `None`: there is none. Pages that are not
+/// written to cost nothing. What is needed rarely is better here than in the program's own data,
+/// of which the kernel writes to a page at the start.
+pub(crate) fn zeros(words: usize) -> Option<&'static mut [u64]> {
+    const READ_AND_WRITE: usize = 1 | 2;
+    const PRIVATE_AND_ANONYMOUS: usize = 2 | 0x20;
+    let size = words.checked_mul(size_of::<u64>())?;
+    // SAFETY: no address is asked for, so no memory in use is replaced.
+    let address = unsafe {
+        syscall!(
+            number::MMAP,
+            0usize,
+            size,
+            READ_AND_WRITE,
+            PRIVATE_AND_ANONYMOUS,
+            word(-1),
+            0usize
+        )
+    }
+    .ok()?;
+    let first = core::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: the kernel gave this range to this call alone, aligned to a page and zeroed, which
+    // is a valid u64 each; it is never unmapped.
+    Some(unsafe { core::slice::from_raw_parts_mut(first, words) })
 }
 
 pub(crate) fn chdir(path: &CStr) -> Result<(), Errno> {

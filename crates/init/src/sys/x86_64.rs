@@ -57,6 +57,7 @@ pub(super) mod number {
     pub(in super::super) const WRITE: usize = 1;
     pub(in super::super) const CLOSE: usize = 3;
     pub(in super::super) const LSEEK: usize = 8;
+    pub(in super::super) const MMAP: usize = 9;
     pub(in super::super) const RT_SIGACTION: usize = 13;
     pub(in super::super) const RT_SIGPROCMASK: usize = 14;
     pub(in super::super) const IOCTL: usize = 16;
@@ -80,6 +81,7 @@ pub(super) mod number {
     pub(in super::super) const EXIT_GROUP: usize = 231;
     pub(in super::super) const WAITID: usize = 247;
     pub(in super::super) const OPENAT: usize = 257;
+    pub(in super::super) const PPOLL: usize = 271;
     pub(in super::super) const PIDFD_SEND_SIGNAL: usize = 424;
     pub(in super::super) const PIDFD_OPEN: usize = 434;
     pub(in super::super) const CLOSE_RANGE: usize = 436;

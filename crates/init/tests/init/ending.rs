@@ -4,17 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::job::{Job, Launch, below, eventually, send, state};
+use crate::job::{Job, Launch, below, both_ways, eventually, send, state};
 use crate::subject::{Verdict, ensure, only_ours, ours, rival};
-
-/// Ours, as PID 1 and as a subreaper.
-fn both_ways(check: impl Fn(Launch, bool)) {
-    let init = ours("sexton-init");
-    check(Launch::plain(&init), false);
-    if let Some(launch) = Launch::pid1(&init) {
-        check(launch, true);
-    }
-}
 
 /// Leaves a process behind that takes half a second to end when asked, and says so.
 const POLITE: &str = "

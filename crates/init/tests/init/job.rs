@@ -32,8 +32,10 @@ pub(crate) struct Launch {
 impl Launch {
     /// In the PID namespace of the test, so as a subreaper or nothing.
     pub(crate) fn plain(init: &Path) -> Self {
+        let mut command = Command::new(init);
+        with_default_dispositions(&mut command);
         Self {
-            command: Command::new(init),
+            command,
             namespace: false,
         }
     }
@@ -41,6 +43,7 @@ impl Launch {
     /// As PID 1 of a new PID namespace; `None` where the machine does not let us (said so).
     pub(crate) fn pid1(init: &Path) -> Option<Self> {
         let mut command = unshare();
+        with_default_dispositions(&mut command);
         command.arg(init);
         if !can_unshare() {
             println!("SKIP: no PID namespace can be made here");
@@ -84,11 +87,16 @@ impl Launch {
         self
     }
 
-    pub(crate) fn start(mut self) -> Job {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn start(self) -> Job {
+        self.start_with_stderr(Stdio::piped())
+    }
+
+    /// What does not go to a pipe of our own is not collected.
+    pub(crate) fn start_with_stderr(mut self, stderr: Stdio) -> Job {
+        self.command.stdout(Stdio::piped()).stderr(stderr);
         let mut child = self.command.spawn().unwrap();
         let out = collect(child.stdout.take().unwrap());
-        let err = collect(child.stderr.take().unwrap());
+        let err = child.stderr.take().map(collect).unwrap_or_default();
         let started = child.id();
         let mut pid = started;
         if self.namespace {
@@ -116,6 +124,33 @@ impl Launch {
     fn command_is_quick(mut self) -> Self {
         self.namespace = false;
         self
+    }
+}
+
+/// What this process was started with (`nohup` ignores HUP) is not what a check is about, so its
+/// children find what a container finds. Before everything else that is set in the child.
+pub(crate) fn with_default_dispositions(command: &mut Command) {
+    // SAFETY: plain system calls, in a child that is about to exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in 1..=libc::SIGRTMAX() {
+                // Fails for KILL and STOP and what the C library keeps for itself.
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            let mut none = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+            Ok(())
+        });
+    }
+}
+
+/// Ours, as PID 1 (true) and as a subreaper.
+pub(crate) fn both_ways(check: impl Fn(Launch, bool)) {
+    let init = crate::subject::ours("sexton-init");
+    check(Launch::plain(&init), false);
+    if let Some(launch) = Launch::pid1(&init) {
+        check(launch, true);
     }
 }
 

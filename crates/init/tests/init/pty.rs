@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 
-use crate::job::eventually;
+use crate::job::{eventually, with_default_dispositions};
 
 pub(crate) const CTRL_C: &str = "\x03";
 pub(crate) const CTRL_Z: &str = "\x1a";
@@ -43,6 +43,7 @@ impl Terminal {
         unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
         command.stdin(program.try_clone().unwrap());
         command.stdout(program.try_clone().unwrap()).stderr(program);
+        with_default_dispositions(&mut command);
         // SAFETY: only system calls.
         unsafe {
             command.pre_exec(|| {

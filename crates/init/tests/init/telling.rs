@@ -239,3 +239,106 @@ fn a_report_of_nothing_says_so() {
         );
     }
 }
+
+/// What cannot be written is said at the start, while the command can still be mended, and again
+/// when the line is lost.
+#[test]
+fn a_termination_log_that_cannot_be_written_is_said() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let fifo = folder.join("termination-fifo");
+    let _ = fs::remove_file(&fifo);
+    let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+    // SAFETY: a C string; the mode is plain.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    for (path, why, times) in [
+        (
+            Path::new("/nonexistent/log"),
+            "No such file or directory",
+            2,
+        ),
+        (folder, "Is a directory", 2),
+        // Nobody reads it, and init must not wait until somebody does.
+        (&fifo, "No such device or address", 2),
+        (Path::new("/dev/full"), "No space left on device", 1),
+    ] {
+        let option = format!("--termination-log={}", path.display());
+        let said = format!(
+            "sexton-init: cannot write the termination log {}: {why}\n",
+            path.display()
+        );
+        let ended = run(&[&option], "echo from the command >&2; exit 3");
+        assert_eq!(ended.code, 3);
+        assert_eq!(ended.err.matches(&said).count(), times, "{ended:?}");
+        let at_start = ended.err.starts_with(&said);
+        assert_eq!(at_start, times == 2, "{ended:?}");
+        assert_eq!(run(&[&option], "exit 0").err.contains(&said), times == 2);
+    }
+    let launch = Launch::plain(&ours("tini")).env("SEXTON_INIT_TERMINATION_LOG", "/nonexistent");
+    let ended = launch.env("TINI_SUBREAPER", "").args(["--", "true"]).run();
+    assert!(
+        ended
+            .err
+            .contains("cannot write the termination log /nonexistent"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_termination_log_may_be_a_fifo_that_is_read() {
+    let fifo = Path::new(env!("CARGO_TARGET_TMPDIR")).join("termination-fifo-read");
+    let _ = fs::remove_file(&fifo);
+    // The shell holds both its ends, so that nobody waits for anybody.
+    let script = "mkfifo \"$0\"; exec 3<>\"$0\"; \
+                  \"$1\" --termination-log=\"$0\" -- sh -c 'exit 3'; head -n 1 <&3";
+    let init = ours("sexton-init");
+    let words = ["-c", script, fifo.to_str().unwrap(), init.to_str().unwrap()];
+    let ended = Launch::plain(Path::new("sh")).args(words).run();
+    assert!(
+        ended.out.ends_with("(sh) ended by itself; exit code 3\n"),
+        "{ended:?}"
+    );
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn exit_codes_are_mapped_by_a_variable() {
+    for name in ["sexton-init", "tini", "dumb-init", "catatonit"] {
+        for (codes, script, code) in [
+            ("143", "kill -TERM $$", 0),
+            ("3:7,143", "exit 3", 7),
+            ("3:7,143", "kill -TERM $$", 0),
+            ("3:7,143", "exit 4", 4),
+        ] {
+            let launch = Launch::plain(&ours(name)).env("SEXTON_INIT_EXIT_CODE", codes);
+            let ended = launch.args(["--", "sh", "-c", script]).run();
+            assert_eq!(ended.code, code, "{name} {codes} {script}");
+        }
+    }
+    let launch = Launch::plain(&ours("sexton-init")).env("SEXTON_INIT_EXIT_CODE", "x");
+    let ended = launch.args(["--", "true"]).run();
+    assert_eq!(ended.code, 125, "{ended:?}");
+    assert!(
+        ended
+            .err
+            .starts_with("sexton-init: SEXTON_INIT_EXIT_CODE: 'x' is no exit code")
+    );
+}
+
+/// Where /proc is that of another PID namespace, the numbers in it are others' processes.
+#[test]
+fn a_report_by_the_proc_of_others_is_none() {
+    let init = ours("sexton-init");
+    if Launch::pid1(&init).is_none() {
+        return;
+    }
+    let words = [
+        "--pid",
+        "--fork",
+        "--kill-child",
+        init.to_str().unwrap(),
+        "--report",
+    ];
+    let ended = Launch::plain(Path::new("unshare")).args(words).run();
+    assert_eq!((ended.code, ended.out.as_str()), (125, ""), "{ended:?}");
+    assert!(ended.err.contains("cannot read /proc"), "{ended:?}");
+}
