@@ -91,8 +91,9 @@ fn under_load(time: Duration) -> Option<Seen> {
     require(cgroup.set_memory_max(MEMORY))?;
     let victims: Vec<Container> = (0..2)
         .map(|_| {
+            // Near its limit, so that it is dealt with every few seconds.
             let program = Leak::new().interval_ms(1_000).program();
-            Container::builder(&runtime).start(&program)
+            Container::builder(&runtime).pids_limit(100).start(&program)
         })
         .collect();
     let hostile = Container::builder(&runtime)
