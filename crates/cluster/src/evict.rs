@@ -251,8 +251,7 @@ impl Evictor<'_> {
         let board = self.told.board();
         let opted_out = board.workloads.values().any(|workload| {
             let pod = workload.pod.as_ref();
-            pod.and_then(|pod| pod.uid.as_deref()) == Some(uid)
-                && Opted::of(workload) == Opted::Out
+            pod.and_then(|pod| pod.uid.as_deref()) == Some(uid) && Opted::of(workload) == Opted::Out
         });
         if opted_out {
             return Some("the pod has opted out meanwhile".to_owned());

@@ -197,7 +197,10 @@ mod tests {
         assert_eq!(limit(0, 0).used_percent(), Some(100));
         let mut reserved = limit(32_768, 32_500);
         reserved.reserved = 268;
-        assert_eq!((reserved.headroom(), reserved.used_percent()), (Some(0), Some(100)));
+        assert_eq!(
+            (reserved.headroom(), reserved.used_percent()),
+            (Some(0), Some(100))
+        );
         assert_eq!(limit(100, 89).nearness(), Nearness::Filling);
         assert_eq!(limit(100, 90).nearness(), Nearness::NearlyFull);
         assert_eq!(limit(100, 69).nearness(), Nearness::Far);
@@ -211,7 +214,10 @@ mod tests {
         {
             let mut limit = fixture(LimitKind::PidMax, most, used);
             limit.reserved = reserved;
-            assert_eq!(limit.headroom() == Some(0), limit.used_percent() == Some(100));
+            assert_eq!(
+                limit.headroom() == Some(0),
+                limit.used_percent() == Some(100)
+            );
         }
     }
 

@@ -112,7 +112,11 @@ pub fn millis(micros: u64) -> String {
         ..1_000 => format!("0.{:02} ms", micros / 10),
         ..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
         ..1_000_000 => format!("{} ms", micros / 1_000),
-        _ => format!("{}.{} s", count(micros / 1_000_000), micros % 1_000_000 / 100_000),
+        _ => format!(
+            "{}.{} s",
+            count(micros / 1_000_000),
+            micros % 1_000_000 / 100_000
+        ),
     }
 }
 

@@ -134,8 +134,8 @@ pub fn leaks<'a>(reports: impl Iterator<Item = (&'a str, &'a Status)>) -> Vec<Fo
         })
         .collect();
     found.sort_by_cached_key(|found| {
-        let within = outlook(found.leak.forecast.as_ref())
-            .map_or(Within::Held, |outlook| outlook.within);
+        let within =
+            outlook(found.leak.forecast.as_ref()).map_or(Within::Held, |outlook| outlook.within);
         (
             within,
             std::cmp::Reverse(found.leak.zombies),

@@ -25,7 +25,7 @@ use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
 use levels::Levels;
-use nproc::{Count, Nproc};
+use nproc::{Count, Ids, Nproc};
 pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
@@ -62,7 +62,7 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let census = Census::take(proc)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    if let Some(nproc) = Nproc::read(proc, &process, &status)? {
+    if let Some(nproc) = Nproc::read(&process, &status, &Ids::read(proc))? {
         let counted = census.of_user(proc, &process, status.uids[0])?;
         limits.push(nproc.limit(&count(counted)));
     }

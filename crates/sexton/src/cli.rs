@@ -538,7 +538,9 @@ pub struct Man {
 
 /// A span of time, or a plain number of seconds.
 fn span(text: &str) -> Result<Duration, String> {
-    let span = Span::from_flag(text).map_err(|error| error.to_string())?.get();
+    let span = Span::from_flag(text)
+        .map_err(|error| error.to_string())?
+        .get();
     Some(span)
         .filter(|span| *span <= A_YEAR)
         .ok_or_else(|| "longer than a year".to_owned())

@@ -13,10 +13,10 @@ use sexton_scan::{Scanner, facts};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::foresee::foresee;
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
-use crate::foresee::foresee;
 use crate::scanner;
 use crate::target::{self, Target};
 

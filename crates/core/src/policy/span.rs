@@ -53,11 +53,9 @@ impl Span {
         let plain = text.strip_suffix('s').unwrap_or(text);
         let digits = plain.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         match plain.parse::<f64>() {
-            Ok(seconds) if digits && text.len() <= LONGEST => {
-                Duration::try_from_secs_f64(seconds)
-                    .map(Self)
-                    .map_err(|_| BadSpan(text.to_owned()))
-            }
+            Ok(seconds) if digits && text.len() <= LONGEST => Duration::try_from_secs_f64(seconds)
+                .map(Self)
+                .map_err(|_| BadSpan(text.to_owned())),
             _ => text.parse(),
         }
     }

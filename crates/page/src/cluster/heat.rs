@@ -81,9 +81,7 @@ impl Heat {
 pub(super) fn worst_first(nodes: &[ClusterNode]) -> Vec<&ClusterNode> {
     let mut sorted: Vec<&ClusterNode> = nodes.iter().collect();
     sorted.sort_by_key(|node| {
-        let within = node
-            .forecast
-            .map_or(Within::Held, |f| f.within);
+        let within = node.forecast.map_or(Within::Held, |f| f.within);
         (
             Reverse(Heat::of(node)),
             within,

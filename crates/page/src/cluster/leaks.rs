@@ -18,9 +18,7 @@ pub(super) fn section(nodes: &[&ClusterNode]) -> Markup {
         .flat_map(|node| node.leaks.iter().map(|leak| (node.name.as_str(), leak)))
         .collect();
     all.sort_by_key(|(node, leak)| {
-        let within = leak
-            .forecast
-            .map_or(Within::Held, |f| f.within);
+        let within = leak.forecast.map_or(Within::Held, |f| f.within);
         (within, Reverse(leak.zombies), &leak.place, *node)
     });
     let rest = all.get(SHOWN..).unwrap_or_default();

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn steps_of_a_report() {
-        let steps = ["reached", "10m", "1h", "6h", "1d", "7d", "held"].map(|s| Within::parse(s).unwrap());
+        let steps =
+            ["reached", "10m", "1h", "6h", "1d", "7d", "held"].map(|s| Within::parse(s).unwrap());
         assert!(steps.is_sorted());
         assert_eq!(
             steps.map(|s| s.to_string()),

@@ -129,10 +129,7 @@ impl Census {
         if let Some(known) = self.namespaces.borrow().get(&pid) {
             return Ok(*known);
         }
-        let namespace = match proc.process(pid)? {
-            Some(process) => seen(process.ns_inode("user"))?,
-            None => None,
-        };
+        let namespace = seen(proc.ns_inode(pid, "user"))?;
         self.namespaces.borrow_mut().insert(pid, namespace);
         Ok(namespace)
     }

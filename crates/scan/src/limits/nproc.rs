@@ -35,9 +35,9 @@ pub(super) enum Count {
 impl Nproc {
     /// Of `process`; `None` where that is gone, or hidden from us.
     pub(super) fn read(
-        proc: &Proc,
         process: &Process,
         status: &Status,
+        ids: &Ids,
     ) -> Result<Option<Self>, Error> {
         let Some(text) = seen(process.read("limits"))? else {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Nproc {
             uid: status.uids[0],
             inner: namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE),
             soft: bound.soft,
-            exempt: exemption(proc, status, namespace),
+            exempt: exemption(ids, status, namespace),
         }))
     }
 
@@ -109,8 +109,8 @@ impl Nproc {
 /// Why the kernel does not hold this process to the limit (`copy_process`, kernel/fork.c): its
 /// real user is root of the machine, or it has one of two capabilities *in the first user
 /// namespace*; to be root of a container with a user namespace is not enough.
-fn exemption(proc: &Proc, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
-    if status.uids[0] == 0 && ids_are_those_of_the_machine(proc) {
+fn exemption(ids: &Ids, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
+    if status.uids[0] == 0 && ids.are_those_of_the_machine {
         return Some("root is exempt");
     }
     let capable = |capability| {
@@ -125,12 +125,20 @@ fn exemption(proc: &Proc, status: &Status, namespace: Option<u64>) -> Option<&'s
     }
 }
 
-/// User ids are shown as the reader's user namespace maps them; the first maps each to itself.
-fn ids_are_those_of_the_machine(proc: &Proc) -> bool {
-    let map = proc.read("self/uid_map").ok().flatten();
-    map.is_some_and(|map| {
-        map.split(u8::is_ascii_whitespace)
-            .filter(|field| !field.is_empty())
-            .eq([&b"0"[..], b"0", b"4294967295"])
-    })
+/// How user ids are shown to us: as our user namespace maps them; the first maps each to itself.
+pub(super) struct Ids {
+    are_those_of_the_machine: bool,
+}
+
+impl Ids {
+    pub(super) fn read(proc: &Proc) -> Self {
+        let map = proc.read("self/uid_map").ok().flatten();
+        Self {
+            are_those_of_the_machine: map.is_some_and(|map| {
+                map.split(u8::is_ascii_whitespace)
+                    .filter(|field| !field.is_empty())
+                    .eq([&b"0"[..], b"0", b"4294967295"])
+            }),
+        }
+    }
 }

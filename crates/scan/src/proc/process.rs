@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -115,19 +115,7 @@ impl Process {
 
     /// Inode of a namespace: `pid`, `user`, `mnt`… `None` too for a zombie, which has left them.
     pub fn ns_inode(&self, kind: &str) -> Result<Option<u64>, Error> {
-        let name = format!("ns/{kind}");
-        let Some(target) = self.link(&name)? else {
-            return Ok(None);
-        };
-        // `pid:[4026531836]`
-        str::from_utf8(&target)
-            .ok()
-            .and_then(|text| text.split_once(":[")?.1.strip_suffix(']')?.parse().ok())
-            .map(Some)
-            .ok_or_else(|| Error::Malformed {
-                path: self.path.join(name),
-                what: Malformed("inode of a namespace"),
-            })
+        ns_inode(&self.dir, &format!("ns/{kind}"), &self.path)
     }
 
     /// A thread of a process whose leader has ended: it still shows what the leader no longer
@@ -219,13 +207,32 @@ impl Process {
     }
 
     fn link(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        match rustix::fs::readlinkat(&self.dir, name, Vec::new()) {
-            // Linux 5.10 gives an empty target of `ns/*` to those who may not read it, and no
-            // error.
-            Ok(target) if target.is_empty() => Err(Error::io(self.path.join(name), Errno::ACCESS)),
-            Ok(target) => Ok(Some(target.into_bytes())),
-            Err(e) if vanished(e) || e == Errno::INVAL => Ok(None),
-            Err(e) => Err(Error::io(self.path.join(name), e)),
-        }
+        link(&self.dir, name, &self.path)
+    }
+}
+
+/// The inode that a link of `ns/` names; `path` is that of `dir`, for errors.
+pub(super) fn ns_inode(dir: &OwnedFd, name: &str, path: &Path) -> Result<Option<u64>, Error> {
+    let Some(target) = link(dir, name, path)? else {
+        return Ok(None);
+    };
+    // `pid:[4026531836]`
+    str::from_utf8(&target)
+        .ok()
+        .and_then(|text| text.split_once(":[")?.1.strip_suffix(']')?.parse().ok())
+        .map(Some)
+        .ok_or_else(|| Error::Malformed {
+            path: path.join(name),
+            what: Malformed("inode of a namespace"),
+        })
+}
+
+fn link(dir: &OwnedFd, name: &str, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match rustix::fs::readlinkat(dir, name, Vec::new()) {
+        // Linux 5.10 gives an empty target of `ns/*` to those who may not read it, and no error.
+        Ok(target) if target.is_empty() => Err(Error::io(path.join(name), Errno::ACCESS)),
+        Ok(target) => Ok(Some(target.into_bytes())),
+        Err(e) if vanished(e) || e == Errno::INVAL => Ok(None),
+        Err(e) => Err(Error::io(path.join(name), e)),
     }
 }

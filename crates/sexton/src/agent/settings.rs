@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sexton_core::policy::Span;
 use serde::Deserialize;
+use sexton_core::policy::Span;
 
 use crate::error::Error;
 
@@ -242,7 +242,9 @@ fn read(path: &Path) -> Result<Filed, Error> {
 
 /// At least 100 ms, for whoever looks more often only heats the node.
 fn interval(text: &str) -> Result<Duration, String> {
-    let time = Span::from_flag(text).map_err(|error| error.to_string())?.get();
+    let time = Span::from_flag(text)
+        .map_err(|error| error.to_string())?
+        .get();
     Some(time)
         .filter(|time| (Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(time))
         .ok_or_else(|| "not between 100ms and 1h".to_owned())

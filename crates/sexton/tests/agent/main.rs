@@ -4,6 +4,7 @@
 
 mod agent;
 mod faults;
+mod held;
 mod limits;
 mod policies;
 mod rules;
