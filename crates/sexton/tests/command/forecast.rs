@@ -59,7 +59,8 @@ fn a_dozen_that_stand_still_have_no_time_left() {
     // As old as a dozen that come one by one would have shown the next one in.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let report = sexton(["explain", &target, "--sample", "1", "-o", "json"]).expect(0);
-    let forecast = &leak_of(&report.json(), container.pid())["forecast"];
+    let report = report.json();
+    let forecast = &leak_of(&report, container.pid())["forecast"];
     assert_eq!(forecast["trend"], "notGrowing", "{forecast}");
     assert!(forecast["secondsLeft"].is_null(), "{forecast}");
 }
