@@ -52,6 +52,7 @@ impl Starts {
 
     /// How many were started in the last so many seconds.
     #[must_use]
+    #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
     pub fn within(&self, seconds: u32) -> u64 {
         let bound = seconds.saturating_mul(100);
         let older = self.ages.partition_point(|age| *age >= bound);
