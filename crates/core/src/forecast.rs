@@ -85,6 +85,18 @@ const MANY_EVENTS: f64 = 16.0;
 const LONG_WATCH: f64 = 60.0;
 
 impl Forecast {
+    /// Seconds until a limit is reached, where that is sure enough to tell somebody who did not
+    /// ask: not on a first impression.
+    #[must_use]
+    pub fn warns_of(&self) -> Option<u64> {
+        let sure = match self.trend {
+            Trend::LimitReached => true,
+            Trend::Growing => self.confidence > Confidence::Low,
+            Trend::Held | Trend::NotGrowing | Trend::Unknown => false,
+        };
+        self.seconds_left.filter(|_| sure)
+    }
+
     /// The same leak where what grows is taken away as fast: nothing is reached, and what would be
     /// is said beside it. Only what grows can be held.
     #[must_use]

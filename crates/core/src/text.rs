@@ -110,9 +110,9 @@ pub fn duration(seconds: u64) -> String {
 #[must_use]
 pub fn millis(micros: u64) -> String {
     match micros {
-        ..1_000 => format!("0.{:02} ms", micros / 10),
-        ..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        ..1_000_000 => format!("{} ms", micros / 1_000),
+        0..1_000 => format!("0.{:02} ms", micros / 10),
+        1_000..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
         _ => format!(
             "{}.{} s",
             count(micros / 1_000_000),

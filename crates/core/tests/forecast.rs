@@ -3,6 +3,12 @@
 //!
 //! The sequence of chances is fixed, so that this says the same thing every day.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_sign_loss,
+    reason = "a test fails by panicking, and what is simulated is never negative"
+)]
+
 use std::time::Duration;
 
 use sexton_core::forecast::{Forecast, History, Starts, Trend};

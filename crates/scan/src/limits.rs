@@ -24,7 +24,7 @@ use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
 use levels::Levels;
-use nproc::{Count, Nproc};
+use nproc::{Count, Ids, Nproc};
 pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
@@ -64,10 +64,12 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let census = Census::take(proc)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    limits.extend(Nproc::read(proc, &process, &status).map(|read| {
-        let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, &status));
-        read.map_or_else(|unread| *unread, counted)
-    }));
+    limits.extend(
+        Nproc::read(&process, &status, &Ids::read(proc)).map(|read| {
+            let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, &status));
+            read.map_or_else(|unread| *unread, counted)
+        }),
+    );
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status));
     limits.extend(pid_max(proc, zombies, Some(&census)));

@@ -179,6 +179,45 @@ macro_rules! skip_unless_possible {
     };
 }
 
+/// One pass for many says of each what a look at that one alone says, as far as it is about
+/// which limit zombies reach first.
+#[test]
+fn one_pass_names_the_same_limit() {
+    skip_unless_possible!(true);
+    let cgroup = Cgroup::new("pass").unwrap();
+    cgroup.allow(60);
+    let mut near = Actor::start();
+    cgroup.take_in(&near);
+    assert_eq!(near.ask("zombies 20"), "20 ok");
+    let mut bound = Actor::start();
+    cgroup.take_in(&bound);
+    // His own limit is the nearer one.
+    assert_eq!(bound.ask("nproc 9"), "ok");
+    assert_eq!(bound.ask("become 64247"), "ok");
+    assert_eq!(bound.ask("zombies 3"), "3 ok");
+    let host = Actor::start();
+
+    let scanner = Scanner::new(Roots::default()).unwrap();
+    let node = limits::of_node(&scanner, None);
+    let pass = limits::Pass::new(&scanner, &node);
+    for (actor, kind) in [
+        (&near, Some(LimitKind::CgroupPids)),
+        (&bound, Some(LimitKind::Nproc)),
+        // pid_max or threads-max, by the machine; its tasks come and go.
+        (&host, None),
+    ] {
+        let shared = pass.of(actor.pid()).unwrap().unwrap();
+        let alone = limits_of(actor.pid());
+        let (shared, alone) = (first(&shared), first(&alone));
+        assert_eq!((shared.kind, &shared.scope), (alone.kind, &alone.scope));
+        if let Some(kind) = kind {
+            assert_eq!(shared, alone);
+            assert_eq!(shared.kind, kind);
+        }
+    }
+    assert!(pass.of(4_194_305).unwrap().is_none());
+}
+
 #[test]
 fn a_cgroup_full_of_zombies() {
     skip_unless_possible!(true);

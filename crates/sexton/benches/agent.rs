@@ -25,6 +25,8 @@ const ZOMBIES: u64 = 25_000;
 /// The agent's default.
 const INTERVAL: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_secs(120);
+/// So many times `ps` is run where it is compared with.
+const PS: u32 = 10;
 const NODE_EXPORTER: &str = "prometheus-node-exporter";
 
 fn main() {
@@ -317,12 +319,32 @@ fn at_a_rate(tools: &Tools) {
         samples += 1;
         std::thread::sleep(Duration::from_millis(100));
     }
-    let used = cpu(agent.pid()) - used;
+    let (used, seconds) = (cpu(agent.pid()) - used, began.elapsed().as_secs_f64());
+    // What one look of `ps` takes meanwhile, with as many processes there.
+    let before = children_cpu();
+    for _ in 0..PS {
+        let status = Command::new("ps")
+            .args(["-eo", "pid,ppid,stat,comm"])
+            .stdout(Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+    }
+    let ps = (children_cpu() - before).as_secs_f64() / f64::from(PS);
     println!(
         "a leak of 1,000 a second: at most {most} stand (aim 2,000), {} on average; the agent takes {:.1}% of a core (aim 5%), RSS {}",
         sum / samples,
-        used.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0,
+        used.as_secs_f64() / seconds * 100.0,
         memory(agent.pid(), "VmRSS:"),
+    );
+    println!(
+        "  one `ps -eo` of {} processes takes {:.1} ms of a core: once a second {:.1}%",
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok())
+            .count(),
+        ps * 1e3,
+        ps * 100.0
     );
 }
 

@@ -3,8 +3,8 @@
 //! What gets worse is told at once; what gets better, only when it has done so clearly. So a
 //! figure that saws about the border of two steps is told as the worse one, for good.
 
+use sexton_core::LimitKind;
 use sexton_core::forecast::{Forecast, Trend};
-use sexton_core::{Confidence, LimitKind};
 
 use super::Exhaustion;
 
@@ -84,22 +84,15 @@ pub(super) fn exhaustion(before: Option<&Exhaustion>, forecast: &Forecast) -> Op
             within: HELD.to_owned(),
         });
     }
-    let sure = match forecast.trend {
-        Trend::LimitReached => true,
-        Trend::Growing => forecast.confidence > Confidence::Low,
-        Trend::Unknown => false,
-        Trend::NotGrowing | Trend::Held => return None,
-    };
-    if !sure {
+    if forecast.trend == Trend::NotGrowing {
+        return None;
+    }
+    let Some(seconds) = forecast.warns_of() else {
         // It is not clear that it is over.
         return before.cloned();
-    }
+    };
     let limit: LimitKind = forecast.limit?;
     let same = before.filter(|before| before.limit == limit);
-    let seconds = match forecast.trend {
-        Trend::LimitReached => 0,
-        _ => forecast.seconds_left?,
-    };
     let within = within(same.map(|before| before.within.as_str()), seconds)?;
     Some(Exhaustion {
         limit,
@@ -138,6 +131,27 @@ mod tests {
         assert_eq!(count(Some(20), 9), 5);
         assert_eq!(count(Some(1), 0), 0);
         assert_eq!(count(None, 19), 10);
+    }
+
+    #[test]
+    fn what_is_held_has_no_time() {
+        let mut forecast: Forecast = serde_json::from_value(serde_json::json!({
+            "trend": "growing", "ratePerSecond": 1.0, "basis": "", "limit": "cgroupPids",
+            "scope": "x", "secondsLeft": 50, "confidence": "high",
+        }))
+        .unwrap();
+        let soon = exhaustion(None, &forecast).unwrap();
+        assert_eq!(soon.within, "10m");
+        forecast = forecast.held();
+        assert_eq!(exhaustion(Some(&soon), &forecast).unwrap().within, HELD);
+        // Let go, it is told at once.
+        forecast.trend = Trend::Growing;
+        forecast.seconds_left = Some(50);
+        let held = Exhaustion {
+            within: HELD.to_owned(),
+            ..soon
+        };
+        assert_eq!(exhaustion(Some(&held), &forecast).unwrap().within, "10m");
     }
 
     #[test]

@@ -52,13 +52,15 @@ impl Starts {
 
     /// How many were started in the last so many seconds.
     #[must_use]
+    #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
     pub fn within(&self, seconds: u32) -> u64 {
         let bound = seconds.saturating_mul(100);
         let older = self.ages.partition_point(|age| *age >= bound);
-        if older == self.ages.len() {
-            return 0;
+        if self.zombies == self.ages.len() as u64 {
+            self.zombies - older as u64
+        } else {
+            self.since(f64::from(bound)).round() as u64
         }
-        self.zombies - self.rank(older).round() as u64
     }
 
     /// Seconds since the last start; `None` where nothing is known.

@@ -310,6 +310,96 @@ fn json_of_a_forecast_reads_back() {
     assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), forecast);
 }
 
+/// Steady, three a second, half a minute old: nothing was there before, so that the minute and
+/// the ten are no longer than that.
+#[test]
+fn a_young_leak_is_not_divided_by_a_span_that_is_older_than_it() {
+    let ages = (0..87).map(|i| i * 100 / 3);
+    let starts = Starts::new(ages, 87, Some(2_905));
+    let history = every(Duration::from_millis(250), (0..=20).map(|i| 72 + i * 3 / 4));
+    let forecast = history.forecast(&limits(52), &starts);
+    assert!(near(forecast.rate_per_second, 3.0, 0.05), "{forecast:?}");
+    assert_eq!(forecast.confidence, Confidence::High);
+    let (earliest, latest) = forecast.seconds_left_range.unwrap();
+    assert!(earliest <= 17 && latest.unwrap() >= 17, "{forecast:?}");
+    assert!(latest.unwrap() < 34, "{forecast:?}");
+}
+
+#[test]
+fn one_burst_at_the_start_is_no_growth() {
+    for (count, seconds) in [(60, 8), (24, 11), (12, 4), (12, 400), (2, 30)] {
+        let starts = Starts::new(
+            vec![seconds * 100; count],
+            count as u64,
+            Some(seconds * 100 + 3),
+        );
+        let standing = count as u64;
+        let unwatched = every_second([standing]).forecast(&limits(100), &starts);
+        let watched = every_second([standing; 3]).forecast(&limits(100), &starts);
+        for forecast in [unwatched, watched] {
+            assert_eq!(forecast.trend, Trend::NotGrowing, "{count}: {forecast:?}");
+            assert_eq!(forecast.seconds_left, None);
+        }
+    }
+}
+
+/// A look after a step of ours, or of the holder's: what stands is no history.
+#[test]
+fn a_holder_that_is_much_older_may_wait_again() {
+    let ages: Vec<u64> = (0..60).map(|i| i * 50).collect();
+    let history = every(Duration::from_millis(500), 50..=60);
+    let as_old = history.forecast(&limits(200), &Starts::new(ages.clone(), 60, Some(3_010)));
+    let older = history.forecast(&limits(200), &Starts::new(ages, 60, Some(360_000)));
+    assert!(
+        matches!(as_old.seconds_left_range, Some((_, Some(_)))),
+        "{as_old:?}"
+    );
+    assert!(
+        matches!(older.seconds_left_range, Some((_, None))),
+        "{older:?}"
+    );
+    assert!(older.confidence < Confidence::High);
+}
+
+#[test]
+fn acceleration_that_the_watch_shows_belongs_in_the_range() {
+    // One a second at first, one more a second each five seconds.
+    let counts = (0..=40u64).map(|i| i + i * i / 10);
+    let forecast = every_second(counts).forecast(&limits(300), &Starts::default());
+    // 300 more than 200: at i + i²/10 = 500, 26 seconds from now.
+    let (earliest, latest) = forecast.seconds_left_range.unwrap();
+    assert!(
+        earliest <= 26 && latest.is_none_or(|l| l >= 26),
+        "{forecast:?}"
+    );
+}
+
+#[test]
+fn what_is_held_says_what_would_be() {
+    let growing = every_second((0..30).map(|i| i * 10)).forecast(&limits(100), &Starts::default());
+    assert_eq!(growing.warns_of(), Some(10));
+    let held = growing.clone().held();
+    assert_eq!(held.trend, Trend::Held);
+    assert_eq!(
+        (held.warns_of(), held.seconds_left_unheld),
+        (None, Some(10))
+    );
+    let words = crate::text::leak::outlook(&held);
+    assert!(words.starts_with("held: +10/s"), "{words}");
+    let still = every_second([5; 9]).forecast(&limits(100), &NEVER.starts());
+    assert_eq!(still.clone().held(), still, "only what grows is held");
+}
+
+#[test]
+fn starts_are_thinned_evenly_and_stay_a_count() {
+    let starts = Starts::new((0..10_000).map(|i| i * 30), 10_000, None);
+    for (seconds, within) in [(60, 200), (600, 2_000), (3_000, 10_000)] {
+        let told = starts.within(seconds);
+        assert!(told.abs_diff(within) <= 1, "{told} in {seconds} s");
+    }
+    assert_eq!(Starts::default().within(60), 0);
+}
+
 /// How often the 95% range of a leak that comes at random holds its true rate.
 #[test]
 fn the_range_holds_the_true_rate_of_a_random_leak() {

@@ -122,10 +122,8 @@ impl Census {
     /// `None` of one that is gone or hidden from us.
     fn namespace_of(&self, proc: &Proc, pid: u32) -> Option<u64> {
         let mut namespaces = self.namespaces.borrow_mut();
-        *namespaces.entry(pid).or_insert_with(|| {
-            let process = proc.process(pid).ok()??;
-            process.ns_inode("user").ok()?
-        })
+        let read = || proc.ns_inode(pid, "user").ok().flatten();
+        *namespaces.entry(pid).or_insert_with(read)
     }
 
     /// The user namespace of process `pid` was made by this user.

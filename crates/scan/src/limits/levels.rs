@@ -1,6 +1,6 @@
 //! `pids.max` of a process's cgroup and of all above it (kernel/cgroup/pids.c).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,15 @@ pub(super) struct Levels {
     listed: HashMap<PathBuf, HashMap<PathBuf, Option<u64>>>,
     /// The cgroup that lists each process; read where a path of `/proc` says nothing to us.
     members: Option<HashMap<u32, PathBuf>>,
+    /// Processes that the root of the hierarchy lists.
+    of_root: Option<HashSet<u32>>,
+}
+
+impl Levels {
+    fn root_lists(&mut self, root: &Path, pid: u32) -> bool {
+        let listed = || lists(root).into_iter().collect();
+        self.of_root.get_or_insert_with(listed).contains(&pid)
+    }
 }
 
 /// The hierarchy that counts pids.
@@ -111,7 +120,7 @@ impl Hierarchy<'_> {
     fn locate(&self, path: &[u8], pid: u32, known: &mut Levels) -> Option<PathBuf> {
         let direct = Hierarchies::directory(self.root, path).filter(|path| path.exists());
         if let Some(directory) = &direct
-            && (path != b"/" || lists(directory).contains(&pid))
+            && (path != b"/" || known.root_lists(directory, pid))
         {
             return direct;
         }

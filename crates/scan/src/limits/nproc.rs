@@ -34,9 +34,9 @@ impl Nproc {
     /// Of `process`; `None` where that is gone. Where it cannot be read, the limit of which
     /// nothing is known but why.
     pub(super) fn read(
-        proc: &Proc,
         process: &Process,
         status: &Status,
+        ids: &Ids,
     ) -> Option<Result<Self, Box<Limit>>> {
         let (pid, uid) = (process.pid(), status.real_uid());
         let text = match process.read("limits") {
@@ -54,7 +54,7 @@ impl Nproc {
             uid,
             inner: namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE),
             soft: bound.soft,
-            exempt: exemption(proc, status, namespace),
+            exempt: exemption(ids, status, namespace),
         }))
     }
 
@@ -116,8 +116,8 @@ fn source(pid: u32) -> String {
 /// Why the kernel does not hold this process to the limit (`copy_process`, kernel/fork.c): its
 /// real user is root of the machine, or it has one of two capabilities *in the first user
 /// namespace*; to be root of a container with a user namespace is not enough.
-fn exemption(proc: &Proc, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
-    if status.real_uid() == 0 && ids_are_those_of_the_machine(proc) {
+fn exemption(ids: &Ids, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
+    if status.real_uid() == 0 && ids.are_those_of_the_machine {
         return Some("root is exempt");
     }
     let capable = |capability| {
@@ -132,12 +132,20 @@ fn exemption(proc: &Proc, status: &Status, namespace: Option<u64>) -> Option<&'s
     }
 }
 
-/// User ids are shown as the reader's user namespace maps them; the first maps each to itself.
-fn ids_are_those_of_the_machine(proc: &Proc) -> bool {
-    let map = proc.read("self/uid_map").ok().flatten();
-    map.is_some_and(|map| {
-        map.split(u8::is_ascii_whitespace)
-            .filter(|field| !field.is_empty())
-            .eq([&b"0"[..], b"0", b"4294967295"])
-    })
+/// How user ids are shown to us: as our user namespace maps them; the first maps each to itself.
+pub(super) struct Ids {
+    are_those_of_the_machine: bool,
+}
+
+impl Ids {
+    pub(super) fn read(proc: &Proc) -> Self {
+        let map = proc.read("self/uid_map").ok().flatten();
+        Self {
+            are_those_of_the_machine: map.is_some_and(|map| {
+                map.split(u8::is_ascii_whitespace)
+                    .filter(|field| !field.is_empty())
+                    .eq([&b"0"[..], b"0", b"4294967295"])
+            }),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use sexton_core::{Leak, Limit, LimitKind};
 
 use super::census::Census;
 use super::levels::{self, Levels};
-use super::nproc::{Count, Nproc};
+use super::nproc::{Count, Ids, Nproc};
 use crate::{Error, Scanner};
 
 /// The limits of many holders in one look: what they share is read once, and only when one of
@@ -22,6 +22,7 @@ pub struct Pass<'s> {
     tasks: Option<u64>,
     /// Limits of the machine.
     node: &'s [Limit],
+    ids: Ids,
     census: OnceCell<Census>,
     levels: RefCell<Levels>,
 }
@@ -34,6 +35,7 @@ impl<'s> Pass<'s> {
             scanner,
             tasks: super::all_tasks(scanner.proc()),
             node,
+            ids: Ids::read(scanner.proc()),
             census: OnceCell::new(),
             levels: RefCell::default(),
         }
@@ -59,7 +61,7 @@ impl<'s> Pass<'s> {
             &process,
             &mut self.levels.borrow_mut(),
         ));
-        match Nproc::read(proc, &process, &status) {
+        match Nproc::read(&process, &status, &self.ids) {
             Some(Ok(nproc)) => {
                 let first = first_of(&limits).and_then(Limit::headroom);
                 let count = if self.may_be_first(&nproc, first) {

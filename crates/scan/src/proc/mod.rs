@@ -210,6 +210,11 @@ impl Proc {
             .map(|status| status.filter(|status| !status.vanished()))
     }
 
+    /// As [`Process::ns_inode`], without holding the process: nothing is opened.
+    pub(crate) fn ns_inode(&self, pid: u32, kind: &str) -> Result<Option<u64>, Error> {
+        process::ns_inode(self.dir.as_fd(), &format!("{pid}/ns/{kind}"), &self.path)
+    }
+
     /// The process that thread `tid` belongs to: `TracerPid` names a thread.
     pub fn process_of_thread(&self, tid: u32, buffer: &mut Vec<u8>) -> Result<Option<u32>, Error> {
         Ok(self.status(tid, buffer)?.map(|status| status.tgid))

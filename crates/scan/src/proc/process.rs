@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use sexton_core::ProcessId;
@@ -150,19 +150,7 @@ impl Process {
 
     /// Inode of a namespace: `pid`, `user`, `mnt`… `None` too for a zombie, which has left them.
     pub fn ns_inode(&self, kind: &str) -> Result<Option<u64>, Error> {
-        let name = format!("ns/{kind}");
-        let Some(target) = self.link(&name)? else {
-            return Ok(None);
-        };
-        // `pid:[4026531836]`
-        str::from_utf8(&target)
-            .ok()
-            .and_then(|text| text.split_once(":[")?.1.strip_suffix(']')?.parse().ok())
-            .map(Some)
-            .ok_or_else(|| Error::Malformed {
-                path: self.path.join(name),
-                what: Malformed("inode of a namespace"),
-            })
+        ns_inode(self.dir.as_fd(), &format!("ns/{kind}"), &self.path)
     }
 
     /// A thread of a process whose leader has ended: it still shows what the leader no longer
@@ -260,12 +248,32 @@ impl Process {
     }
 
     fn link(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        match file::link(self.dir.as_fd(), name.as_bytes()) {
-            // Linux 5.10 gives an empty target of `ns/*` to those who may not read it, and no
-            // error.
-            Ok(target) if target.is_empty() => self.or_gone(name, Err(Errno::ACCESS)),
-            Err(Errno::INVAL) => Ok(None),
-            target => self.or_gone(name, target),
-        }
+        link(self.dir.as_fd(), name, &self.path)
+    }
+}
+
+/// The inode that a link of `ns/` names; `path` is that of `dir`, for errors.
+pub(super) fn ns_inode(dir: BorrowedFd<'_>, name: &str, path: &Path) -> Result<Option<u64>, Error> {
+    let Some(target) = link(dir, name, path)? else {
+        return Ok(None);
+    };
+    // `pid:[4026531836]`
+    str::from_utf8(&target)
+        .ok()
+        .and_then(|text| text.split_once(":[")?.1.strip_suffix(']')?.parse().ok())
+        .map(Some)
+        .ok_or_else(|| Error::Malformed {
+            path: path.join(name),
+            what: Malformed("inode of a namespace"),
+        })
+}
+
+fn link(dir: BorrowedFd<'_>, name: &str, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match file::link(dir, name.as_bytes()) {
+        // Linux 5.10 gives an empty target of `ns/*` to those who may not read it, and no error.
+        Ok(target) if target.is_empty() => Err(Error::io(path.join(name), Errno::ACCESS)),
+        Ok(target) => Ok(Some(target)),
+        Err(e) if vanished(e) || e == Errno::INVAL => Ok(None),
+        Err(e) => Err(Error::io(path.join(name), e)),
     }
 }

@@ -205,8 +205,9 @@ impl Ledger {
         acting: bool,
     ) -> Forecast {
         let acting = acting && self.paused.is_none();
+        let pause = acting.then(|| self.pause(leak.holder.id, crate::policy::now()));
         let watched = self.watched.entry(leak.holder.id).or_default();
-        watched.looked(leak, limits, at, acting)
+        watched.looked(leak, limits, at, pause)
     }
 
     /// The limits that bind a holder; empty where they were not asked for.
@@ -220,8 +221,7 @@ impl Ledger {
     /// dealt with at its own rate, which is the less work the less often.
     pub fn rests(&self, leak: &Leak, now: Now) -> Option<Duration> {
         let watched = self.watched.get(&leak.holder.id)?;
-        let pace = self.pace(leak.holder.id);
-        let wait = ladder::next_look(&self.steps, leak.holder.id, pace, &Threshold::ONE, now);
+        let wait = self.pause(leak.holder.id, now);
         let (at, made) = watched.dealt_with?;
         // What was too young then and has not grown since is no leak that goes on.
         if leak.zombies + watched.taken <= made {
@@ -229,6 +229,12 @@ impl Ledger {
         }
         let left = (at + wait).saturating_sub(now.uptime);
         (!left.is_zero()).then_some(left)
+    }
+
+    /// How long a leak may rest after a step.
+    fn pause(&self, holder: ProcessId, now: Now) -> Duration {
+        let pace = self.pace(holder);
+        ladder::next_look(&self.steps, holder, pace, &Threshold::ONE, now)
     }
 
     /// Policies have changed: what rests under the old ones is to be judged by the new ones at

@@ -14,7 +14,7 @@ use sexton_cluster::{About, Cluster, Event, Evicted, Eviction, Policies, Reason,
 use sexton_core::forecast::Trend;
 use sexton_core::ladder::Refusal;
 use sexton_core::policy::Mode;
-use sexton_core::{Confidence, Container, Leak, ProcessId, Report, text};
+use sexton_core::{Container, Leak, ProcessId, Report, text};
 
 use super::names::Known;
 use super::record::{Intent, Outcome, Verdict};
@@ -235,13 +235,8 @@ impl Member {
 fn runs_out(leak: &Leak) -> Option<String> {
     let forecast = leak.forecast.as_ref()?;
     let limit = forecast.limit?;
-    let left = Duration::from_secs(forecast.seconds_left?);
-    let sure = match forecast.trend {
-        Trend::LimitReached => true,
-        Trend::Growing => forecast.confidence >= Confidence::Medium && left <= SOON,
-        Trend::Held | Trend::NotGrowing | Trend::Unknown => false,
-    };
-    sure.then(|| {
+    let left = Duration::from_secs(forecast.warns_of()?);
+    (left <= SOON).then(|| {
         let when = match forecast.trend {
             Trend::LimitReached => "is reached: fork fails with EAGAIN".to_owned(),
             _ => format!("will be reached in {}", text::duration(left.as_secs())),

@@ -22,31 +22,43 @@ pub struct Watched {
     /// How many stood before each step that took away what it was to; empty where the last one
     /// did not, or nothing is done any more.
     peaks: History,
-    /// The highest of them.
-    peak: u64,
+    /// When the step before the last of these was taken, or else the leak first seen.
+    before_last: Option<Duration>,
 }
 
 impl Watched {
-    /// A look has shown it: when is a limit reached?
+    /// A look has shown it: when is a limit reached with the policies in force? `acting`: for how
+    /// long the agent lets it rest after a step; `None` where it may not act.
     pub fn looked(
         &mut self,
         leak: &Leak,
         limits: Vec<Limit>,
         at: Duration,
-        acting: bool,
+        acting: Option<Duration>,
     ) -> Forecast {
-        self.counts.push(at, leak.zombies + self.taken);
+        self.seen(leak.zombies, &leak.ages.starts, limits, at, acting)
+    }
+
+    fn seen(
+        &mut self,
+        standing: u64,
+        starts: &Starts,
+        limits: Vec<Limit>,
+        at: Duration,
+        acting: Option<Duration>,
+    ) -> Forecast {
+        self.counts.push(at, standing + self.taken);
         let survivors = Starts::default();
         let starts = match self.taken {
-            0 => &leak.ages.starts,
+            0 => starts,
             // The others were taken by us.
             _ => &survivors,
         };
         let own = self.counts.forecast(&limits, starts);
         self.rate_per_second = own.rate_per_second;
-        let forecast = match self.is_held(leak.zombies, acting) {
+        let forecast = match acting.is_some_and(|pause| self.is_held(at, pause)) {
             false => own,
-            // What is left standing each time may climb for all that is taken.
+            // What stands each time may climb for all that is taken.
             true => match self.peaks.forecast(&limits, &survivors) {
                 climbs
                     if climbs.trend == Trend::Growing
@@ -61,10 +73,17 @@ impl Watched {
         forecast
     }
 
-    /// It is taken away as it comes: the last step worked, and no more stand than before it, but
-    /// for what comes while the next is due.
-    fn is_held(&self, standing: u64, acting: bool) -> bool {
-        acting && !self.peaks.is_empty() && standing <= self.peak + self.peak / 2 + 8
+    /// It is taken away as it comes: the last step worked, and the next is not overdue. How long
+    /// the ladder lets it rest depends on the room that is left; what the policy asks for (settle,
+    /// threshold) shows in how long it took until now.
+    fn is_held(&self, now: Duration, pause: Duration) -> bool {
+        const LATE: Duration = Duration::from_secs(10);
+        let Some((last, _)) = self.peaks.last() else {
+            return false;
+        };
+        let before = self.before_last.unwrap_or(last);
+        let usual = last.saturating_sub(before).max(pause);
+        now <= last + 2 * usual + LATE
     }
 
     /// A gentle step was taken in earnest, with so many zombies standing.
@@ -79,8 +98,8 @@ impl Watched {
             self.taken += zombies.before.saturating_sub(zombies.left);
         }
         if well {
+            self.before_last = self.peaks.last().or(self.counts.first()).map(|(at, _)| at);
             self.peaks.push(at, standing);
-            self.peak = self.peak.max(standing);
         } else {
             self.let_go();
         }
@@ -89,6 +108,122 @@ impl Watched {
     /// Nothing is known to be done about it any more.
     pub fn let_go(&mut self) {
         self.peaks = History::new();
-        self.peak = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sexton_core::LimitKind;
+
+    const REST: Option<Duration> = Some(Duration::from_secs(2));
+
+    fn room(left: u64) -> Vec<Limit> {
+        vec![Limit {
+            kind: LimitKind::CgroupPids,
+            scope: "cgroup /x".to_owned(),
+            source: "pids.max".to_owned(),
+            used: Some(0),
+            limit: Some(left),
+            reserved: 0,
+            zombies: None,
+            first: true,
+            note: None,
+        }]
+    }
+
+    /// Looks once a second at a leak of 3/s, which is taken down to `left(step)` every ten
+    /// seconds until `until`; the last forecast.
+    fn watched(seconds: u64, until: u64, well: bool, left: impl Fn(u64) -> u64) -> Forecast {
+        let mut watched = Watched::default();
+        let mut standing = 0;
+        let mut last = None;
+        for second in 0..=seconds {
+            let at = Duration::from_secs(second);
+            last = Some(watched.seen(
+                standing,
+                &Starts::default(),
+                room(1_000 - standing),
+                at,
+                REST,
+            ));
+            if second % 10 == 9 && second < until {
+                let zombies = BeforeAndAfter {
+                    before: standing,
+                    left: left(second / 10).min(standing),
+                };
+                watched.took(at, standing, Some(zombies), well);
+                standing = zombies.left;
+            }
+            standing += 3;
+        }
+        last.unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_as_it_comes_is_held() {
+        let forecast = watched(65, 100, true, |_| 3);
+        assert_eq!(forecast.trend, Trend::Held, "{forecast:?}");
+        assert!(
+            (2.5..3.5).contains(&forecast.rate_per_second),
+            "{forecast:?}"
+        );
+        assert_eq!(
+            (forecast.seconds_left, forecast.seconds_left_range),
+            (None, None)
+        );
+        assert!(forecast.seconds_left_unheld.is_some_and(|left| left > 200));
+    }
+
+    #[test]
+    fn what_is_no_longer_taken_is_foretold() {
+        assert_eq!(watched(60, 30, true, |_| 3).trend, Trend::Growing);
+        assert_eq!(
+            watched(65, 100, false, |_| 3).trend,
+            Trend::Growing,
+            "it failed"
+        );
+    }
+
+    #[test]
+    fn what_climbs_for_all_that_is_taken_is_foretold_by_that() {
+        let forecast = watched(215, 300, true, |step| 20 * (step + 1));
+        assert_eq!(forecast.trend, Trend::Growing, "{forecast:?}");
+        // Twenty more each ten seconds are left.
+        assert!(
+            (1.5..2.5).contains(&forecast.rate_per_second),
+            "{forecast:?}"
+        );
+    }
+
+    #[test]
+    fn who_may_not_act_holds_nothing() {
+        let mut watched = Watched::default();
+        for second in 0..30 {
+            let at = Duration::from_secs(second);
+            watched.seen(3, &Starts::default(), room(100), at, REST);
+            let zombies = BeforeAndAfter { before: 3, left: 0 };
+            watched.took(at, 3, Some(zombies), true);
+        }
+        let at = Duration::from_secs(30);
+        assert_eq!(
+            watched
+                .seen(3, &Starts::default(), room(100), at, REST)
+                .trend,
+            Trend::Held
+        );
+        assert_eq!(
+            watched
+                .seen(3, &Starts::default(), room(100), at, None)
+                .trend,
+            Trend::Growing
+        );
+        watched.let_go();
+        assert_eq!(
+            watched
+                .seen(3, &Starts::default(), room(100), at, REST)
+                .trend,
+            Trend::Growing
+        );
     }
 }

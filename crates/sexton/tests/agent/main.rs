@@ -6,6 +6,7 @@
 
 mod agent;
 mod faults;
+mod held;
 mod limits;
 mod policies;
 mod rules;

@@ -9,6 +9,7 @@ mod at_the_limit;
 mod audit;
 mod crds;
 mod explain;
+mod forecast;
 mod help;
 mod inside_a_container;
 mod limits;

@@ -79,7 +79,7 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
             if forecast.trend == Trend::Held {
                 place.held += forecast.rate_per_second;
             }
-            place.seconds_left = least(place.seconds_left, forecast.seconds_left);
+            place.seconds_left = least(place.seconds_left, forecast.warns_of());
         }
         let headroom = limits
             .get(&leak.holder.id)
