@@ -1,6 +1,8 @@
 //! Sexton never ends a program, and if one ends all the same, that is no success. Each target
 //! here would die of a visit that does not look, or be found out too late.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of a test that panics fails the test"

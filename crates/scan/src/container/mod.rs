@@ -48,13 +48,14 @@ impl From<Mark> for Container {
 /// What lies below a name that is not UTF-8 is left out: no runtime makes such a name, and it
 /// must not hide the container above it.
 pub fn marks(path: &[u8]) -> impl Iterator<Item = Mark> {
-    let path = match str::from_utf8(path) {
-        Ok(path) => path,
-        Err(error) => {
-            let valid = str::from_utf8(&path[..error.valid_up_to()]).unwrap_or_default();
-            valid.rsplit_once('/').map_or("", |(above, _)| above)
+    let first = path.utf8_chunks().next();
+    let path = first.map_or("", |chunk| {
+        let valid = chunk.valid();
+        if chunk.invalid().is_empty() {
+            return valid;
         }
-    };
+        valid.rsplit_once('/').map_or("", |(above, _)| above)
+    });
     let mut end = path.len();
     std::iter::from_fn(move || {
         while end > 0 {

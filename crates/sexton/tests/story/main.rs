@@ -4,6 +4,8 @@
 //! In each, a set of bystanders (containerd and its shims, a pod that leaks and is covered by no
 //! policy, a process outside) is there before and after, the very same.
 
+// A test reads files that it made, and those of processes that it started.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code, reason = "the same as for the other tests of the agent")]
