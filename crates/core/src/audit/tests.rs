@@ -41,6 +41,11 @@ fn process(pid: u32, command: &[&str]) -> Process {
         age_seconds: 600,
         call: None,
         environment: Vec::new(),
+        uids: [0; 4],
+        may_kill: true,
+        started_as: None,
+        rewrote_title: false,
+        texts: Vec::new(),
         children: Vec::new(),
     }
 }
@@ -69,6 +74,8 @@ fn facts(main: Process, number: u8) -> Facts {
         shared_pid_namespace: !main.is_namespace_init(),
         main,
         frozen: false,
+        connections: None,
+        pre_stop: None,
         notes: Vec::new(),
     }
 }
@@ -109,6 +116,7 @@ fn masks_are_read_in_the_order_of_the_kernel() {
             blocked: blocked.to_vec(),
             awaited,
             pending: 0,
+            later: None,
         };
         verdict(app)
     };

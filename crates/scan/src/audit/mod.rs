@@ -4,11 +4,14 @@
 //! each container's main process and what hangs on it.
 
 mod awaited;
+mod connections;
+mod looks;
 mod members;
 mod process;
 mod stop;
+mod texts;
 
-use sexton_core::audit::{ExitSignal, Facts, judge};
+use sexton_core::audit::{ExitSignal, Facts, Process, judge};
 use sexton_core::{Container, Workload, text};
 
 use crate::facts::Notes;
@@ -39,6 +42,7 @@ pub fn containers(
             "{what} that no runtime marked as a container left out"
         ));
     }
+    let mut all = Vec::new();
     for mut group in groups {
         names::complete(&scanner.roots.host, &mut group.container);
         if !wanted(&group.container, &group.pids()) {
@@ -47,12 +51,14 @@ pub fn containers(
         let workload = workloads.iter().find(|w| w.id == group.container.id);
         // One that ended meanwhile is none of the node's any more.
         if let Some(facts) = gather(scanner, &group, workload)? {
-            audit.exit_signals.push(judge(&facts));
+            all.push(facts);
         }
     }
+    looks::again(scanner, &mut all);
+    audit.exit_signals = all.iter().map(judge).collect();
     audit
         .exit_signals
-        .sort_by_key(|e| (e.verdict, std::cmp::Reverse(e.confidence), e.main.id.pid));
+        .sort_by_key(|e| (e.mark(), std::cmp::Reverse(e.confidence), e.main.id.pid));
     Ok(audit)
 }
 
@@ -67,17 +73,25 @@ fn gather(
         return Ok(None);
     };
     let now = scanner.now_ticks()?;
-    let Some(main) = process::read(scanner, group, main, now, &mut notes)? else {
+    let Some(process) = scanner.proc.process(main.pid)? else {
         return Ok(None);
     };
-    let frozen = match scanner.proc.process(main.id.pid)? {
-        Some(process) => {
-            let cgroups = seen(process.cgroups())?.unwrap_or_default();
-            holder::is_frozen(&cgroups, &scanner.hierarchies)
-        }
-        None => return Ok(None),
+    let executable = seen(process.exe())?;
+    let executable = executable.as_deref().map(|path| path.to_string_lossy());
+    let stop = stop::of(
+        &scanner.roots.host,
+        &group.container,
+        executable.as_deref(),
+        workload,
+    );
+    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number);
+    let Some(mut main) = reader.read(main, &mut notes)? else {
+        return Ok(None);
     };
-    let stop = stop::of(&scanner.roots.host, &group.container, &main, workload);
+    let cgroups = seen(process.cgroups())?.unwrap_or_default();
+    let frozen = holder::is_frozen(&cgroups, &scanner.hierarchies);
+    hand_down(&mut main, stop.arguments);
+    notes.0.extend(stop.note);
     notes.0.sort();
     notes.0.dedup();
     Ok(Some(Facts {
@@ -86,7 +100,21 @@ fn gather(
         grace: stop.grace,
         shared_pid_namespace: !main.is_namespace_init(),
         frozen,
+        connections: connections::to(scanner, &process),
+        pre_stop: stop.pre_stop,
         main,
         notes: notes.0,
     }))
+}
+
+/// What the runtime started; behind an init, its command is what comes after `--`.
+fn hand_down(main: &mut Process, arguments: Option<Vec<String>>) {
+    let command = arguments.as_ref().and_then(|words| {
+        let at = words.iter().position(|word| word == "--")?;
+        words.get(at + 1..)
+    });
+    if let (Some(command), [child, ..]) = (command, &mut main.children[..]) {
+        child.started_as = Some(command.to_vec());
+    }
+    main.started_as = arguments;
 }

@@ -14,10 +14,28 @@ const LARGEST: u64 = 4 << 20;
 
 pub(crate) struct Root(OwnedFd);
 
+impl From<File> for Root {
+    /// A directory that is open already: the root of a process.
+    fn from(directory: File) -> Self {
+        Self(directory.into())
+    }
+}
+
 impl Root {
     pub(crate) fn open(path: &Path) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// The beginning of a regular file.
+    pub(crate) fn text(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let file = File::from(self.at(path, OFlags::empty())?);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(most).read_to_end(&mut text).ok()?;
+        Some(text)
     }
 
     /// Symbolic links (`/var/lib/docker` is often one) lead to where they lead on the host, and

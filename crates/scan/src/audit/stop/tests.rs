@@ -1,8 +1,6 @@
 use std::fs;
 
-use sexton_core::audit::Signals;
-use sexton_core::cause::{Language, Program};
-use sexton_core::{Pod, ProcessId, State};
+use sexton_core::Pod;
 
 use super::*;
 
@@ -14,7 +12,7 @@ fn on_host(runtime: Runtime, path: &str, text: &str) -> Stop {
     let path = host.path().join(path.replace("ID", ID));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
-    of(host.path(), &bare(runtime), &main(), None)
+    of(host.path(), &bare(runtime), Some("/app"), None)
 }
 
 fn bare(runtime: Runtime) -> Container {
@@ -25,30 +23,6 @@ fn bare(runtime: Runtime) -> Container {
         pod: None,
         owner: None,
         cgroup: "/x".to_owned(),
-    }
-}
-
-fn main() -> Process {
-    Process {
-        id: ProcessId {
-            pid: 7,
-            start_ticks: 1,
-        },
-        inner_pid: 1,
-        name: "app".to_owned(),
-        command_line: vec!["app".to_owned()],
-        executable: Some("/app".to_owned()),
-        program: Program {
-            language: Language::Native,
-            evidence: None,
-        },
-        state: State::Sleeping,
-        signals: Signals::default(),
-        process_group: 7,
-        age_seconds: 1,
-        call: None,
-        environment: Vec::new(),
-        children: Vec::new(),
     }
 }
 
@@ -150,7 +124,7 @@ fn containerd_does_not_tell_and_this_is_said() {
     });
     let host = tempfile::tempdir().unwrap();
     assert_eq!(
-        said(&of(host.path(), &in_pod, &main(), None)),
+        said(&of(host.path(), &in_pod, Some("/app"), None)),
         ("SIGTERM", Some(30))
     );
 }
@@ -167,7 +141,7 @@ fn the_runtime_itself_goes_before_files() {
     let stop = of(
         host.path(),
         &bare(Runtime::Containerd),
-        &main(),
+        Some("/app"),
         Some(&workload),
     );
     assert_eq!(said(&stop), ("SIGQUIT", Some(5)));
