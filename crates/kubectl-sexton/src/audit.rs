@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use sexton_cluster::report::{ExitSignal, Status};
-use sexton_core::Verdict;
+use sexton_core::audit::Mark;
 
 use crate::cli::{self, Connection, Document, Output};
 use crate::connect::connect;
@@ -130,10 +130,11 @@ fn table(found: &[Found], namespaces: bool, wide: bool) -> Table {
     table
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+fn verdict(verdict: Mark) -> &'static str {
     match verdict {
-        Verdict::Killed => "Killed",
-        Verdict::Unknown => "Unknown",
-        Verdict::Ends => "Ends",
+        Mark::Killed => "Killed",
+        Mark::EndsUnheard => "EndsUnheard",
+        Mark::Unknown => "Unknown",
+        Mark::Ends => "Ends",
     }
 }

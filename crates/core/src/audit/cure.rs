@@ -226,14 +226,7 @@ fn pipeline(shell: &Process) -> Cure {
     let text = "The program is a part of a pipeline, which `exec` cannot replace: let an init tell \
                 all of it and wait until it has ended.";
     match command::of(shell) {
-        Some(words) => cure(
-            text,
-            "dockerfile",
-            format!(
-                "COPY sexton-init /sexton-init\n{}",
-                entrypoint(&["/sexton-init", "-g", "--"], words)
-            ),
-        ),
+        Some(words) => waiting_init(text, Some(words)),
         None => advice(text),
     }
 }
@@ -279,25 +272,38 @@ pub(super) fn trap_behind_command(shell: &Process, child: &Process, number: u8) 
 }
 
 /// An init below which processes are killed unheard.
-pub(super) fn below_an_init(process: &Process, init: &str, child: &Process) -> Vec<Cure> {
-    let text = format!(
-        "Processes that {} started are killed without a word when {init} exits: `exec` in the \
-         script, or take an init that tells those that are left and waits for them.",
-        child.name
-    );
+pub(super) fn below_an_init(process: &Process, init: &str, child: &Process) -> Cure {
     let told: Option<&[String]> = command::of(process).and_then(|words| {
         let at = words.iter().position(|word| word == "--")?;
         words.get(at + 1..)
     });
-    let command = told.or_else(|| command::of(child)).unwrap_or_default();
-    vec![cure(
+    waiting_init(
+        format!(
+            "Processes that {} started are killed without a word when {init} exits: `exec` in the \
+             script, or take an init that tells those that are left and waits for them.",
+            child.name
+        ),
+        told.or_else(|| command::of(child)),
+    )
+}
+
+/// A program that ends and leaves its children behind.
+pub(super) fn tell_the_rest(process: &Process) -> Cure {
+    waiting_init(
+        "Put an init in front that tells those that are left and waits for them.",
+        command::of(process),
+    )
+}
+
+fn waiting_init(text: impl Into<String>, command: Option<&[String]>) -> Cure {
+    cure(
         text,
         "dockerfile",
         format!(
             "COPY sexton-init /sexton-init\n{}",
-            entrypoint(&["/sexton-init", "-g", "--"], command)
+            entrypoint(&["/sexton-init", "-g", "--"], command.unwrap_or_default())
         ),
-    )]
+    )
 }
 
 /// An init that keeps the signal from its command.

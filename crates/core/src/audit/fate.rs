@@ -220,7 +220,6 @@ pub(super) fn of(process: &Process, stop: Stop) -> Fate {
         Reception::Ignored => {
             Fate::stays(Confidence::High, format!("{} ignores {name}", process.name))
                 .fact(mask(process, number, "ignores", "SigIgn"))
-                .unheard(shell::kept_from(process, stop))
                 .cures(cure::ignored(process, number))
         }
         Reception::Blocked if process.is_hidden() => Fate::unknown(format!(

@@ -18,7 +18,7 @@ pub(super) fn of(process: &Process, number: u8) -> Vec<String> {
         return files;
     }
     match process.program.language {
-        Language::Node | Language::Php => script(process).into_iter().collect(),
+        Language::Php => script(process).into_iter().collect(),
         _ => Vec::new(),
     }
 }

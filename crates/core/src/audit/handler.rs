@@ -5,44 +5,55 @@ use super::cure;
 use super::facts::Process;
 use super::fate::{Fate, mask};
 use super::source::{self, Handler};
+use crate::Confidence;
 use crate::cause::Language;
 use crate::signal::{self, SIGTERM};
-use crate::{Confidence, Verdict};
 
 const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
 const SIGQUIT: u8 = 3;
 
-/// A runtime as PID 1 whose own handler raises the signal again: only one of the program's own
-/// ends it, and both look alike in the masks.
-fn raised_again(process: &Process, number: u8, why: &str) -> Fate {
+/// The command line's PHP: php-fpm and Apache with PHP in it have handlers of their own.
+fn is_php_cli(process: &Process) -> bool {
+    let rest = process.program_name().strip_prefix("php");
+    rest.is_some_and(|rest| !rest.contains("fpm") && !rest.contains("cgi"))
+}
+
+/// PHP as PID 1, whose own handler raises the signal again: only one of the program's own ends it,
+/// and both look alike in the masks.
+fn php(process: &Process, number: u8) -> Fate {
     let (program, name) = (&process.name, signal::name(number));
-    let own = process.program.language.label();
-    let fate = match source::handler(process, number) {
+    let why = "PHP's own handler raises the signal again with the default action, which the kernel \
+               drops for PID 1: without pcntl_signal(…) only a sleep() is cut short, and the \
+               program goes on.";
+    let cures = [
+        cure::handler(process.program.language, number),
+        cure::init(process),
+    ];
+    match source::handler(process, number) {
         Handler::Made => Fate::ends(
             Confidence::Medium,
             format!("{program} has a handler of its own for {name}"),
         )
-        .fact(format!(
-            "Its program makes a handler for {name} (its text)."
-        )),
+        .fact("Its text makes one with pcntl_signal(…)."),
+        Handler::NoneNorLoop => Fate::ends(
+            Confidence::Medium,
+            format!("{program} comes to the end of its program"),
+        )
+        .fact(why)
+        .fact("Its text has no loop: when the sleep is cut short, it comes to its end."),
         Handler::None => Fate::stays(
             Confidence::Medium,
             format!("{program} is PID 1 without a handler of its own"),
         )
-        .fact("Its program makes no handler and takes in no other file (its text)."),
-        Handler::Unclear => Fate::unknown(format!(
-            "{own}: only a handler of the program's own ends it"
-        ))
-        .fact("Whether it has one cannot be seen from outside."),
-    };
-    if fate.verdict == Verdict::Ends {
-        return fate.fact(why);
+        .fact(why)
+        .fact("Its text makes no handler and takes in no other file.")
+        .cures(cures),
+        Handler::Unclear => Fate::unknown("PHP: only a handler of the program's own ends it")
+            .fact(why)
+            .fact("Whether it has one cannot be seen from outside.")
+            .cures(cures),
     }
-    fate.fact(why).cures([
-        cure::handler(process.program.language, number),
-        cure::init(process),
-    ])
 }
 
 /// A handler, in a program that is no shell.
@@ -73,12 +84,15 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             "The JVM catches it and exits with status {}, as PID 1 too.",
             128 + u16::from(number)
         )),
-        (Language::Node, SIGTERM | SIGINT) if first => raised_again(
-            process,
-            number,
+        (Language::Node, SIGTERM | SIGINT) if first => Fate::unknown(
+            "node: only a handler of its own ends it",
+        )
+        .fact(
             "node's own handler raises the signal again with the default action, which the kernel \
-             drops for PID 1: without process.on(…) the program goes on.",
-        ),
+             drops for PID 1: without process.on(…) the program goes on. Both look alike from \
+             outside.",
+        )
+        .cures([cure::handler(Language::Node, number), cure::init(process)]),
         (Language::Node, SIGTERM | SIGINT) => Fate::ends(
             Confidence::Medium,
             format!("{program} is not PID 1, so it ends"),
@@ -92,14 +106,10 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             Confidence::Medium,
             format!("{program} ends by SignalException"),
         ),
-        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) if first => raised_again(
-            process,
-            number,
-            "PHP's own handler raises the signal again with the default action, which the kernel \
-             drops for PID 1: without pcntl_signal(…) only a sleep() is cut short, and the program \
-             goes on.",
-        ),
-        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) => Fate::ends(
+        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) if first && is_php_cli(process) => {
+            php(process, number)
+        }
+        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) if !first => Fate::ends(
             Confidence::Medium,
             format!("{program} is not PID 1, so it ends"),
         )

@@ -76,6 +76,7 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
         ("supervisord", SIGTERM | SIGINT | SIGQUIT) => supervisord(process, stop),
         ("s6-svscan", SIGTERM | SIGHUP | SIGINT | SIGQUIT) => s6(process, &name),
         ("uwsgi", SIGTERM) => return uwsgi(process),
+        ("runsvdir", SIGTERM | SIGHUP) => runsvdir(process, stop),
         _ => return None,
     };
     Some(fate)
@@ -86,7 +87,7 @@ pub(super) fn has_children(process: &Process) -> bool {
     let program = known_as(process);
     matches!(
         program,
-        "make" | "gmake" | "supervisord" | "postgres" | "uwsgi"
+        "make" | "gmake" | "supervisord" | "postgres" | "uwsgi" | "runsvdir"
     )
 }
 
@@ -199,6 +200,25 @@ fn make(process: &Process, stop: Stop) -> Fate {
     };
     fate.unheard = left;
     fate.fact(known)
+}
+
+/// On SIGHUP it tells its supervisors, on SIGTERM not even that, and waits for none (runsvdir(8)).
+fn runsvdir(process: &Process, stop: Stop) -> Fate {
+    let unheard = if stop.number == SIGHUP {
+        Vec::new()
+    } else {
+        stop.unheard(&process.children)
+    };
+    let fate = match unheard.first() {
+        Some(child) => Fate::ends(
+            Confidence::Medium,
+            format!("runsvdir ends at once; {} never hears of it", child.name),
+        )
+        .cures([cure::tell_the_rest(process)]),
+        None => Fate::ends(Confidence::Medium, "runsvdir ends at once"),
+    };
+    fate.unheard(unheard)
+        .fact("runsvdir exits at once and waits for no service (runsvdir(8)).")
 }
 
 /// It tells its programs, waits for each as long as `stopwaitsecs` says, and kills what is left.

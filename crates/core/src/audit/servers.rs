@@ -25,6 +25,8 @@ struct Server {
     /// Options of its command line and words of its configuration that say how long.
     said_by: &'static [&'static str],
     source: &'static str,
+    /// It waits so long whether something is open or not.
+    always: bool,
 }
 
 const SERVERS: &[Server] = &[
@@ -35,6 +37,7 @@ const SERVERS: &[Server] = &[
         seconds: Some(30),
         said_by: &["--graceful-timeout", "graceful_timeout"],
         source: "Gunicorn's documentation, graceful_timeout",
+        always: false,
     },
     Server {
         name: "uvicorn",
@@ -43,6 +46,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["--timeout-graceful-shutdown"],
         source: "Uvicorn's documentation, --timeout-graceful-shutdown",
+        always: false,
     },
     Server {
         name: "hypercorn",
@@ -51,6 +55,7 @@ const SERVERS: &[Server] = &[
         seconds: Some(3),
         said_by: &["--graceful-timeout", "graceful_timeout"],
         source: "Hypercorn's documentation, graceful_timeout",
+        always: false,
     },
     Server {
         name: "puma",
@@ -59,6 +64,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["force_shutdown_after"],
         source: "Puma's documentation, force_shutdown_after",
+        always: false,
     },
     Server {
         name: "unicorn",
@@ -67,6 +73,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &[],
         source: "Unicorn's documentation, SIGNALS",
+        always: false,
     },
     Server {
         name: "celery",
@@ -75,6 +82,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["worker_soft_shutdown_timeout"],
         source: "Celery's documentation, warm shutdown",
+        always: false,
     },
     Server {
         name: "sidekiq",
@@ -83,6 +91,7 @@ const SERVERS: &[Server] = &[
         seconds: Some(25),
         said_by: &["--timeout", "-t"],
         source: "Sidekiq's documentation, -t",
+        always: false,
     },
     Server {
         name: "squid",
@@ -91,6 +100,7 @@ const SERVERS: &[Server] = &[
         seconds: Some(30),
         said_by: &["shutdown_lifetime"],
         source: "Squid's documentation, shutdown_lifetime",
+        always: true,
     },
     Server {
         name: "nginx",
@@ -99,6 +109,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["worker_shutdown_timeout"],
         source: "nginx's documentation, worker_shutdown_timeout",
+        always: false,
     },
     Server {
         name: "apache2",
@@ -107,6 +118,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["GracefulShutdownTimeout"],
         source: "Apache's documentation, GracefulShutdownTimeout",
+        always: false,
     },
     Server {
         name: "httpd",
@@ -115,6 +127,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["GracefulShutdownTimeout"],
         source: "Apache's documentation, GracefulShutdownTimeout",
+        always: false,
     },
     Server {
         name: "haproxy",
@@ -123,6 +136,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["hard-stop-after"],
         source: "HAProxy's documentation, hard-stop-after",
+        always: false,
     },
     Server {
         name: "caddy",
@@ -131,6 +145,7 @@ const SERVERS: &[Server] = &[
         seconds: None,
         said_by: &["grace_period"],
         source: "Caddy's documentation, grace_period",
+        always: false,
     },
 ];
 
@@ -182,6 +197,14 @@ pub(super) fn wait(
         signal::name(number),
     ));
     let too_long = grace.is_some_and(|grace| seconds.is_none_or(|seconds| seconds >= grace));
+    if server.always && too_long && fate.verdict == Verdict::Ends {
+        return Fate {
+            verdict: Verdict::Killed,
+            summary: format!("{} waits {limit} in any case", server.name),
+            ..fate
+        }
+        .cures([super::cure::wait(server.name, seconds)]);
+    }
     match connections {
         Some(open @ 1..) if too_long && fate.verdict == Verdict::Ends => {
             let open = text::plural(open as u64, "connection is", "connections are");

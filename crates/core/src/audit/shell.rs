@@ -106,15 +106,6 @@ pub(super) fn goes_on_by_itself(shell: &Process, stop: Stop) -> bool {
         && (shell.children.iter()).any(|child| stop.hears(child) && child_ends(child))
 }
 
-/// Those that a shell which does not end keeps the signal from.
-pub(super) fn kept_from(shell: &Process, stop: Stop) -> Vec<&Process> {
-    if fate::is_a_shell(shell) {
-        stop.unheard(&shell.children)
-    } else {
-        Vec::new()
-    }
-}
-
 /// A trap, or for SIGINT the shell's own handler.
 pub(super) fn caught(shell: &Process, stop: Stop) -> Fate {
     let number = stop.number;

@@ -23,7 +23,6 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
             format!("{} does not pass {name} on", init.name),
         )
         .fact(known)
-        .unheard(process.children.first())
         .cures(cure::not_passed_on(init.name, &name));
     };
     // Orphans become children of an init, too; its own command is the oldest.
@@ -67,7 +66,7 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
     if fate.verdict == Verdict::Ends {
         let mut fate = fate.unheard(inner.unheard(orphans));
         if !fate.unheard.is_empty() && fate.cures.is_empty() {
-            fate.cures = cure::below_an_init(process, init.name, child);
+            fate.cures = vec![cure::below_an_init(process, init.name, child)];
         }
         return fate;
     }

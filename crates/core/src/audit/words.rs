@@ -90,9 +90,12 @@ fn starts(command: &str, process: &Process) -> bool {
     !first.is_empty() && names.any(|name| name == first)
 }
 
+/// `A=1`; one with quotes is not understood.
 fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    word.split_once('=').is_some_and(|(name, value)| {
+        !name.is_empty()
+            && !value.contains(['"', '\'', '\\', '(', '`'])
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     })
 }
 
@@ -112,7 +115,7 @@ fn commands(text: &str) -> Option<Vec<Line<'_>>> {
             start += rest.len() - rest.trim_start().len();
             let rest = &text[start..part.end];
             let word = rest.split_ascii_whitespace().next().unwrap_or("");
-            if !RESERVED.contains(&word) {
+            if !RESERVED.contains(&word) && !is_assignment(word) {
                 break;
             }
             start += word.len();
@@ -258,7 +261,7 @@ mod tests {
             found("cd /x && A=1 app $P 2>&1 | tee log & wait"),
             [
                 ("cd /x", false, true),
-                ("A=1 app $P 2>&1", true, false),
+                ("app $P 2>&1", true, false),
                 ("tee log", true, true),
                 ("wait", false, true),
             ]
