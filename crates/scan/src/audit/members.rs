@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sexton_core::Container;
 
+use super::by_hand;
 use crate::holder::seen;
 use crate::{Error, Scanner};
 
@@ -13,14 +14,14 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// The living processes of one container.
 pub(super) struct Group {
     pub(super) container: Container,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
 }
 
 /// One of them.
 #[derive(Clone, Copy)]
 pub(super) struct Member {
     pub(super) pid: u32,
-    parent: u32,
+    pub(super) parent: u32,
     pub(super) start_ticks: u64,
 }
 
@@ -73,6 +74,7 @@ pub(super) fn by_container(scanner: &mut Scanner) -> Result<(Vec<Group>, usize),
             start_ticks: stat.start_ticks,
         });
     }
+    by_hand::add(scanner, &mut groups)?;
     let all = groups.len();
     groups.retain(|id, _| !id.starts_with("pidns:"));
     let unmarked = all - groups.len();

@@ -4,6 +4,7 @@
 //! each container's main process and what hangs on it.
 
 mod awaited;
+mod by_hand;
 mod connections;
 mod looks;
 mod members;

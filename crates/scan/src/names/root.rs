@@ -1,5 +1,6 @@
 //! Files below the host's root, which may be mounted elsewhere.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
@@ -60,6 +61,19 @@ impl Root {
         let mut text = Vec::new();
         file.take(LARGEST).read_to_end(&mut text).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// Names in a directory, at most so many.
+    pub(crate) fn entries(&self, path: &str, most: usize) -> Vec<String> {
+        let names = RefCell::new(Vec::new());
+        self.find(path, |name| {
+            let mut names = names.borrow_mut();
+            if !name.starts_with('.') {
+                names.push(name.to_owned());
+            }
+            (names.len() >= most).then_some(())
+        });
+        names.into_inner()
     }
 
     /// The first that `wanted` says of an entry of a directory.

@@ -32,7 +32,6 @@ pub(crate) struct Case {
     shared: bool,
     network: bool,
     without: Option<&'static str>,
-    uid: u32,
     /// Not to be sure where the program's own code decides.
     never_high: bool,
     cured_by: Vec<&'static str>,
@@ -73,7 +72,6 @@ impl Case {
             shared: false,
             network: false,
             without: None,
-            uid: 0,
             never_high: false,
             cured_by: Vec::new(),
             settles: Duration::ZERO,
@@ -124,8 +122,13 @@ impl Case {
 
     /// It has a network of its own: a server, which takes a port.
     pub(crate) fn serves(mut self) -> Self {
-        (self.network, self.never_high) = (true, true);
+        self.never_high = true;
         self.settles = Duration::from_secs(3);
+        self.own_network()
+    }
+
+    pub(crate) fn own_network(mut self) -> Self {
+        self.network = true;
         self
     }
 
@@ -135,20 +138,9 @@ impl Case {
         self
     }
 
-    pub(crate) fn uid(mut self, uid: u32) -> Self {
-        self.uid = uid;
-        self
-    }
-
     /// It is judged to end, and something of its own keeps it.
     pub(crate) fn but_stays(mut self) -> Self {
         self.ends = false;
-        self
-    }
-
-    /// Not the server decides, but what stands before it.
-    pub(crate) fn may_be_sure(mut self) -> Self {
-        self.never_high = false;
         self
     }
 
@@ -215,7 +207,7 @@ fn compare_by(runtime: &Runtime, cases: &[Case]) -> Vec<Happened> {
             if let Some(capability) = case.without {
                 builder = builder.without(capability);
             }
-            let container = builder.uid(case.uid).start(&case.program);
+            let container = builder.start(&case.program);
             docker_knows(&host, container.id(), case.stop_signal);
             (case, container)
         })

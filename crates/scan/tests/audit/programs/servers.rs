@@ -62,6 +62,7 @@ fn other_servers() {
         file("squid.conf"),
         file("fpm.conf"),
     );
+    let squid = format!("mkdir -m 1777 /dev/shm && exec squid -N -f {squid}");
     let uwsgi = |name, more: &[&str]| {
         let usual = [
             "--http-socket",
@@ -86,7 +87,8 @@ fn other_servers() {
                 .map(|case| case.runs("redis-server")),
             case("memcached", "/usr/bin/memcached", &["-u", "nobody"])
                 .map(|case| case.runs("memcached")),
-            case("squid", "/usr/sbin/squid", &["-N", "-f", &squid])
+            program("/usr/sbin/squid")
+                .and_then(|_| case("squid", "/bin/sh", &["-c", &squid]))
                 .map(|case| case.runs("squid").killed().says("waits up to 30s")),
             fpm("php-fpm8.2"),
             fpm("php-fpm8.2, SIGQUIT").map(|case| case.stop_signal("SIGQUIT")),
@@ -108,15 +110,18 @@ fn postgres() {
     let bin = POSTGRES.trim_end_matches("/postgres");
     let server = |name, client: &str| {
         let script = format!(
-            "export LC_ALL=C\n{bin}/initdb -A trust -D /tmp/data -U x >/dev/null || exit 1\n\
-             {client}\nexec {POSTGRES} -D /tmp/data -k /tmp -c listen_addresses=''"
+            "export LC_ALL=C; {bin}/initdb -A trust -D /tmp/x/data -U x >/dev/null || exit 1\n\
+             {client}\nexec {POSTGRES} -D /tmp/x/data -k /tmp/x -c listen_addresses=''"
         );
+        // It refuses to be root.
+        let prepare = "mkdir -m 777 /tmp/x && exec setpriv --reuid=33 --regid=33 --clear-groups \
+                       sh -c \"$0\"";
         program(POSTGRES)?;
-        case(name, "/bin/sh", &["-c", &script]).map(|case| case.uid(33))
+        case(name, "/bin/sh", &["-c", prepare, &script])
     };
     let idle = |name| server(name, "").map(|case| case.run("postgres", 4));
     let client = format!(
-        "(until {bin}/psql -h /tmp -U x -c 'select pg_sleep(1000)' postgres; do sleep 0.2; done) &"
+        "(until {bin}/psql -h /tmp/x -U x -c 'select pg_sleep(1000)' postgres; do sleep 0.2; done) &"
     );
     let busy = |name| server(name, &client).map(|case| case.runs("postgres").run("psql", 1));
     table::agrees(&compare_once(
