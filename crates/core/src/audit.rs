@@ -13,6 +13,7 @@ mod handlers;
 mod hook;
 mod init;
 mod known;
+mod probe;
 mod servers;
 mod shell;
 mod source;
@@ -23,6 +24,7 @@ mod words;
 pub use facts::{Facts, Later, Process, Signals, Text};
 pub use hook::Hook;
 pub use init::VARIABLES;
+pub use probe::{Probe, pre_stop_finding};
 
 /// Whether the children of a process bear on what a signal does: those of shells and inits, and
 /// of whatever ends without telling them.

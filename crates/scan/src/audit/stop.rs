@@ -118,11 +118,13 @@ fn shown(word: &str) -> String {
 
 /// What the runtime itself told.
 fn told(workload: &Workload) -> Found {
-    Found::from(
+    let mut found = Found::from(
         workload.stop_signal.as_deref(),
         workload.grace_seconds,
         "the runtime tells it",
-    )
+    );
+    found.pre_stop = workload.pre_stop_handler.as_deref().and_then(hook);
+    found
 }
 
 /// Docker Engine: `Config` of `config.v2.json` holds the image's STOPSIGNAL or that of

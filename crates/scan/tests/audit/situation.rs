@@ -330,6 +330,41 @@ fn below(pid: u32) -> Vec<u32> {
     all
 }
 
+/// A container of runc by hand in the machine's PID namespace is known by runc's file alone.
+#[test]
+fn one_that_nothing_marks_is_found() {
+    let Some(runtime) = require(Runtime::find("runc")) else {
+        return;
+    };
+    let container = Container::builder(&runtime)
+        .host_pid()
+        .start(&Program::system(["/bin/sleep", "1000"]));
+    let (pid, start) = container.identity().unwrap();
+    let host = tempfile::tempdir().unwrap();
+    assert!(judge(&host).iter().all(|found| found.main.id.pid != pid));
+    let state = |start: u64| {
+        let dir = host.path().join("run/runc/by-hand");
+        fs::create_dir_all(&dir).unwrap();
+        let text = format!(
+            r#"{{"init_process_pid":{pid},"init_process_start":{start},"config":{{"labels":[]}}}}"#
+        );
+        fs::write(dir.join("state.json"), text).unwrap();
+    };
+    state(start);
+    let judged = judge(&host);
+    let found = judged
+        .iter()
+        .find(|found| found.main.id.pid == pid)
+        .unwrap();
+    assert_eq!(
+        (found.container.id.as_str(), found.verdict),
+        ("by-hand", Verdict::Ends)
+    );
+    // The pid of another.
+    state(start + 1);
+    assert!(judge(&host).iter().all(|found| found.main.id.pid != pid));
+}
+
 fn judge(host: &TempDir) -> Vec<ExitSignal> {
     let mut scanner = Scanner::new(Roots {
         host: host.path().to_owned(),
