@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sexton_core::audit::Mark;
-use sexton_core::{Container, ExitSignal, Report, Workload};
+use sexton_core::{Container, Report, Workload};
 use sexton_runtime::Runtimes;
 use sexton_scan::{Scanner, audit};
 

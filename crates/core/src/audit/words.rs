@@ -167,11 +167,8 @@ fn parts(text: &str) -> Option<Vec<Part>> {
                     }
                 }
             }
-            (_, Some(open)) => {
-                if c == open {
-                    quote = None;
-                }
-            }
+            (_, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
             ('\'' | '"', None) => quote = Some(c),
             (')', None) if nested > 0 => nested -= 1,
             ('(' | ')', None) => return None,

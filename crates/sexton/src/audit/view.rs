@@ -291,3 +291,68 @@ fn sure(confidence: Confidence) -> &'static str {
         Confidence::Low => "low",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sexton_core::audit::{Grace, MainProcess, StopSignal};
+    use sexton_core::workload::Owner;
+    use sexton_core::{Pod, ProcessId, Runtime};
+
+    fn found(pod: &str, owner: Option<&str>, verdict: Verdict) -> ExitSignal {
+        ExitSignal {
+            container: Container {
+                id: pod.to_owned(),
+                runtime: Runtime::Containerd,
+                name: Some("app".to_owned()),
+                pod: Some(Pod {
+                    uid: None,
+                    name: Some(pod.to_owned()),
+                    namespace: Some("shop".to_owned()),
+                }),
+                owner: owner.map(|name| Owner {
+                    kind: "Deployment".to_owned(),
+                    name: name.to_owned(),
+                    api_version: None,
+                    uid: None,
+                }),
+                cgroup: "/x".to_owned(),
+            },
+            main: MainProcess {
+                id: ProcessId {
+                    pid: 7,
+                    start_ticks: 1,
+                },
+                inner_pid: 1,
+                name: "app".to_owned(),
+                command_line: vec!["app".to_owned()],
+            },
+            stop_signal: StopSignal::new(15, "a test"),
+            grace: None::<Grace>,
+            shared_pid_namespace: false,
+            verdict,
+            confidence: Confidence::High,
+            summary: "why".to_owned(),
+            facts: Vec::new(),
+            unheard: Vec::new(),
+            cures: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn pods_of_one_workload_that_are_judged_alike_are_one_row() {
+        let all = [
+            found("web-1", Some("web"), Verdict::Killed),
+            found("web-2", Some("web"), Verdict::Killed),
+            found("web-3", Some("web"), Verdict::Ends),
+            found("bare", None, Verdict::Killed),
+            found("bare", None, Verdict::Killed),
+        ];
+        let rows = alike(&all);
+        let sizes: Vec<usize> = rows.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 1, 1, 1]);
+        assert_eq!(whose(&rows[0]), "shop/Deployment/web app, 2 pods");
+        assert_eq!(whose(&rows[1]), "shop/web-3 app");
+    }
+}
