@@ -312,23 +312,6 @@ where
     }
 }
 
-/// A whole list, page by page.
-pub async fn all<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<K>, kube::Error>
-where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let mut params = params.clone().limit(PAGE);
-    let mut found = Vec::new();
-    loop {
-        let part = api.list(&params).await?;
-        found.extend(part.items);
-        match next(part.metadata.continue_) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
-}
-
 /// The metadata of a whole list.
 pub async fn metadata<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<ObjectMeta>, kube::Error>
 where

@@ -117,7 +117,12 @@ pub(super) fn ignored(process: &Process, number: u8) -> Vec<Cure> {
          nohup), since ignored signals stay ignored across exec."
     );
     if process.program.language == Language::Shell {
-        return vec![cure(text, "sh", SHELL.replace("@TERM", &short))];
+        let child = process.children.first();
+        let command = child.and_then(command::of).map(command::quoted);
+        return match command {
+            Some(command) => vec![cure(text, "sh", waiting_trap(&short, &command))],
+            None => vec![advice(text)],
+        };
     }
     // An ignored signal stays ignored behind an init, so that is no cure.
     vec![advice(text), handler(process.program.language, number)]
@@ -165,10 +170,10 @@ pub(super) fn shell_in_front(shell: &Process, child: Option<&Process>, number: u
     };
     let text = command::text_of(shell);
     let line = text.and_then(|text| words::line_of(text, child));
-    let mut cures = match line {
-        Some(line) if line.piped => vec![pipeline(shell)],
-        _ => vec![exec(shell, child, line.as_ref())],
-    };
+    if line.as_ref().is_some_and(|line| line.piped) {
+        return vec![pipeline(shell)];
+    }
+    let mut cures = vec![exec(shell, child, line.as_ref())];
     // Without the shell it is PID 1 itself.
     let handles =
         signal::is_in(child.signals.caught, number) && child.program.language != Language::Node;
@@ -243,6 +248,22 @@ fn tell_the_group(number: u8) -> Cure {
     )
 }
 
+/// A command behind a trap that passes the signal on.
+fn waiting_trap(signal: &str, command: &str) -> String {
+    SHELL.replace("@TERM", signal).replace("@COMMAND", command)
+}
+
+/// A trap that goes on.
+pub(super) fn trap_that_ends(number: u8) -> Cure {
+    let name = signal::name(number);
+    let short = name.trim_start_matches("SIG");
+    cure(
+        "Let the trap end the script.",
+        "sh",
+        format!("trap 'exit 0' {short}\n"),
+    )
+}
+
 /// A trap that waits for the command in front.
 pub(super) fn trap_behind_command(shell: &Process, child: &Process, number: u8) -> Vec<Cure> {
     let name = signal::name(number);
@@ -259,14 +280,7 @@ pub(super) fn trap_behind_command(shell: &Process, child: &Process, number: u8) 
         },
     };
     vec![
-        cure(
-            waits,
-            "sh",
-            format!(
-                "trap 'kill -{short} \"$child\"' {short}\n{command} &\nchild=$!\n\
-                 wait \"$child\" # the trap interrupts it\nwait \"$child\" # until it has ended\n"
-            ),
-        ),
+        cure(waits, "sh", waiting_trap(short, &command)),
         cure(execs, "sh", format!("exec {command}\n")),
     ]
 }

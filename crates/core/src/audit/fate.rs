@@ -102,7 +102,8 @@ pub(super) fn of_container(facts: &Facts) -> Fate {
         };
         fate.cures.splice(at..at, other);
         if fate.cures.is_empty() {
-            fate.cures = vec![cure::stop_signal(signal::SIGTERM), cure::init(main)];
+            let usual = (number != signal::SIGTERM).then(|| cure::stop_signal(signal::SIGTERM));
+            fate.cures = usual.into_iter().chain([cure::init(main)]).collect();
         }
     }
     if main.age_seconds < SETTLED

@@ -24,6 +24,7 @@ pub(super) fn handler(language: Language, number: u8) -> Cure {
         format!("Give the program a handler for {name} that finishes its work and exits."),
         fence,
         code.replace("SIGTERM", &name)
+            .replace("@COMMAND", "app")
             .replace("@TERM", name.trim_start_matches("SIG")),
     )
 }
@@ -77,7 +78,7 @@ server.shutdown().await;
 
 pub(super) const SHELL: &str = "\
 trap 'kill -@TERM \"$child\"' @TERM
-app &
+@COMMAND &
 child=$!
 wait \"$child\" # the trap interrupts it
 wait \"$child\" # until it has ended

@@ -42,10 +42,9 @@ pub(super) struct Forwarder {
 /// What an init does on EPERM of `kill(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfRefused {
+    /// With `--kill-after`, then.
     Exits,
     Stays,
-    /// That depends on its version.
-    Unclear,
 }
 
 /// Who gets the signals.
@@ -60,6 +59,8 @@ pub(super) enum To {
 const KEPT_BY_TINI: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 21, 22, 31];
 const KEPT_BY_CATATONIT: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 20, 21, 22, 31];
 const SIGCHLD: &[u8] = &[17];
+/// INT QUIT TERM PWR RTMIN+3: sexton-init takes each for a wish to end.
+const ASK_FOR_END: [u8; 5] = [2, 3, 15, 30, 37];
 
 /// Variables of sexton-init and the options that say the same.
 const OUR_VARIABLES: [(&str, char); 4] = [
@@ -86,6 +87,8 @@ const SEXTON_INIT: &[Spec] = &[
     ('D', "death", true),
     ('p', "parent-death", true),
     ('n', "session", true),
+    ('\u{1}', "orphans", true),
+    ('\u{2}', "until-all", false),
 ];
 
 impl Forwarder {
@@ -139,7 +142,7 @@ impl Forwarder {
             ends_the_rest: kind == Kind::Own,
             if_refused: match kind {
                 Kind::Tini => IfRefused::Exits,
-                _ if ours => IfRefused::Unclear,
+                _ if ours => IfRefused::Exits,
                 _ => IfRefused::Stays,
             },
         };
@@ -222,7 +225,8 @@ impl Forwarder {
 
     /// Seconds from this signal to the SIGKILL that it sends its command by itself.
     pub(super) fn kills_after(&self, number: u8) -> Option<f64> {
-        self.kill_after.filter(|_| number == self.stop_signal)
+        let asks = number == self.stop_signal || ASK_FOR_END.contains(&number);
+        self.kill_after.filter(|_| asks)
     }
 }
 

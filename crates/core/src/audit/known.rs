@@ -36,7 +36,17 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
             "{program} runs the container: its processes cannot be seen from here"
         )));
     }
+    // Before it has made its handlers it is as any other.
+    let reception = process.signals.reception(number);
+    let is_ready = !matches!(reception, Reception::Default | Reception::Ignored);
     let fate = match (program, number) {
+        (
+            "postgres" | "mosquitto" | "make" | "gmake" | "supervisord" | "s6-svscan" | "uwsgi"
+            | "runsvdir",
+            _,
+        ) if !is_ready => {
+            return None;
+        }
         ("busybox", 10 | 12 | SIGTERM) if is_init(process) => Fate::ends(
             Confidence::Medium,
             format!("busybox init ends all and itself on {name}, in some seconds"),
@@ -70,9 +80,8 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
             format!("mosquitto takes {name} once in each turn of its loop"),
         )
         .fact("It blocks the signal while it waits, and opens its mask for a moment in each turn."),
-        ("make" | "gmake", SIGTERM) if process.signals.reception(number) == Reception::Caught => {
-            make(process, stop)
-        }
+        ("make" | "gmake", SIGTERM) => make(process, stop),
+        ("make" | "gmake", SIGHUP | SIGINT | SIGQUIT) => make_untold(process, stop),
         ("supervisord", SIGTERM | SIGINT | SIGQUIT) => supervisord(process, stop),
         ("s6-svscan", SIGTERM | SIGHUP | SIGINT | SIGQUIT) => s6(process, &name),
         ("uwsgi", SIGTERM) => return uwsgi(process),
@@ -161,6 +170,21 @@ fn postgres(process: &Process) -> Fate {
          shutdown, which ends sessions (PostgreSQL documentation, \"Shutting Down the Server\").",
     )
     .cures((clients > 0).then(|| cure::stop_signal(SIGINT)))
+}
+
+/// On other signals make waits for its commands without a word to them: a terminal tells them.
+fn make_untold(process: &Process, stop: Stop) -> Fate {
+    let unheard = stop.unheard(&process.children);
+    let fate = match unheard.first() {
+        Some(child) => Fate::stays(
+            Confidence::Medium,
+            format!("make waits for {}, which never hears of it", child.name),
+        )
+        .cures([cure::stop_signal(SIGTERM)]),
+        None => Fate::ends(Confidence::Medium, "make ends with its commands"),
+    };
+    fate.unheard(unheard)
+        .fact("make passes SIGTERM alone on to its commands, and waits for them on any signal.")
 }
 
 /// GNU make tells its commands, waits for them, and raises the signal again with the default

@@ -3,7 +3,7 @@
 use super::facts::Process;
 use super::fate::{self, DROPPED, Fate, mask};
 use super::stop::Stop;
-use super::{command, cure};
+use super::{command, cure, words};
 use crate::cause::{First, Language, kind_of_first};
 use crate::signal::{self, is_in};
 use crate::{Confidence, Verdict};
@@ -118,7 +118,9 @@ pub(super) fn caught(shell: &Process, stop: Stop) -> Fate {
         )
         .fact(fact)
         .fact("A trap runs at once while the shell is in `wait`. What it does is the script's affair."),
-        Front::Command(child) if stop.hears(child) => told_itself(shell, child, stop).fact(fact),
+        Front::Command(child) | Front::Unclear(child) if stop.hears(child) => {
+            told_itself(shell, child, stop).fact(fact)
+        }
         Front::Command(child) if outlives(child, grace) == Some(true) => Fate::stays(
             Confidence::Medium,
             format!(
@@ -175,7 +177,8 @@ pub(super) fn caught(shell: &Process, stop: Stop) -> Fate {
             confidence: Confidence::Low,
             summary: format!("{} has a trap that need not end it: `{trap}`", shell.name),
             ..fate
-        };
+        }
+        .cures([cure::trap_that_ends(number)]);
     }
     if number == SIGINT && fate.verdict == Verdict::Ends {
         // Every shell catches SIGINT, with or without a trap.
@@ -262,13 +265,19 @@ fn in_front(shell: &Process) -> Front<'_> {
     let tells = !is_in(shell.signals.ignored, SIGINT);
     let mut front = Front::Nobody;
     for child in &shell.children {
-        match is_behind(child) {
+        match is_behind(child).or_else(|| said_behind(shell, child)) {
             Some(false) if tells => return Front::Command(child),
             Some(true) if tells => {}
             _ => front = Front::Unclear(child),
         }
     }
     front
+}
+
+/// What the shell's own text says: `app &`.
+fn said_behind(shell: &Process, child: &Process) -> Option<bool> {
+    let line = words::line_of(command::text_of(shell)?, child)?;
+    (!line.piped).then_some(line.behind)
 }
 
 /// It was started with `&`; `None` where the program has overwritten what would tell.

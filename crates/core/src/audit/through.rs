@@ -30,7 +30,7 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
         return Fate::unknown(format!("{} has no child that could be seen", init.name)).fact(known);
     };
     if !process.may_signal(child) {
-        return refused(process, init, child, &name).fact(known);
+        return refused(process, init, child, stop).fact(known);
     }
     let (whom, reach) = match init.to {
         To::Child => ("its child alone", Reach::Alone),
@@ -74,10 +74,12 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
 }
 
 /// The kernel does not let it signal its own command.
-fn refused(process: &Process, init: &Forwarder, child: &Process, signal: &str) -> Fate {
-    let program = init.name;
+fn refused(process: &Process, init: &Forwarder, child: &Process, stop: Stop) -> Fate {
+    let (program, grace) = (init.name, stop.grace);
+    let signal = signal::name(stop.number);
+    let in_time = |seconds: f64| grace.is_none_or(|grace| seconds < grace as f64);
     let fate = match init.if_refused {
-        IfRefused::Exits => Fate::ends(
+        IfRefused::Exits if init.kill_after.is_none_or(in_time) => Fate::ends(
             Confidence::Medium,
             format!(
                 "{program} may not signal {} and exits; {0} never hears of it",
@@ -85,18 +87,13 @@ fn refused(process: &Process, init: &Forwarder, child: &Process, signal: &str) -
             ),
         )
         .unheard([child]),
-        IfRefused::Stays => Fate::stays(
+        IfRefused::Exits | IfRefused::Stays => Fate::stays(
             Confidence::Medium,
             format!(
                 "{program} may not signal {}, which is another user's",
                 child.name
             ),
         )
-        .unheard([child]),
-        IfRefused::Unclear => Fate::unknown(format!(
-            "{program} may not signal {}, and may wait for it",
-            child.name
-        ))
         .unheard([child]),
     };
     fate.fact(format!(

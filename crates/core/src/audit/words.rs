@@ -53,6 +53,8 @@ pub(super) struct Line<'a> {
     pub(super) command: &'a str,
     /// It is a part of a pipeline.
     pub(super) piped: bool,
+    /// It is started with `&`.
+    pub(super) behind: bool,
     /// Its words are what they look like: nothing that a shell would replace.
     pub(super) plain: bool,
 }
@@ -126,6 +128,7 @@ fn commands(text: &str) -> Option<Vec<Line<'_>>> {
                 before: &text[..start],
                 command,
                 piped: after_pipe || part.then == "|",
+                behind: part.then == "&",
                 plain: !part.expands,
             });
         }
@@ -188,7 +191,11 @@ fn parts(text: &str) -> Option<Vec<Part>> {
                     continue;
                 }
                 let doubled = chars.peek().is_some_and(|(_, next)| *next == c);
-                let then = if c == '|' && !doubled { "|" } else { "" };
+                let then = match c {
+                    '|' if !doubled => "|",
+                    '&' if !doubled => "&",
+                    _ => "",
+                };
                 parts.push(Part {
                     start,
                     end: at,

@@ -37,6 +37,10 @@ pub(super) fn add(scanner: &mut Scanner, groups: &mut HashMap<String, Group>) ->
         let Some(state) = root.json::<State>(&format!("{STATES}/{id}/state.json")) else {
             continue;
         };
+        let pid = state.init_process_pid;
+        if groups.values().any(|group| group.pids().contains(&pid)) {
+            continue;
+        }
         if let Some(group) = group(scanner, &id, &state)? {
             groups.insert(id, group);
         }
