@@ -210,7 +210,11 @@ fn exec(shell: &Process, child: &Process, line: Option<&Line<'_>>) -> Cure {
         };
     }
     let text = "Use the exec form, without a shell in between; or `exec` before the command.";
-    let alone = line.is_none_or(|line| line.before.trim().is_empty());
+    // What stands before it in the text is not to be lost.
+    let alone = match line {
+        Some(line) => line.before.trim().is_empty(),
+        None => command::text_of(shell).is_none(),
+    };
     let code = match (words, line) {
         (Some(words), _) if alone && line.is_none_or(|line| line.plain) => entrypoint(&[], words),
         (_, Some(line)) => match line.words().filter(|_| alone) {

@@ -462,6 +462,9 @@ fn a_rewritten_title_is_in_no_cure() {
         by_text.contains(r#"ENTRYPOINT ["redis-server", "--save", ""]"#),
         "{by_text}"
     );
+    let prepared = "cd /x && A=\"1 2\" redis-server; true";
+    let prepared = code(process(7, &["sh", "-c", prepared]), &child);
+    assert!(!prepared.contains("ENTRYPOINT [\"redis"), "{prepared}");
     let unread = code(process(7, &["sh", "/entry.sh"]), &child);
     assert!(!unread.contains("redis-server"), "{unread}");
     let mut script = process(7, &["sh", "/entry.sh"]);

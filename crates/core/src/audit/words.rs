@@ -66,13 +66,20 @@ impl Line<'_> {
     }
 }
 
-/// The one command of `text` that started `process`; `None` if there are several or none.
+/// The one command of `text` that started `process`; `None` if that cannot be told. Of several of
+/// one program it is the one with its arguments.
 pub(super) fn line_of<'a>(text: &'a str, process: &Process) -> Option<Line<'a>> {
-    let mut found = commands(text)?
-        .into_iter()
-        .filter(|line| starts(line.command, process));
-    let line = found.next()?;
-    found.next().is_none().then_some(line)
+    let mut found = commands(text)?;
+    found.retain(|line| starts(line.command, process));
+    if found.len() > 1 {
+        let arguments = process.command_line.get(1..);
+        found.retain(|line| {
+            let words = line.words();
+            words.as_deref().and_then(|words| words.get(1..)) == arguments
+        });
+    }
+    let line = found.pop()?;
+    found.is_empty().then_some(line)
 }
 
 /// Its first word is a name of the process, or that of the script that it runs.

@@ -20,6 +20,9 @@ const STAYS: Duration = Duration::from_millis(1500);
 /// How long one that is to get ready, or to end, may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Servers serve some time after they were started; what is younger is not judged as surely.
+const SETTLES: Duration = Duration::from_secs(3);
+
 /// A container to judge, and what is expected.
 pub(crate) struct Case {
     name: &'static str,
@@ -38,8 +41,6 @@ pub(crate) struct Case {
     /// Not to be sure where the program's own code decides.
     never_high: bool,
     cured_by: Vec<&'static str>,
-    /// Time after it is ready, for servers that become it later.
-    settles: Duration,
 }
 
 /// When a container can be judged.
@@ -77,7 +78,6 @@ impl Case {
             without: None,
             never_high: false,
             cured_by: Vec::new(),
-            settles: Duration::ZERO,
         }
     }
 
@@ -126,7 +126,6 @@ impl Case {
     /// It has a network of its own: a server, which takes a port.
     pub(crate) fn serves(mut self) -> Self {
         self.never_high = true;
-        self.settles = Duration::from_secs(3);
         self.own_network()
     }
 
@@ -171,7 +170,7 @@ impl Case {
 pub(crate) fn compare(cases: impl IntoIterator<Item = Option<Case>>) {
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
     for runtime in Runtime::all() {
-        compare_by(&runtime, &cases);
+        compare_by(&runtime, &cases, Duration::ZERO);
     }
 }
 
@@ -179,7 +178,7 @@ pub(crate) fn compare(cases: impl IntoIterator<Item = Option<Case>>) {
 /// what happened to each.
 pub(crate) fn compare_once(cases: impl IntoIterator<Item = Option<Case>>) -> Vec<Happened> {
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
-    require(Runtime::any()).map_or_else(Vec::new, |runtime| compare_by(&runtime, &cases))
+    require(Runtime::any()).map_or_else(Vec::new, |runtime| compare_by(&runtime, &cases, SETTLES))
 }
 
 /// What was judged of one, and what happened.
@@ -191,7 +190,7 @@ pub(crate) struct Happened {
     pub(crate) seconds: Option<f64>,
 }
 
-fn compare_by(runtime: &Runtime, cases: &[Case]) -> Vec<Happened> {
+fn compare_by(runtime: &Runtime, cases: &[Case], settles: Duration) -> Vec<Happened> {
     let host = tempfile::tempdir().unwrap();
     let pause = cases.iter().any(|case| case.shared).then(|| {
         let forever = Program::system(["/bin/sleep", "infinity"]);
@@ -219,13 +218,7 @@ fn compare_by(runtime: &Runtime, cases: &[Case]) -> Vec<Happened> {
         let ready = || is_ready(case, container).then_some(());
         wait_for(container, case.name, ready);
     }
-    std::thread::sleep(
-        cases
-            .iter()
-            .map(|case| case.settles)
-            .max()
-            .unwrap_or_default(),
-    );
+    std::thread::sleep(settles);
     let judged = judge(&host);
     for (case, container) in &started {
         is_as_expected(case, find(&judged, container), runtime.name());

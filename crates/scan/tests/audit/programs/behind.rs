@@ -121,7 +121,7 @@ fn shells_in_front() {
         .map(|case| {
             case.run("sleep", 2)
                 .unheard(2)
-                .cured_by(r#"["sleep", "1000"]"#)
+                .cured_by(r#""sleep 999 & exec sleep 1000"]"#)
         }),
         program("/usr/bin/python3")
             .and_then(|_| case("sh, a worker, SIGWINCH", "/bin/sh", &["-c", &python]))
