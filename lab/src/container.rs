@@ -163,6 +163,8 @@ pub struct Builder<'a> {
     pid_namespace: PidNamespace,
     cgroup_namespace: bool,
     privileged: bool,
+    own_network: bool,
+    without: Vec<&'static str>,
     binds: Vec<PathBuf>,
 }
 
@@ -206,6 +208,20 @@ impl Builder<'_> {
     #[must_use]
     pub fn privileged(mut self) -> Self {
         self.privileged = true;
+        self
+    }
+
+    /// Leaves out a capability that containers have by default.
+    #[must_use]
+    pub fn without(mut self, capability: &'static str) -> Self {
+        self.without.push(capability);
+        self
+    }
+
+    /// Has a network namespace of its own, with nothing but the loopback.
+    #[must_use]
+    pub fn own_network(mut self) -> Self {
+        self.own_network = true;
         self
     }
 
@@ -316,6 +332,9 @@ impl Builder<'_> {
             }
             PidNamespace::Machines => {}
         }
+        if self.own_network {
+            namespaces.push(json!({"type": "network"}));
+        }
         if self.cgroup_namespace {
             namespaces.push(json!({"type": "cgroup"}));
             mounts.push(json!({"destination": "/sys/fs/cgroup", "type": "cgroup",
@@ -334,6 +353,7 @@ impl Builder<'_> {
         if self.privileged {
             capabilities.extend(["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]);
         }
+        capabilities.retain(|capability| !self.without.contains(capability));
         json!({
             "ociVersion": "1.0.2",
             "hostname": "sexton-test",
@@ -408,6 +428,8 @@ impl Container {
             pid_namespace: PidNamespace::Own,
             cgroup_namespace: false,
             privileged: false,
+            own_network: false,
+            without: Vec::new(),
             binds: Vec::new(),
         }
     }

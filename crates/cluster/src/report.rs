@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::ladder::Rung;
 use sexton_core::policy::Mode;
-use sexton_core::{LimitKind, audit::Verdict};
+use sexton_core::{LimitKind, audit::Mark};
 
 pub use condense::{Dealing, Hindrance, Seen, condense, hindered};
 pub use condition::{READY, ZOMBIE_LEAK};
@@ -149,8 +149,9 @@ pub struct ExitSignal {
     pub process: String,
     /// The signal that a stop begins with.
     pub signal: String,
-    /// What it will do: `killed` or `unknown`.
-    pub verdict: Verdict,
+    /// What it will do: `killed`, `endsUnheard` (the container ends, and processes in it are killed
+    /// that never heard of the signal) or `unknown`.
+    pub verdict: Mark,
 }
 
 /// A policy as this node takes it.

@@ -3,26 +3,58 @@
 //! [`Facts`] hold what was seen of one container; [`judge`] says what its stop signal will do.
 //! The rules stand on measurements of each runtime, shell and init (`docs/exit-signals.md`).
 
+mod command;
 mod cure;
 mod facts;
 mod fate;
+mod files;
 mod handler;
+mod handlers;
+mod hook;
 mod init;
+mod known;
+mod probe;
+mod servers;
 mod shell;
+mod source;
+mod stop;
+mod through;
+mod words;
 
-pub use facts::{Facts, Process, Signals};
-pub use init::VARIABLES as INIT_VARIABLES;
+pub use facts::{Facts, Later, Process, Signals, Text};
+pub use hook::Hook;
+pub use init::VARIABLES;
+pub use probe::{Probe, pre_stop_finding};
 
-/// Whether a process is an init that passes signals on; its children are then of interest.
+/// Whether the children of a process bear on what a signal does: those of shells and inits, and
+/// of whatever ends without telling them.
 #[must_use]
-pub fn passes_signals_on(process: &Process) -> bool {
-    init::Forwarder::of(process).is_some()
+pub fn looks_below(process: &Process, number: u8) -> bool {
+    let kind = kind_of_first(process.executable.as_deref(), &process.command_line);
+    matches!(kind, First::Init | First::Shell)
+        || fate::is_a_shell(process)
+        || init::Forwarder::of(process).is_some()
+        || known::has_children(process)
+        || process.signals.reception(number) == facts::Reception::Default
+}
+
+/// Whether one look at its masks says nothing: it blocks the signal in every thread.
+#[must_use]
+pub fn wants_more_looks(process: &Process, number: u8) -> bool {
+    process.signals.reception(number) == facts::Reception::Blocked
+}
+
+/// The files that tell what a process does on a signal, as it names them itself: the script that
+/// it runs, its configuration.
+#[must_use]
+pub fn files(process: &Process, number: u8) -> Vec<String> {
+    files::of(process, number)
 }
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cause::Cure;
+use crate::cause::{Cure, First, kind_of_first};
 use crate::{Confidence, Container, ProcessId};
 
 /// What the stop signal of one container will do.
@@ -108,6 +140,40 @@ pub struct Grace {
     pub seconds: u64,
     /// Where that is from.
     pub source: String,
+}
+
+impl ExitSignal {
+    /// The verdict as people have to act on it.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        match self.verdict {
+            Verdict::Killed => Mark::Killed,
+            Verdict::Unknown => Mark::Unknown,
+            Verdict::Ends if self.unheard.is_empty() => Mark::Ends,
+            Verdict::Ends => Mark::EndsUnheard,
+        }
+    }
+}
+
+/// A verdict together with what it costs. The worst comes first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Mark {
+    /// The container sits out its grace period, then gets SIGKILL.
+    Killed,
+    /// The container ends, but processes in it are killed that never heard of the signal.
+    EndsUnheard,
+    /// It cannot be told from outside.
+    Unknown,
+    /// The container ends, and nothing in it is killed unheard.
+    Ends,
+}
+
+impl Mark {
+    /// All, the worst first.
+    pub const ALL: [Self; 4] = [Self::Killed, Self::EndsUnheard, Self::Unknown, Self::Ends];
 }
 
 /// What a stop signal will do. The worst comes first.

@@ -41,6 +41,9 @@ pub struct Workload {
     /// runtime goes past it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pre_stop: bool,
+    /// That hook, as the kubelet annotates it: the JSON of a `LifecycleHandler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_stop_handler: Option<String>,
     /// Whether it is started again after it ended.
     #[serde(default)]
     pub restart: RestartPolicy,

@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use sexton_cluster::report::{ExitSignal, Status};
-use sexton_core::Verdict;
+use sexton_core::audit::Mark;
 
 use crate::cli::{self, Connection, Document, Output};
-use crate::connect::connect;
+use crate::connect::{Connected, connect};
 use crate::error::Error;
 use crate::explain::on_node;
 use crate::leaks::Asked;
 use crate::output::{self, List};
 use crate::table::{Table, or_none};
-use crate::{pod, seen};
+use crate::{pod, probes, seen};
 
 /// A finding and its node; what `-o json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,10 +28,14 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
     let cli::Audit {
         pod: named,
         container,
+        probes,
         pods,
         format,
     } = args;
     let at = connect(connection).await?;
+    if probes {
+        return of_probes(&at, &pods, format).await;
+    }
     if let Some(named) = named {
         let placed = pod::find(&at, &named, container.as_deref()).await?;
         let command = vec!["audit".to_owned(), placed.target.clone()];
@@ -73,6 +77,27 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
                 _ => format!("node/{}", found.node),
             }
         },
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Exec probes and preStop hooks.
+async fn of_probes(
+    at: &Connected,
+    pods: &cli::Pods,
+    format: cli::Format,
+) -> Result<ExitCode, Error> {
+    let namespace = (!pods.all_namespaces).then_some(at.namespace.as_str());
+    let found = probes::find(at, namespace, pods.selector.as_deref()).await?;
+    if found.is_empty() && format.output.is_none() {
+        eprintln!("No exec probe and no preStop hook was found that does not fit into its time.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::list(
+        format,
+        &List::new("ProbeFindingList", found.clone()),
+        |_| probes::table(&found, pods.all_namespaces),
+        probes::name,
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -130,10 +155,11 @@ fn table(found: &[Found], namespaces: bool, wide: bool) -> Table {
     table
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+fn verdict(verdict: Mark) -> &'static str {
     match verdict {
-        Verdict::Killed => "Killed",
-        Verdict::Unknown => "Unknown",
-        Verdict::Ends => "Ends",
+        Mark::Killed => "Killed",
+        Mark::EndsUnheard => "EndsUnheard",
+        Mark::Unknown => "Unknown",
+        Mark::Ends => "Ends",
     }
 }

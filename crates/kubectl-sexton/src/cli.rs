@@ -214,6 +214,7 @@ Exit status with POD: that of `sexton audit` on the node.
 Examples:
   kubectl sexton audit -A
   kubectl sexton audit -n shop -l app=web
+  kubectl sexton audit --probes -A                exec probes and preStop hooks, by workload
   kubectl sexton audit web-6c9d8b7f5-4 -c web     why, and what to change")]
 pub struct Audit {
     /// POD or NAMESPACE/POD; without it what the reports say of all
@@ -221,6 +222,10 @@ pub struct Audit {
     /// Only this container
     #[arg(short, long, value_name = "NAME", requires = "pod")]
     pub container: Option<String>,
+    /// Show instead the exec probes and preStop hooks that do not fit into their time, from the
+    /// specs of the pods (takes the right to list pods)
+    #[arg(long, conflicts_with = "pod")]
+    pub probes: bool,
     #[command(flatten)]
     pub pods: Pods,
     #[command(flatten)]

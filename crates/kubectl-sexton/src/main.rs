@@ -18,6 +18,7 @@ mod output;
 mod page;
 mod pod;
 mod policy;
+mod probes;
 mod reap;
 mod remote;
 mod seen;

@@ -351,6 +351,7 @@ fn workload(
         stop_signal: details.and_then(|details| details.stop_signal.clone()),
         grace_seconds: number(GRACE),
         pre_stop: container.annotations.contains_key(PRE_STOP),
+        pre_stop_handler: container.annotations.get(PRE_STOP).cloned(),
         restart: if always {
             RestartPolicy::Always
         } else {

@@ -3,11 +3,12 @@
 mod prove;
 mod view;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sexton_core::{Container, ExitSignal, Verdict, Workload};
+use sexton_core::audit::Mark;
+use sexton_core::{Container, Report, Workload};
 use sexton_runtime::Runtimes;
 use sexton_scan::{Scanner, audit};
 
@@ -53,30 +54,35 @@ pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
     report.exit_signals = found.exit_signals;
     report
         .exit_signals
-        .retain(|found| verdict.is_empty() || verdict.contains(&asked(found.verdict)));
+        .retain(|found| verdict.is_empty() || verdict.contains(&asked(found.mark())));
     report.notes.extend(found.notes);
     for (fact, count) in found.unreadable_facts {
         let sum = report.scan.unreadable_facts.entry(fact).or_default();
         *sum = sum.saturating_add(count);
     }
+    let all_end = report.exit_signals.iter().all(|f| f.mark() == Mark::Ends);
+    let status = ExitCode::from(u8::from(!all_end));
+    match draw(&report, output, filter.target.is_some()) {
+        // `audit | head`: what was found is told by the exit status all the same.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(status),
+    }
+}
+
+fn draw(report: &Report, output: AuditOutput, in_full: bool) -> io::Result<()> {
     match output {
-        AuditOutput::Json => output::json(&report)?,
+        AuditOutput::Json => output::json(report),
         AuditOutput::Name => {
             let mut out = output::stdout();
             for found in &report.exit_signals {
                 writeln!(out, "{}", output::text::safe(&found.container.id))?;
             }
-            out.flush()?;
+            out.flush()
         }
-        AuditOutput::Table if filter.target.is_some() => view::details(&report)?,
-        AuditOutput::Table | AuditOutput::Wide => {
-            view::table(&report, output == AuditOutput::Wide)?;
-        }
+        AuditOutput::Table if in_full => view::details(report),
+        AuditOutput::Table | AuditOutput::Wide => view::table(report, output == AuditOutput::Wide),
     }
-    let all_end = |found: &ExitSignal| found.verdict == Verdict::Ends;
-    Ok(ExitCode::from(u8::from(
-        !report.exit_signals.iter().all(all_end),
-    )))
 }
 
 /// What the runtimes of the node tell of their containers, and which of them do not answer.
@@ -131,10 +137,11 @@ fn not_audited(target: &Meant) -> Error {
     })
 }
 
-fn asked(verdict: Verdict) -> AuditVerdict {
-    match verdict {
-        Verdict::Killed => AuditVerdict::Killed,
-        Verdict::Unknown => AuditVerdict::Unknown,
-        Verdict::Ends => AuditVerdict::Ends,
+fn asked(mark: Mark) -> AuditVerdict {
+    match mark {
+        Mark::Killed => AuditVerdict::Killed,
+        Mark::EndsUnheard => AuditVerdict::Unheard,
+        Mark::Unknown => AuditVerdict::Unknown,
+        Mark::Ends => AuditVerdict::Ends,
     }
 }

@@ -314,8 +314,12 @@ acts on it, why not, and the cure. With TARGET, all of that for one container.
 --prove sends the signal and looks what happens: it STOPS the container. Without --yes it only
 says what it would do. It sends no SIGKILL unless --kill is given.
 
-Exit status: 0 every container shown ends on its signal, 1 some will be killed or it cannot be
-told, 2 error. With --prove: 0 it ended on the signal, or would be sent it; 1 it did not end;
+The containers of one workload that are judged alike are one row; -o wide and -o json tell each.
+`ends, but 2 killed` is a container that ends, while 2 processes in it are killed that never
+heard of the signal: their work is lost.
+
+Exit status: 0 every container shown ends on its signal and loses no work, 1 some will be killed,
+lose work, or it cannot be told, 2 error. With --prove: 0 it ended on the signal, or would be sent it; 1 it did not end;
 2 error or refused.
 
 Examples:
@@ -366,6 +370,8 @@ pub struct Prove {
 pub enum AuditVerdict {
     /// Sits out its grace period and gets SIGKILL
     Killed,
+    /// Ends, but processes in it are killed that never heard of the signal
+    Unheard,
     /// Cannot be told from outside
     Unknown,
     /// Ends on its signal

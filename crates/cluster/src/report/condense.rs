@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sexton_core::audit::Verdict;
+use sexton_core::audit::Mark;
 use sexton_core::{Container, Limit, LimitKind, ProcessId, Report};
 
 use super::fit::{fit, text};
@@ -296,7 +296,7 @@ fn exit_signals(report: &Report) -> (u64, Vec<ExitSignal>) {
     let mut count = 0;
     let mut found = BTreeMap::new();
     for signal in &report.exit_signals {
-        if signal.verdict == Verdict::Ends {
+        if signal.mark() == Mark::Ends {
             continue;
         }
         count += 1;
@@ -313,7 +313,7 @@ fn exit_signals(report: &Report) -> (u64, Vec<ExitSignal>) {
             owner,
             process: text(&signal.main.name, PROCESS),
             signal: text(&signal.stop_signal.name, PROCESS),
-            verdict: signal.verdict,
+            verdict: signal.mark(),
         };
         let key = (
             told.verdict,

@@ -1,10 +1,15 @@
 //! What to change so that a container ends on its signal.
 
+use super::command;
 use super::facts::{Process, base_name};
+use super::handlers::SHELL;
+pub(super) use super::handlers::handler;
+use super::words::{self, Line};
 use crate::cause::{Cure, First, Language, kind_of_first};
 use crate::signal;
 
-fn cure(text: impl Into<String>, language: &str, code: impl Into<String>) -> Cure {
+/// Advice with a line to paste.
+pub(super) fn cure(text: impl Into<String>, language: &str, code: impl Into<String>) -> Cure {
     Cure {
         text: text.into(),
         language: Some(language.to_owned()),
@@ -13,15 +18,36 @@ fn cure(text: impl Into<String>, language: &str, code: impl Into<String>) -> Cur
 }
 
 /// An init in front.
-pub(super) fn init() -> Cure {
+pub(super) fn init(process: &Process) -> Cure {
+    let entrypoint = entrypoint(
+        &["/sexton-init", "--"],
+        command::of(process).unwrap_or_default(),
+    );
     cure(
         "Put an init in front: it is PID 1, passes signals on, and the program, which then is not \
          PID 1, ends on them.",
         "dockerfile",
-        "COPY sexton-init /sexton-init\nENTRYPOINT [\"/sexton-init\", \"--\"]\n\
-         # Docker, without a new image: docker run --init\n\
-         # In a pod: spec.shareProcessNamespace: true\n",
+        format!(
+            "COPY sexton-init /sexton-init\n{entrypoint}\
+             # Docker, without a new image: docker run --init\n\
+             # In a pod: spec.shareProcessNamespace: true\n"
+        ),
     )
+}
+
+/// The exec form of these words.
+fn entrypoint(first: &[&str], rest: &[String]) -> String {
+    let words = first.iter().copied().chain(rest.iter().map(String::as_str));
+    format!("ENTRYPOINT {}\n", command::json(words))
+}
+
+/// Advice without a line to paste.
+fn advice(text: impl Into<String>) -> Cure {
+    Cure {
+        text: text.into(),
+        language: None,
+        code: None,
+    }
 }
 
 /// Another stop signal, which the program does end on.
@@ -40,42 +66,46 @@ pub(super) fn stop_signal(number: u8) -> Cure {
 /// A program that is PID 1 and has no handler.
 pub(super) fn no_handler(process: &Process, number: u8) -> Vec<Cure> {
     let kind = kind_of_first(process.executable.as_deref(), &process.command_line);
-    let language = process.program.language;
-    match (kind, language) {
-        (First::KeepAlive, _) => vec![init()],
-        (_, Language::Java) => vec![cure(
-            "The JVM was started with -Xrs, which leaves signals alone: take it out.",
-            "dockerfile",
-            "ENTRYPOINT [\"java\", \"-jar\", \"/app.jar\"]\n",
-        )],
-        (_, Language::Unknown) => vec![init()],
+    match (kind, process.program.language) {
+        (First::KeepAlive, _) | (_, Language::Unknown) => vec![init(process)],
+        (_, Language::Java) => vec![without_xrs(process), init(process)],
         // These need no code of their own once they are not PID 1.
-        _ => vec![handler(language, number), init()],
+        (_, language) => vec![handler(language, number), init(process)],
     }
 }
 
-/// A handler in the program's own language.
-pub(super) fn handler(language: Language, number: u8) -> Cure {
-    let name = signal::name(number);
-    let (fence, code) = match language {
-        Language::Go => ("go", GO),
-        Language::Python => ("python", PYTHON),
-        Language::Node => ("javascript", NODE),
-        Language::Java => ("java", JAVA),
-        Language::Ruby => ("ruby", RUBY),
-        Language::Php => ("php", PHP),
-        Language::Perl => ("perl", PERL),
-        Language::DotNet => ("csharp", DOT_NET),
-        Language::Rust => ("rust", RUST),
-        Language::Shell => ("sh", SHELL),
-        Language::Erlang | Language::Native | Language::Unknown => ("c", NATIVE),
-    };
-    cure(
-        format!("Give the program a handler for {name} that finishes its work and exits."),
-        fence,
-        code.replace("SIGTERM", &name)
-            .replace("@TERM", name.trim_start_matches("SIG")),
-    )
+/// A JVM that was told to leave signals alone.
+fn without_xrs(process: &Process) -> Cure {
+    const OPTIONS: [&str; 2] = ["-Xrs", "-XX:+ReduceSignalUsage"];
+    const VARIABLES: [&str; 3] = ["JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"];
+    let is_it = |word: &str| OPTIONS.contains(&word);
+    let told = "The JVM was started with -Xrs, which leaves signals alone";
+    for name in VARIABLES {
+        let Some(value) = process.variable(name) else {
+            continue;
+        };
+        if value.split_ascii_whitespace().any(is_it) {
+            let rest = value.split_ascii_whitespace().filter(|word| !is_it(word));
+            let rest = command::json_string(&rest.collect::<Vec<_>>().join(" "));
+            return cure(
+                format!("{told}: take it out of {name}."),
+                "dockerfile",
+                format!("ENV {name}={rest}\n"),
+            );
+        }
+    }
+    let words = command::of(process).unwrap_or_default();
+    if words.iter().any(|word| is_it(word)) {
+        let rest: Vec<String> = words.iter().filter(|word| !is_it(word)).cloned().collect();
+        return cure(
+            format!("{told}: take it out."),
+            "dockerfile",
+            entrypoint(&[], &rest),
+        );
+    }
+    advice(format!(
+        "{told}: take it out of the file or the variable that says so."
+    ))
 }
 
 /// A signal that is ignored.
@@ -87,17 +117,15 @@ pub(super) fn ignored(process: &Process, number: u8) -> Vec<Cure> {
          nohup), since ignored signals stay ignored across exec."
     );
     if process.program.language == Language::Shell {
-        return vec![cure(text, "sh", SHELL.replace("@TERM", &short))];
+        let child = process.children.first();
+        let command = child.and_then(command::of).map(command::quoted);
+        return match command {
+            Some(command) => vec![cure(text, "sh", waiting_trap(&short, &command))],
+            None => vec![advice(text)],
+        };
     }
     // An ignored signal stays ignored behind an init, so that is no cure.
-    vec![
-        Cure {
-            text,
-            language: None,
-            code: None,
-        },
-        handler(process.program.language, number),
-    ]
+    vec![advice(text), handler(process.program.language, number)]
 }
 
 /// A signal that no thread lets through.
@@ -135,37 +163,26 @@ pub(super) fn thawed() -> Cure {
     )
 }
 
-/// A shell that runs the program as a child.
+/// A shell that runs the program as a child; the one in front, if it can be told which it is.
 pub(super) fn shell_in_front(shell: &Process, child: Option<&Process>, number: u8) -> Vec<Cure> {
     let Some(child) = child else {
-        return vec![handler(Language::Shell, number), init()];
+        return vec![tell_the_group(number), init(shell)];
     };
-    let script = shell
-        .command_line
-        .get(1)
-        .filter(|word| !word.starts_with('-'));
-    let words = &child.command_line;
-    let first = match script {
-        Some(script) => cure(
-            format!(
-                "Let the script {} replace itself by the program: `exec` before its last command.",
-                base_name(script)
-            ),
-            "sh",
-            format!("exec {}\n", quoted(words)),
-        ),
-        None => cure(
-            "Use the exec form, without a shell in between; or `exec` before the command.",
-            "dockerfile",
-            format!("ENTRYPOINT {}\n", json(words)),
-        ),
-    };
-    let mut cures = vec![first];
+    let text = command::text_of(shell);
+    let line = text.and_then(|text| words::line_of(text, child));
+    if line.as_ref().is_some_and(|line| line.piped) {
+        return vec![pipeline(shell)];
+    }
+    let mut cures = vec![exec(shell, child, line.as_ref())];
     // Without the shell it is PID 1 itself.
     let handles =
         signal::is_in(child.signals.caught, number) && child.program.language != Language::Node;
-    if !handles {
-        let mut init = init();
+    if signal::default(number) != signal::Default::End {
+        if !handles {
+            cures.push(stop_signal(signal::SIGTERM));
+        }
+    } else if !handles {
+        let mut init = init(child);
         init.text = format!(
             "Then {} is PID 1 itself, and has no handler: put an init in front as well.",
             child.name
@@ -175,130 +192,171 @@ pub(super) fn shell_in_front(shell: &Process, child: Option<&Process>, number: u
     cures
 }
 
-/// A trap that waits for the command in front.
-pub(super) fn trap_behind_command(child: &Process, number: u8) -> Vec<Cure> {
+/// The program in place of the shell.
+fn exec(shell: &Process, child: &Process, line: Option<&Line<'_>>) -> Cure {
+    let words = command::of(child);
+    if let Some(script) = command::script_of(shell) {
+        let text = format!(
+            "Let the script {} replace itself by the program: `exec` before its last command.",
+            base_name(script)
+        );
+        let command = match line {
+            Some(line) => Some(line.command.to_owned()),
+            None => words.map(command::quoted),
+        };
+        return match command {
+            Some(command) => cure(text, "sh", format!("exec {command}\n")),
+            None => advice(text),
+        };
+    }
+    let text = "Use the exec form, without a shell in between; or `exec` before the command.";
+    // What stands before it in the text is not to be lost.
+    let alone = match line {
+        Some(line) => line.before.trim().is_empty(),
+        None => command::text_of(shell).is_none(),
+    };
+    let code = match (words, line) {
+        (Some(words), _) if alone && line.is_none_or(|line| line.plain) => entrypoint(&[], words),
+        (_, Some(line)) => match line.words().filter(|_| alone) {
+            Some(words) => entrypoint(&[], &words),
+            None => {
+                let shell = command::interpreter(shell);
+                let text = format!("{}exec {}", line.before, line.command);
+                entrypoint(&[shell, "-c"], &[text])
+            }
+        },
+        _ => return advice(text),
+    };
+    cure(text, "dockerfile", code)
+}
+
+/// What `exec` cannot replace.
+fn pipeline(shell: &Process) -> Cure {
+    let text = "The program is a part of a pipeline, which `exec` cannot replace: let an init tell \
+                all of it and wait until it has ended.";
+    match command::of(shell) {
+        Some(words) => waiting_init(text, Some(words)),
+        None => advice(text),
+    }
+}
+
+/// A shell that sits in `wait`, or whose command in front cannot be told.
+fn tell_the_group(number: u8) -> Cure {
     let name = signal::name(number);
     let short = name.trim_start_matches("SIG");
-    let command = quoted(&child.command_line);
+    cure(
+        "At the beginning of the script, tell all that it starts; start each with & and end the \
+         script with `wait`, which a trap interrupts.",
+        "sh",
+        format!("trap 'trap \"\" {short}; kill -{short} 0; wait' {short}\n"),
+    )
+}
+
+/// A command behind a trap that passes the signal on.
+fn waiting_trap(signal: &str, command: &str) -> String {
+    SHELL.replace("@TERM", signal).replace("@COMMAND", command)
+}
+
+/// A trap that goes on.
+pub(super) fn trap_that_ends(number: u8) -> Cure {
+    let name = signal::name(number);
+    let short = name.trim_start_matches("SIG");
+    cure(
+        "Let the trap end the script.",
+        "sh",
+        format!("trap 'exit 0' {short}\n"),
+    )
+}
+
+/// A trap that waits for the command in front.
+pub(super) fn trap_behind_command(shell: &Process, child: &Process, number: u8) -> Vec<Cure> {
+    let name = signal::name(number);
+    let short = name.trim_start_matches("SIG");
+    let line = command::text_of(shell).and_then(|text| words::line_of(text, child));
+    let waits = "Start the command with & and sit in `wait`, which a trap interrupts.";
+    let execs = "Where the trap only passes the signal on: `exec` the command instead.";
+    let command = match line {
+        Some(line) if line.piped => return vec![tell_the_group(number)],
+        Some(line) => line.command.to_owned(),
+        None => match command::of(child) {
+            Some(words) => command::quoted(words),
+            None => return vec![tell_the_group(number), advice(execs)],
+        },
+    };
+    vec![
+        cure(waits, "sh", waiting_trap(short, &command)),
+        cure(execs, "sh", format!("exec {command}\n")),
+    ]
+}
+
+/// An init below which processes are killed unheard.
+pub(super) fn below_an_init(process: &Process, init: &str, child: &Process) -> Cure {
+    let told: Option<&[String]> = command::of(process).and_then(|words| {
+        let at = words.iter().position(|word| word == "--")?;
+        words.get(at + 1..)
+    });
+    waiting_init(
+        format!(
+            "Processes that {} started are killed without a word when {init} exits: `exec` in the \
+             script, or take an init that tells those that are left and waits for them.",
+            child.name
+        ),
+        told.or_else(|| command::of(child)),
+    )
+}
+
+/// A program that ends and leaves its children behind.
+pub(super) fn tell_the_rest(process: &Process) -> Cure {
+    waiting_init(
+        "Put an init in front that tells those that are left and waits for them.",
+        command::of(process),
+    )
+}
+
+fn waiting_init(text: impl Into<String>, command: Option<&[String]>) -> Cure {
+    cure(
+        text,
+        "dockerfile",
+        format!(
+            "COPY sexton-init /sexton-init\n{}",
+            entrypoint(&["/sexton-init", "-g", "--"], command.unwrap_or_default())
+        ),
+    )
+}
+
+/// An init that keeps the signal from its command.
+pub(super) fn not_passed_on(init: &str, signal: &str) -> [Cure; 1] {
+    [advice(format!(
+        "Take out the option by which {init} drops {signal}, or make another signal the stop signal."
+    ))]
+}
+
+/// An init that may not signal its command.
+pub(super) fn may_not_signal(child: &Process) -> Vec<Cure> {
+    let uid = child.uids[0];
     vec![
         cure(
-            "Start the command with & and sit in `wait`, which a trap interrupts.",
-            "sh",
+            format!("Run the init as the same user as {}.", child.name),
+            "dockerfile",
             format!(
-                "trap 'kill -{short} \"$child\"' {short}\n{command} &\nchild=$!\n\
-                 wait \"$child\" # the trap interrupts it\nwait \"$child\" # until it has ended\n"
+                "USER {uid}\n# Docker: docker run --user {uid}\n# In a pod: securityContext.runAsUser: {uid}\n"
             ),
         ),
         cure(
-            "Where the trap only passes the signal on: `exec` the command instead.",
-            "sh",
-            format!("exec {command}\n"),
+            "Or let it keep CAP_KILL.",
+            "yaml",
+            "securityContext:\n  capabilities:\n    add: [KILL]\n",
         ),
     ]
 }
 
-/// An init below which a shell does not pass the signal on.
-pub(super) fn through_init(init: &str) -> Vec<Cure> {
-    let option = match init {
-        "dumb-init" => "dumb-init already signals the whole group unless --single-child is given",
-        _ => "-g",
-    };
-    let text = if option == "-g" {
-        format!(
-            "Processes below the child are killed without a word when it ends: `exec` in the \
-             script, or let {init} signal the whole group (-g)."
-        )
-    } else {
-        format!("`exec` in the script, or leave --single-child out: {option}.")
-    };
-    let code = match init {
-        "dumb-init" => "ENTRYPOINT [\"dumb-init\", \"--\"]\n".to_owned(),
-        init => format!("ENTRYPOINT [\"{init}\", \"-g\", \"--\"]\n"),
-    };
-    vec![cure(text, "dockerfile", code)]
+/// A server that waits longer than the grace period.
+pub(super) fn wait(server: &str, seconds: Option<u64>) -> Cure {
+    let least = seconds.map_or_else(
+        || "as the longest request takes".to_owned(),
+        |seconds| format!("as {} s", seconds + 5),
+    );
+    advice(format!(
+        "Give the container a grace period as long {least}, or let {server} wait for less."
+    ))
 }
-
-/// Words as a JSON list, as the exec form wants them.
-fn json(words: &[String]) -> String {
-    let quoted: Vec<String> = words
-        .iter()
-        .map(|word| format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")))
-        .collect();
-    format!("[{}]", quoted.join(", "))
-}
-
-/// Words as a shell takes them.
-fn quoted(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    let quote = |word: &String| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-const GO: &str = "\
-ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-defer stop()
-<-ctx.Done()
-server.Shutdown(context.Background())
-";
-
-const PYTHON: &str = "\
-import signal, sys
-signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-";
-
-const NODE: &str = "\
-process.on('SIGTERM', () => {
-  server.close(() => process.exit(0));
-});
-";
-
-const JAVA: &str = "\
-Runtime.getRuntime().addShutdownHook(new Thread(() -> server.stop()));
-";
-
-const RUBY: &str = "\
-trap('SIGTERM') { exit }
-";
-
-const PHP: &str = "\
-pcntl_async_signals(true);
-pcntl_signal(SIGTERM, function () { exit(0); });
-";
-
-const PERL: &str = "\
-$SIG{@TERM} = sub { exit 0 };
-";
-
-const DOT_NET: &str = "\
-using var handler = PosixSignalRegistration.Create(
-    PosixSignal.SIGTERM, context => lifetime.StopApplication());
-";
-
-const RUST: &str = "\
-// tokio
-let mut stop = tokio::signal::unix::signal(SignalKind::terminate())?;
-stop.recv().await;
-server.shutdown().await;
-";
-
-const SHELL: &str = "\
-trap 'kill -@TERM \"$child\"' @TERM
-app &
-child=$!
-wait \"$child\" # the trap interrupts it
-wait \"$child\" # until it has ended
-";
-
-const NATIVE: &str = "\
-static volatile sig_atomic_t stopping;
-static void stop(int number) { (void)number; stopping = 1; }
-
-struct sigaction action = { .sa_handler = stop };
-sigaction(SIGTERM, &action, NULL);
-";

@@ -1,5 +1,6 @@
 //! What was seen of a container and its main process, as plain data.
 
+use super::hook::Hook;
 use super::{Grace, MainProcess, StopSignal};
 use crate::cause::Program;
 use crate::signal::is_in;
@@ -21,6 +22,10 @@ pub struct Facts {
     pub shared_pid_namespace: bool,
     /// Held by the cgroup freezer (`docker pause`).
     pub frozen: bool,
+    /// How many connections others have open to it; `None` where that is not to be told.
+    pub connections: Option<usize>,
+    /// Its preStop hook, which the kubelet runs before the signal.
+    pub pre_stop: Option<Hook>,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }
@@ -51,11 +56,31 @@ pub struct Process {
     pub age_seconds: u64,
     /// The system call in which its main thread sleeps; `None` where that may not be read.
     pub call: Option<String>,
-    /// Those of its environment's variables that inits read.
+    /// Those of its environment's [`VARIABLES`](super::VARIABLES).
     pub environment: Vec<(String, String)>,
-    /// Its living children in the same container, oldest first. Looked for only below shells
-    /// and inits.
+    /// Real, effective, saved and file system user id.
+    pub uids: [u32; 4],
+    /// It has CAP_KILL.
+    pub may_kill: bool,
+    /// What its runtime started it as; `None` where only the process itself tells.
+    pub started_as: Option<Vec<String>>,
+    /// It has written a title over its arguments.
+    pub rewrote_title: bool,
+    /// Files that its command line names or that it reads by default: a script, a
+    /// configuration.
+    pub texts: Vec<Text>,
+    /// Its living children in the same container, oldest first. Looked for only where
+    /// [`looks_below`](super::looks_below) says so.
     pub children: Vec<Process>,
+}
+
+/// A file of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Where the process sees it.
+    pub path: String,
+    /// Its beginning.
+    pub content: String,
 }
 
 /// Signal masks; signal n is bit n − 1 (`proc_pid_status(5)`).
@@ -71,6 +96,19 @@ pub struct Signals {
     pub blocked: Vec<u64>,
     /// `ShdPnd`: they have come and wait.
     pub pending: u64,
+    /// What further looks found; `None` where one was enough.
+    pub later: Option<Later>,
+}
+
+/// What several looks over a second found of the masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Later {
+    /// Signals that a thread had open at one of the looks.
+    pub open: u64,
+    /// Signals that it waited for at one of the looks.
+    pub awaited: u64,
+    /// A thread ran between the looks: it may have opened its mask unseen.
+    pub ran: bool,
 }
 
 /// What becomes of a signal that comes to a process.
@@ -82,6 +120,8 @@ pub(super) enum Reception {
     Ignored,
     /// It stays pending: every thread blocks it.
     Blocked,
+    /// Every thread blocks it, and one opens its mask now and then, or may do so.
+    Unsteady,
     /// A handler runs.
     Caught,
     /// The default action.
@@ -97,7 +137,11 @@ impl Signals {
         } else if is_in(self.ignored, signal) {
             Reception::Ignored
         } else if !self.blocked.is_empty() && self.open_threads(signal) == 0 {
-            Reception::Blocked
+            match self.later {
+                Some(later) if is_in(later.awaited, signal) => Reception::Awaited,
+                Some(later) if later.ran || is_in(later.open, signal) => Reception::Unsteady,
+                _ => Reception::Blocked,
+            }
         } else if is_in(self.caught, signal) {
             Reception::Caught
         } else {
@@ -113,6 +157,14 @@ impl Signals {
 }
 
 impl Process {
+    /// The kernel lets it signal another (`kill(2)`).
+    pub(super) fn may_signal(&self, other: &Self) -> bool {
+        let [real, effective, ..] = self.uids;
+        let [its_real, _, its_saved, _] = other.uids;
+        let same = |mine| mine == its_real || mine == its_saved;
+        self.may_kill || same(real) || same(effective)
+    }
+
     /// It is PID 1 of its PID namespace.
     #[must_use]
     pub fn is_namespace_init(&self) -> bool {
@@ -174,6 +226,42 @@ impl Process {
             Some((cut, _)) => format!("{}…", &line[..cut]),
             None => line,
         }
+    }
+
+    /// It runs the program of this name, as a binary or as a script.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let title = self.command_line.first().map_or("", String::as_str);
+        self.program_name() == name
+            || self.name == name
+            || title.starts_with(&format!("{name}: "))
+            || self
+                .command_line
+                .iter()
+                .take(3)
+                .any(|word| base_name(word) == name)
+    }
+
+    /// An argument, or a file that it reads, has this word.
+    pub(super) fn mentions(&self, word: &str) -> bool {
+        self.command_line.iter().any(|arg| arg.contains(word))
+            || self.texts.iter().any(|text| text.content.contains(word))
+    }
+
+    /// The value of an option: `--name VALUE`, `--name=VALUE`.
+    pub(super) fn option(&self, names: &[&str]) -> Option<&str> {
+        let mut words = self.command_line.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            if names.contains(&word) {
+                return words.next();
+            }
+            let attached = word
+                .split_once('=')
+                .filter(|(name, _)| names.contains(name));
+            if let Some((_, value)) = attached {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// A variable of its environment.

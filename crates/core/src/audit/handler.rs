@@ -2,17 +2,59 @@
 //! never asked for. Measured, see `docs/exit-signals.md`.
 
 use super::cure;
-use super::facts::{Process, base_name};
+use super::facts::Process;
 use super::fate::{Fate, mask};
+use super::source::{self, Handler};
 use crate::Confidence;
-use crate::cause::{Cure, Language};
-use crate::signal;
+use crate::cause::Language;
+use crate::signal::{self, SIGTERM};
 
 const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
 const SIGQUIT: u8 = 3;
-const SIGTERM: u8 = 15;
-const SIGPWR: u8 = 30;
+
+/// The command line's PHP: php-fpm and Apache with PHP in it have handlers of their own.
+fn is_php_cli(process: &Process) -> bool {
+    let rest = process.program_name().strip_prefix("php");
+    rest.is_some_and(|rest| !rest.contains("fpm") && !rest.contains("cgi"))
+}
+
+/// PHP as PID 1, whose own handler raises the signal again: only one of the program's own ends it,
+/// and both look alike in the masks.
+fn php(process: &Process, number: u8) -> Fate {
+    let (program, name) = (&process.name, signal::name(number));
+    let why = "PHP's own handler raises the signal again with the default action, which the kernel \
+               drops for PID 1: without pcntl_signal(…) only a sleep() is cut short, and the \
+               program goes on.";
+    let cures = [
+        cure::handler(process.program.language, number),
+        cure::init(process),
+    ];
+    match source::handler(process, number) {
+        Handler::Made => Fate::ends(
+            Confidence::Medium,
+            format!("{program} has a handler of its own for {name}"),
+        )
+        .fact("Its text makes one with pcntl_signal(…)."),
+        Handler::NoneNorLoop => Fate::ends(
+            Confidence::Medium,
+            format!("{program} comes to the end of its program"),
+        )
+        .fact(why)
+        .fact("Its text has no loop: when the sleep is cut short, it comes to its end."),
+        Handler::None => Fate::stays(
+            Confidence::Medium,
+            format!("{program} is PID 1 without a handler of its own"),
+        )
+        .fact(why)
+        .fact("Its text makes no handler and takes in no other file.")
+        .cures(cures),
+        Handler::Unclear => Fate::unknown("PHP: only a handler of the program's own ends it")
+            .fact(why)
+            .fact("Whether it has one cannot be seen from outside.")
+            .cures(cures),
+    }
+}
 
 /// A handler, in a program that is no shell.
 pub(super) fn caught(process: &Process, number: u8) -> Fate {
@@ -33,8 +75,9 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             Confidence::High,
             format!("{program} prints its threads and goes on"),
         ),
+        // Hooks are the program's own code, and none of them can be seen from outside.
         (Language::Java, SIGTERM | SIGINT | SIGHUP) => Fate::ends(
-            Confidence::High,
+            Confidence::Medium,
             format!("{program} runs its hooks and exits"),
         )
         .fact(format!(
@@ -49,7 +92,7 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
              drops for PID 1: without process.on(…) the program goes on. Both look alike from \
              outside.",
         )
-        .cures([cure::handler(Language::Node, number), cure::init()]),
+        .cures([cure::handler(Language::Node, number), cure::init(process)]),
         (Language::Node, SIGTERM | SIGINT) => Fate::ends(
             Confidence::Medium,
             format!("{program} is not PID 1, so it ends"),
@@ -63,12 +106,16 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             Confidence::Medium,
             format!("{program} ends by SignalException"),
         ),
-        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) => Fate::ends(
+        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) if first && is_php_cli(process) => {
+            php(process, number)
+        }
+        (Language::Php, SIGHUP | SIGINT | SIGQUIT | SIGTERM) if !first => Fate::ends(
             Confidence::Medium,
-            format!("{program} ends, as PHP does by itself"),
-        ),
+            format!("{program} is not PID 1, so it ends"),
+        )
+        .fact("PHP's own handler ends it; one of the program's most likely, too."),
         (Language::Erlang, SIGTERM) => Fate::ends(
-            Confidence::High,
+            Confidence::Medium,
             format!("{program} is an Erlang node, which stops in good order on SIGTERM"),
         ),
         (Language::DotNet, SIGTERM | SIGINT | SIGQUIT) => Fate::ends(
@@ -105,78 +152,4 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
         ));
     }
     fate
-}
-
-/// Programs that keep a container's processes in a kernel of their own: gVisor, and the virtual
-/// machines of Kata Containers.
-const SANDBOXES: [&str; 4] = ["runsc", "qemu-system", "cloud-hypervisor", "firecracker"];
-
-/// busybox that was called as init.
-fn is_init(process: &Process) -> bool {
-    let words = process.command_line.iter().take(2);
-    words
-        .map(|word| base_name(word))
-        .any(|word| matches!(word, "init" | "linuxrc"))
-}
-
-/// Programs that give a signal a meaning that its mask does not show.
-pub(super) fn of_known(process: &Process, number: u8) -> Option<Fate> {
-    let program = process.program_name();
-    let name = signal::name(number);
-    if SANDBOXES.iter().any(|sandbox| program.starts_with(sandbox)) {
-        return Some(Fate::unknown(format!(
-            "{program} runs the container: its processes cannot be seen from here"
-        )));
-    }
-    let fate = match (program, number) {
-        ("busybox", 10 | 12 | SIGTERM) if is_init(process) => Fate::ends(
-            Confidence::Medium,
-            format!("busybox init ends all and itself on {name}, in some seconds"),
-        )
-        .fact("busybox init takes SIGUSR1, SIGUSR2 and SIGTERM as halt, poweroff and reboot."),
-        // systemd(1), "Signals". From 34 on: SIGRTMIN+n.
-        ("systemd", 37..=40 | 47..=50) => {
-            Fate::ends(Confidence::High, format!("systemd shuts down on {name}")).fact(
-                "systemd as PID 1 takes it as a request to halt, power off or reboot (systemd(1)).",
-            )
-        }
-        ("systemd", SIGTERM) => Fate::stays(
-            Confidence::High,
-            "systemd executes itself anew on SIGTERM and goes on".to_owned(),
-        )
-        .fact("systemd as PID 1 takes SIGTERM as `systemctl daemon-reexec` (systemd(1)).")
-        .cures([cure::stop_signal(37)]),
-        ("systemd", SIGHUP) => Fate::stays(
-            Confidence::High,
-            "systemd reloads its configuration on SIGHUP and goes on".to_owned(),
-        )
-        .cures([cure::stop_signal(37)]),
-        ("systemd", SIGINT | SIGPWR) => Fate::unknown(format!(
-            "systemd starts a target of its own on {name}, which need not be a shutdown"
-        ))
-        .cures([cure::stop_signal(37)]),
-        ("postgres", SIGTERM) => {
-            Fate::unknown("postgres waits on SIGTERM until every client has gone (smart shutdown)")
-                .fact(
-                    "SIGTERM: smart shutdown, SIGINT: fast shutdown, which ends sessions \
-             (PostgreSQL documentation, \"Shutting Down the Server\").",
-                )
-                .cures([cure::stop_signal(SIGINT)])
-        }
-        ("uwsgi", SIGTERM) if !says(process, "die-on-term") => {
-            Fate::unknown("uwsgi reloads on SIGTERM unless it was told to die-on-term")
-                .fact("No argument says die-on-term; its configuration file may.")
-                .cures([Cure {
-                    text: "Tell uwsgi to end on SIGTERM.".to_owned(),
-                    language: Some("ini".to_owned()),
-                    code: Some("[uwsgi]\ndie-on-term = true\n".to_owned()),
-                }])
-        }
-        _ => return None,
-    };
-    Some(fate)
-}
-
-fn says(process: &Process, word: &str) -> bool {
-    process.command_line.iter().any(|arg| arg.contains(word))
 }

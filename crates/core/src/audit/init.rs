@@ -1,16 +1,21 @@
 //! Inits that pass signals on: which they are, and what their options make of a signal.
 
-use super::facts::{Process, base_name};
+use super::facts::{Process, Reception, base_name};
 use crate::signal;
 
-/// Variables of the environment that change what an init does.
-pub const VARIABLES: [&str; 6] = [
+/// Variables of the environment that change what a signal does: of inits, of the JVM.
+pub const VARIABLES: [&str; 11] = [
     "TINI_KILL_PROCESS_GROUP",
     "DUMB_INIT_SETSID",
     "SEXTON_INIT_TO",
     "SEXTON_INIT_KILL_AFTER",
     "SEXTON_INIT_STOP_SIGNAL",
     "SEXTON_INIT_GRACE",
+    "JDK_JAVA_OPTIONS",
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "UWSGI_DIE_ON_TERM",
+    "GUNICORN_CMD_ARGS",
 ];
 
 /// An init that passes signals on to its command.
@@ -30,6 +35,16 @@ pub(super) struct Forwarder {
     stop_signal: u8,
     /// What is left gets a signal and some time when the command has ended.
     pub(super) ends_the_rest: bool,
+    /// What it does where the kernel does not let it signal its command.
+    pub(super) if_refused: IfRefused,
+}
+
+/// What an init does on EPERM of `kill(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfRefused {
+    /// With `--kill-after`, then.
+    Exits,
+    Stays,
 }
 
 /// Who gets the signals.
@@ -44,6 +59,8 @@ pub(super) enum To {
 const KEPT_BY_TINI: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 21, 22, 31];
 const KEPT_BY_CATATONIT: &[u8] = &[4, 5, 6, 7, 8, 11, 17, 20, 21, 22, 31];
 const SIGCHLD: &[u8] = &[17];
+/// INT QUIT TERM PWR RTMIN+3: sexton-init takes each for a wish to end.
+const ASK_FOR_END: [u8; 5] = [2, 3, 15, 30, 37];
 
 /// Variables of sexton-init and the options that say the same.
 const OUR_VARIABLES: [(&str, char); 4] = [
@@ -70,6 +87,8 @@ const SEXTON_INIT: &[Spec] = &[
     ('D', "death", true),
     ('p', "parent-death", true),
     ('n', "session", true),
+    ('\u{1}', "orphans", true),
+    ('\u{2}', "until-all", false),
 ];
 
 impl Forwarder {
@@ -88,7 +107,11 @@ impl Forwarder {
         };
         let arguments = process.command_line.get(1..).unwrap_or_default();
         let is = |name| is_called(called_as, name);
-        let kind = if is("tini") || is("docker-init") {
+        let kind = if program == "timeout" {
+            Kind::Timeout
+        } else if matches!(program, "su" | "runuser") {
+            Kind::Su
+        } else if is("tini") || is("docker-init") {
             Kind::Tini
         } else if is("dumb-init") {
             Kind::DumbInit
@@ -102,7 +125,7 @@ impl Forwarder {
         let mut init = Self {
             name: if ours { "sexton-init" } else { kind.name() },
             to: match kind {
-                Kind::DumbInit => To::Group,
+                Kind::DumbInit | Kind::Timeout => To::Group,
                 _ => To::Child,
             },
             rewrites: Vec::new(),
@@ -111,10 +134,17 @@ impl Forwarder {
                 Kind::Tini => KEPT_BY_TINI,
                 Kind::Catatonit => KEPT_BY_CATATONIT,
                 Kind::DumbInit | Kind::Own => SIGCHLD,
+                Kind::Timeout | Kind::Su => &[],
             },
-            kill_after: None,
+            // su(1) sleeps for two seconds between SIGTERM and SIGKILL.
+            kill_after: (kind == Kind::Su).then_some(2.0),
             stop_signal: signal::SIGTERM,
             ends_the_rest: kind == Kind::Own,
+            if_refused: match kind {
+                Kind::Tini => IfRefused::Exits,
+                _ if ours => IfRefused::Exits,
+                _ => IfRefused::Stays,
+            },
         };
         if ours {
             // They hold under every name, and options go before them.
@@ -128,15 +158,30 @@ impl Forwarder {
             Kind::Tini if process.variable("TINI_KILL_PROCESS_GROUP").is_some() => {
                 init.to = To::Group;
             }
+            Kind::Timeout
+                if process
+                    .command_line
+                    .iter()
+                    .any(|word| word == "--foreground") =>
+            {
+                init.to = To::Child;
+            }
             Kind::DumbInit if process.variable("DUMB_INIT_SETSID") == Some("0") => {
                 init.to = To::Child;
             }
             _ => {}
         }
-        for (option, value) in options(arguments, kind.options()) {
-            init.set(option, value);
+        if !kind.options().is_empty() {
+            for (option, value) in options(arguments, kind.options()) {
+                init.set(option, value);
+            }
         }
         Some(init)
+    }
+
+    /// It passes on what comes to it: timeout and su only what they catch.
+    pub(super) fn takes(&self, reception: Reception) -> bool {
+        !matches!(self.name, "timeout" | "su") || reception == Reception::Caught
     }
 
     fn set(&mut self, option: char, value: &str) {
@@ -180,7 +225,8 @@ impl Forwarder {
 
     /// Seconds from this signal to the SIGKILL that it sends its command by itself.
     pub(super) fn kills_after(&self, number: u8) -> Option<f64> {
-        self.kill_after.filter(|_| number == self.stop_signal)
+        let asks = number == self.stop_signal || ASK_FOR_END.contains(&number);
+        self.kill_after.filter(|_| asks)
     }
 }
 
@@ -191,6 +237,10 @@ enum Kind {
     DumbInit,
     Catatonit,
     Own,
+    /// Of coreutils: it passes what it catches on to its process group.
+    Timeout,
+    /// Of util-linux, runuser too: it waits for its command and passes SIGTERM on.
+    Su,
 }
 
 impl Kind {
@@ -200,6 +250,8 @@ impl Kind {
             Self::DumbInit => "dumb-init",
             Self::Catatonit => "catatonit",
             Self::Own => "sexton-init",
+            Self::Timeout => "timeout",
+            Self::Su => "su",
         }
     }
 
@@ -209,6 +261,7 @@ impl Kind {
             Self::DumbInit => DUMB_INIT,
             Self::Catatonit => CATATONIT,
             Self::Own => SEXTON_INIT,
+            Self::Timeout | Self::Su => &[],
         }
     }
 }

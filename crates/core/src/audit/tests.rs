@@ -41,6 +41,11 @@ fn process(pid: u32, command: &[&str]) -> Process {
         age_seconds: 600,
         call: None,
         environment: Vec::new(),
+        uids: [0; 4],
+        may_kill: true,
+        started_as: None,
+        rewrote_title: false,
+        texts: Vec::new(),
         children: Vec::new(),
     }
 }
@@ -69,6 +74,8 @@ fn facts(main: Process, number: u8) -> Facts {
         shared_pid_namespace: !main.is_namespace_init(),
         main,
         frozen: false,
+        connections: None,
+        pre_stop: None,
         notes: Vec::new(),
     }
 }
@@ -109,6 +116,7 @@ fn masks_are_read_in_the_order_of_the_kernel() {
             blocked: blocked.to_vec(),
             awaited,
             pending: 0,
+            later: None,
         };
         verdict(app)
     };
@@ -404,4 +412,176 @@ fn where_arguments_decide_that_is_what_is_told() {
     told(&["dumb-init", "--rewrite", "15:0", "app", "hunter2"]);
     told(&["dumb-init", "app", "hunter2"]);
     told(&["sleep", "hunter2"]);
+}
+
+#[test]
+fn a_mask_that_is_opened_now_and_then_is_not_taken_for_shut() {
+    let looked = |caught, inner_pid, later| {
+        let mut app = process(7, &["app"]);
+        app.inner_pid = inner_pid;
+        app.signals.caught = caught;
+        app.signals.blocked = vec![TERM];
+        app.signals.later = Some(later);
+        verdict(app)
+    };
+    let still = Later::default();
+    let ran = Later { ran: true, ..still };
+    let open = Later { open: TERM, ..ran };
+    let awaited = Later {
+        awaited: TERM,
+        ..ran
+    };
+    assert_eq!(looked(TERM, 1, still), Verdict::Killed);
+    assert_eq!(looked(TERM, 1, ran), Verdict::Unknown);
+    assert_eq!(looked(TERM, 1, open), Verdict::Ends);
+    assert_eq!(looked(0, 1, awaited), Verdict::Ends);
+    // Without a handler an open mask lets nothing run in PID 1; elsewhere it ends the process.
+    assert_eq!(looked(0, 1, ran), Verdict::Killed);
+    assert_eq!(looked(0, 7, ran), Verdict::Unknown);
+}
+
+#[test]
+fn an_init_that_may_not_signal_its_command() {
+    let under = |name: &str| {
+        let mut init = process(7, &[name, "--", "app"]);
+        init.may_kill = false;
+        let mut app = process(8, &["app"]);
+        app.uids = [33; 4];
+        judged(below(init, app), 15)
+    };
+    assert_eq!(under("tini").mark(), Mark::EndsUnheard);
+    assert_eq!(under("dumb-init").verdict, Verdict::Killed);
+    assert_eq!(under("sexton-init").mark(), Mark::EndsUnheard);
+    assert!(
+        under("dumb-init").cures[0]
+            .code
+            .as_deref()
+            .unwrap()
+            .contains("USER 33")
+    );
+}
+
+#[test]
+fn what_ends_and_loses_work_has_a_mark_of_its_own() {
+    let shell = below(process(8, &["sh", "-c", "app; true"]), process(9, &["app"]));
+    let lost = judged(below(process(7, &["tini", "--", "sh"]), shell), 15);
+    assert_eq!(
+        (lost.verdict, lost.mark()),
+        (Verdict::Ends, Mark::EndsUnheard)
+    );
+    assert!(lost.cures.iter().any(|cure| cure.text.contains("exec")));
+    // Not only shells leave children behind.
+    let flock = below(process(8, &["flock", "/x", "app"]), process(9, &["app"]));
+    let lost = judged(below(process(7, &["tini", "--", "flock"]), flock), 15);
+    assert_eq!(lost.mark(), Mark::EndsUnheard);
+    // An orphan came to the init.
+    let mut tini = below(process(7, &["tini", "--", "app"]), process(8, &["app"]));
+    tini = below(tini, process(9, &["daemon"]));
+    assert_eq!(judged(tini, 15).unheard[0].name, "daemon");
+}
+
+#[test]
+fn a_rewritten_title_is_in_no_cure() {
+    let mut child = process(8, &["redis-server *:6379"]);
+    child.executable = Some("/usr/bin/redis-server".to_owned());
+    child.name = "redis-server".to_owned();
+    let code = |shell: Process, child: &Process| {
+        let found = judged(below(shell, child.clone()), 15);
+        let codes = found.cures.into_iter().filter_map(|cure| cure.code);
+        codes.collect::<String>()
+    };
+    let text = "redis-server --save \"\"; true";
+    let by_text = code(process(7, &["sh", "-c", text]), &child);
+    assert!(
+        by_text.contains(r#"ENTRYPOINT ["redis-server", "--save", ""]"#),
+        "{by_text}"
+    );
+    let prepared = "cd /x && A=\"1 2\" redis-server; true";
+    let prepared = code(process(7, &["sh", "-c", prepared]), &child);
+    assert!(!prepared.contains("ENTRYPOINT [\"redis"), "{prepared}");
+    let unread = code(process(7, &["sh", "/entry.sh"]), &child);
+    assert!(!unread.contains("redis-server"), "{unread}");
+    let mut script = process(7, &["sh", "/entry.sh"]);
+    script.texts = vec![Text {
+        path: "/entry.sh".to_owned(),
+        content: "set -e\nredis-server $ARGS\necho over\n".to_owned(),
+    }];
+    assert!(code(script, &child).contains("exec redis-server $ARGS\n"));
+    // One that another program started before is not said to be what is to be started.
+    child.command_line = vec!["worker".to_owned()];
+    child.rewrote_title = true;
+    assert!(!code(process(7, &["sh", "/entry.sh"]), &child).contains("worker"));
+}
+
+#[test]
+fn a_server_with_open_requests_that_waits_for_too_long_is_not_said_to_end() {
+    let serving = |words: &[&str], connections| {
+        let mut server = process(7, words);
+        server.signals.caught = TERM;
+        let mut facts = facts(server, 15);
+        facts.connections = connections;
+        facts.grace.as_mut().unwrap().seconds = 10;
+        judge(&facts)
+    };
+    assert_eq!(serving(&["gunicorn", "x"], Some(0)).verdict, Verdict::Ends);
+    let busy = serving(&["gunicorn", "x"], Some(2));
+    assert_eq!(busy.verdict, Verdict::Unknown);
+    let says = |words: &str| busy.facts.iter().any(|fact| fact.contains(words));
+    assert!(
+        says("waits up to 30s") && says("2 connections are open"),
+        "{:?}",
+        busy.facts
+    );
+    let shorter = ["gunicorn", "--graceful-timeout", "5"];
+    assert_eq!(serving(&shorter, Some(2)).verdict, Verdict::Ends);
+    assert_eq!(serving(&["squid"], Some(0)).verdict, Verdict::Killed);
+}
+
+#[test]
+fn a_hook_takes_its_time_from_the_grace_period() {
+    let mut app = process(7, &["sexton-init", "-K", "15s", "--", "app"]);
+    let mut deaf = process(8, &["app"]);
+    deaf.signals.ignored = TERM;
+    app = below(app, deaf);
+    let mut facts = facts(app, 15);
+    assert_eq!(judge(&facts).verdict, Verdict::Ends);
+    facts.pre_stop = Some(Hook {
+        command: ["sh", "-c", "sleep 20"].map(str::to_owned).to_vec(),
+        sleep: None,
+    });
+    let found = judge(&facts);
+    assert_eq!(found.verdict, Verdict::Killed);
+    assert!(
+        found.facts[1].contains("10s of the grace period of 30s"),
+        "{:?}",
+        found.facts
+    );
+}
+
+#[test]
+fn no_cure_is_told_twice() {
+    let mut app = process(7, &["app"]);
+    app.signals.ignored = TERM | INT | QUIT;
+    for number in [15, 28, 3] {
+        let cures = judged(app.clone(), number).cures;
+        for (at, cure) in cures.iter().enumerate() {
+            assert!(!cures[..at].contains(cure), "{cures:?}");
+        }
+        assert!(!cures.is_empty());
+    }
+}
+
+#[test]
+fn a_trap_that_ends_nothing_is_not_taken_for_an_end() {
+    let looping = |trap: &str| {
+        let text = format!("trap {trap} TERM; while :; do sleep 1; done");
+        let mut shell = process(7, &["bash", "-c", &text]);
+        shell.signals.caught = TERM;
+        let mut sleep = process(8, &["sleep", "1"]);
+        sleep.age_seconds = 0;
+        verdict(below(shell, sleep))
+    };
+    assert_eq!(looping("'exit 0'"), Verdict::Ends);
+    assert_eq!(looping("'echo not now'"), Verdict::Unknown);
+    assert_eq!(looping("'stopping=1'"), Verdict::Ends);
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each user needs only some of it
 
 use sexton_core::policy::Mode;
-use sexton_core::{LimitKind, Verdict};
+use sexton_core::{LimitKind, audit::Mark};
 use sexton_page::cluster::{
     ClusterExit, ClusterLeak, ClusterNode, ClusterView, Outlook, PolicyTally, Trouble, Within,
 };
@@ -121,7 +121,7 @@ fn node(dice: &mut Dice, number: usize) -> ClusterNode {
             owner: Some("Deployment/web".to_owned()),
             process: "sh".to_owned(),
             signal: "SIGTERM".to_owned(),
-            verdict: Verdict::Killed,
+            verdict: Mark::Killed,
         })
         .into_iter()
         .collect();
@@ -256,7 +256,7 @@ pub(crate) fn hostile() -> ClusterView {
             owner: Some(bad.clone()),
             process: bad.clone(),
             signal: bad.clone(),
-            verdict: Verdict::Unknown,
+            verdict: Mark::Unknown,
         }];
     }
     for policy in &mut view.policies {

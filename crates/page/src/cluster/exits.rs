@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use sexton_core::Verdict;
+use sexton_core::audit::Mark;
 use sexton_core::text::{count, plural};
 
 use super::{ClusterExit, ClusterNode};
@@ -14,7 +14,7 @@ const SHOWN: usize = 50;
 /// What makes two containers the same finding.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Kind<'a> {
-    verdict: Verdict,
+    verdict: Mark,
     namespace: &'a str,
     whose: &'a str,
     container: &'a str,
@@ -70,9 +70,10 @@ fn kind(exit: &ClusterExit) -> Kind<'_> {
 
 fn row(kind: &Kind<'_>, n: u64) -> Markup {
     let (class, what) = match kind.verdict {
-        Verdict::Killed => ("bad", "will be killed"),
-        Verdict::Unknown => ("warn", "cannot be told"),
-        Verdict::Ends => ("good", "ends"),
+        Mark::Killed => ("bad", "will be killed"),
+        Mark::EndsUnheard => ("warn", "ends, and loses work"),
+        Mark::Unknown => ("warn", "cannot be told"),
+        Mark::Ends => ("good", "ends"),
     };
     html! {
         tr {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sexton_core::audit::Verdict;
+use sexton_core::audit::Mark;
 use sexton_core::policy::Mode;
 use sexton_core::{LimitKind, text};
 
@@ -105,7 +105,7 @@ pub struct ClusterExit {
     /// The signal that a stop begins with.
     pub signal: String,
     /// What it will do.
-    pub verdict: Verdict,
+    pub verdict: Mark,
 }
 
 /// A policy, and how many nodes follow it.

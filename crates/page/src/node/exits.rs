@@ -1,7 +1,7 @@
 //! Which containers will end on their stop signal.
 
 use maud::{Markup, html};
-use sexton_core::audit::{ExitSignal, Verdict};
+use sexton_core::audit::{ExitSignal, Mark};
 use sexton_core::text::leak::{how_sure, place};
 use sexton_core::text::{duration, plural};
 
@@ -16,12 +16,12 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let all = &view.report.exit_signals;
     let mut wanting: Vec<&ExitSignal> = all
         .iter()
-        .filter(|found| found.verdict != Verdict::Ends)
+        .filter(|found| found.mark() != Mark::Ends)
         .collect();
     // The worst verdict first, and of these the longest wait.
     wanting.sort_by_key(|found| {
         let grace = found.grace.as_ref().map(|grace| grace.seconds);
-        (found.verdict, std::cmp::Reverse(grace))
+        (found.mark(), std::cmp::Reverse(grace))
     });
     let fine = all.len() - wanting.len();
     html! {
@@ -45,17 +45,18 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 }
 
 fn exit(found: &ExitSignal) -> Markup {
-    let (class, what) = match found.verdict {
-        Verdict::Killed => ("bad", "will be killed"),
-        Verdict::Unknown => ("warn", "cannot be told"),
-        Verdict::Ends => ("good", "ends"),
+    let (class, what) = match found.mark() {
+        Mark::Killed => ("bad", "will be killed"),
+        Mark::EndsUnheard => ("warn", "ends, and loses work"),
+        Mark::Unknown => ("warn", "cannot be told"),
+        Mark::Ends => ("good", "ends"),
     };
     html! {
         article.exit {
             h3 { (place(Some(&found.container))) }
             p {
                 b.(class) { (what) }
-                @if let (Verdict::Killed, Some(grace)) = (found.verdict, &found.grace) {
+                @if let (Mark::Killed, Some(grace)) = (found.mark(), &found.grace) {
                     " after " (duration(grace.seconds))
                 }
                 " · " (found.stop_signal.name) " · " (how_sure(found.confidence))

@@ -44,7 +44,7 @@ fn mask_of(info: &[u8]) -> Option<u64> {
 }
 
 /// The set that each thread in `rt_sigtimedwait` waits for: its first argument points to it.
-fn in_waits(process: &Process, notes: &mut Notes) -> u64 {
+pub(super) fn in_waits(process: &Process, notes: &mut Notes) -> u64 {
     let tasks = notes.take(process.tasks()).unwrap_or_default();
     let mut all = 0;
     for tid in tasks.into_iter().take(MAX_THREADS) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sexton_core::Container;
 
+use super::by_hand;
 use crate::notes::Notes;
 use crate::{Error, Scanner, Seen};
 
@@ -13,14 +14,14 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// The living processes of one container.
 pub(super) struct Group {
     pub(super) container: Container,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
 }
 
 /// One of them.
 #[derive(Clone, Copy)]
 pub(super) struct Member {
     pub(super) pid: u32,
-    parent: u32,
+    pub(super) parent: u32,
     pub(super) start_ticks: u64,
 }
 
@@ -81,6 +82,7 @@ pub(super) fn by_container(
             start_ticks: stat.start_ticks,
         });
     }
+    by_hand::add(scanner, &mut groups, notes);
     let all = groups.len();
     groups.retain(|id, _| !id.starts_with("pidns:"));
     let unmarked = all.saturating_sub(groups.len());

@@ -4,17 +4,21 @@
 //! each container's main process and what hangs on it.
 
 mod awaited;
+mod by_hand;
+mod connections;
+mod looks;
 mod members;
 mod process;
 mod stop;
+mod texts;
 
 use std::collections::BTreeMap;
 
-use sexton_core::audit::{ExitSignal, Facts, judge};
+use sexton_core::audit::{ExitSignal, Facts, Process, judge};
 use sexton_core::{Container, Workload, text};
 
 use crate::notes::Notes;
-use crate::{Error, Scanner, names};
+use crate::{Error, Scanner, holder, names};
 
 /// What an audit found.
 #[derive(Debug, Default)]
@@ -53,6 +57,7 @@ pub fn containers_as(
             "{what} that no runtime marked as a container left out"
         ));
     }
+    let mut all = Vec::new();
     for mut group in groups {
         names::complete(&scanner.roots.host, &mut group.container);
         if !wanted(&group.container, &group.pids()) {
@@ -61,14 +66,16 @@ pub fn containers_as(
         let workload = workloads.iter().find(|w| w.id == group.container.id);
         // One that ended meanwhile is none of the node's any more.
         if let Some(facts) = gather(scanner, &group, workload, &mut looked) {
-            audit.exit_signals.push(judge(&facts));
+            all.push(facts);
         }
     }
+    looks::again(scanner, &mut all);
+    audit.exit_signals = all.iter().map(judge).collect();
     audit.unreadable_facts = looked.unreadable().clone();
     audit.notes.extend(looked.into_list());
     audit
         .exit_signals
-        .sort_by_key(|e| (e.verdict, std::cmp::Reverse(e.confidence), e.main.id.pid));
+        .sort_by_key(|e| (e.mark(), std::cmp::Reverse(e.confidence), e.main.id.pid));
     Ok(audit)
 }
 
@@ -83,22 +90,47 @@ fn gather(
     let main = group.main()?;
     // Where it is not known everything is taken for young.
     let now = scanner.now_ticks(&mut notes).unwrap_or(0);
-    let main = process::read(scanner, group, main, now, &mut notes);
-    let process::Read {
-        process: main,
-        frozen,
-    } = looked.take(main)?;
-    let stop = stop::of(&scanner.roots.host, &group.container, &main, workload);
+    let process = looked.take(scanner.proc.process(main.pid))?;
+    let executable = notes.take(process.exe());
+    let executable = executable.as_deref().map(|path| path.to_string_lossy());
+    let stop = stop::of(
+        &scanner.roots.host,
+        &group.container,
+        executable.as_deref(),
+        workload,
+    );
+    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number);
+    let main = reader.read(main, &mut notes);
+    let mut main = looked.take(main)?;
+    let cgroups = notes.take(process.cgroups()).unwrap_or_default();
+    let frozen = holder::is_frozen(&cgroups, &scanner.hierarchies, &mut notes);
+    hand_down(&mut main, stop.arguments);
     looked.count(&notes);
     let mut notes = notes.into_list();
+    notes.extend(stop.note);
     notes.sort();
+    notes.dedup();
     Some(Facts {
         container: group.container.clone(),
         signal: stop.signal,
         grace: stop.grace,
         shared_pid_namespace: !main.is_namespace_init(),
         frozen,
+        connections: connections::to(scanner, &process),
+        pre_stop: stop.pre_stop,
         main,
         notes,
     })
+}
+
+/// What the runtime started; behind an init, its command is what comes after `--`.
+fn hand_down(main: &mut Process, arguments: Option<Vec<String>>) {
+    let command = arguments.as_ref().and_then(|words| {
+        let at = words.iter().position(|word| word == "--")?;
+        words.get(at.saturating_add(1)..)
+    });
+    if let (Some(command), [child, ..]) = (command, main.children.as_mut_slice()) {
+        child.started_as = Some(command.to_vec());
+    }
+    main.started_as = arguments;
 }

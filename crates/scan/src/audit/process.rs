@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use sexton_core::audit::{INIT_VARIABLES, Process, Signals, passes_signals_on};
-use sexton_core::cause::{First, Language, kind_of_first};
+use sexton_core::audit::{Process, Signals, VARIABLES, looks_below};
 
-use super::awaited;
 use super::members::{Group, Member};
+use super::{awaited, texts};
 use crate::facts::{call_name, recognise};
 use crate::holder;
 use crate::leak::in_seconds;
@@ -20,95 +19,126 @@ const MAX_THREADS: usize = 512;
 const MAX_CHILDREN: usize = 32;
 /// A shell in an init in a shell…
 const DEEPEST: usize = 6;
+/// Processes of one container that are looked at.
+const MOST: usize = 256;
+/// Bytes at the end of a command line's first page that tell a title from arguments.
+const PAGE: usize = 4096;
+/// `CAP_KILL` of the kernel's include/uapi/linux/capability.h.
+const CAP_KILL: u32 = 5;
 
-/// A process, and whether the cgroup freezer holds it.
-pub(super) struct Read {
-    pub(super) process: Process,
-    pub(super) frozen: bool,
+/// How processes of one container are read.
+pub(super) struct Reader<'a> {
+    pub(super) scanner: &'a Scanner,
+    pub(super) group: &'a Group,
+    /// The time, in ticks since the machine was started.
+    pub(super) now: u64,
+    /// The signal that will come.
+    pub(super) number: u8,
+    /// Processes that may still be read.
+    left: usize,
 }
 
-/// `None` when it has ended.
-///
-/// # Errors
-/// Its identity cannot be read.
-pub(super) fn read(
-    scanner: &Scanner,
-    group: &Group,
-    member: Member,
-    now: u64,
-    notes: &mut Notes,
-) -> Result<Option<Read>, Error> {
-    read_at(scanner, group, member, now, 0, notes)
-}
-
-fn read_at(
-    scanner: &Scanner,
-    group: &Group,
-    member: Member,
-    now: u64,
-    depth: usize,
-    notes: &mut Notes,
-) -> Result<Option<Read>, Error> {
-    let Some(process) = scanner.proc.process(member.pid)? else {
-        return Ok(None);
-    };
-    let known = holder::read(
-        &scanner.proc,
-        &process,
-        &scanner.hierarchies,
-        scanner.host,
-        notes,
-    )?;
-    let Some(known) = known else {
-        return Ok(None);
-    };
-    let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
-        return Ok(None);
-    };
-    // The pid may have gone to another process.
-    if stat.start_ticks != member.start_ticks {
-        return Ok(None);
-    }
-    let (program, _) = recognise(&process, &known, notes);
-    let call = notes.take(process.read("syscall"));
-    let mut found = Process {
-        id: known.id,
-        inner_pid: known.inner_pid(),
-        name: known.name,
-        command_line: known.command_line,
-        executable: known.executable,
-        program,
-        state: known.state,
-        signals: signals(&process, &status, notes),
-        process_group: stat.process_group,
-        age_seconds: in_seconds(
-            now.saturating_sub(stat.start_ticks),
-            rustix::param::clock_ticks_per_second(),
-        ),
-        call: call.map(|call| call_name(&call)),
-        environment: Vec::new(),
-        children: Vec::new(),
-    };
-    let kind = kind_of_first(found.executable.as_deref(), &found.command_line);
-    if passes_signals_on(&found) {
-        found.environment = environment(&process, notes);
-    }
-    let has_command = kind == First::Init
-        || kind == First::Shell
-        || found.program.language == Language::Shell
-        || passes_signals_on(&found);
-    if has_command && depth < DEEPEST {
-        for child in group.children(member.pid).into_iter().take(MAX_CHILDREN) {
-            let child = read_at(scanner, group, child, now, depth.saturating_add(1), notes);
-            found
-                .children
-                .extend(notes.take(child).map(|child| child.process));
+impl<'a> Reader<'a> {
+    pub(super) fn new(scanner: &'a Scanner, group: &'a Group, now: u64, number: u8) -> Self {
+        Self {
+            scanner,
+            group,
+            now,
+            number,
+            left: MOST,
         }
     }
-    Ok(Some(Read {
-        process: found,
-        frozen: known.frozen,
-    }))
+
+    /// A process and what hangs on it; `None` when it has ended.
+    pub(super) fn read(
+        &mut self,
+        member: Member,
+        notes: &mut Notes,
+    ) -> Result<Option<Process>, Error> {
+        self.read_at(member, 0, notes)
+    }
+
+    fn read_at(
+        &mut self,
+        member: Member,
+        depth: usize,
+        notes: &mut Notes,
+    ) -> Result<Option<Process>, Error> {
+        let (scanner, number) = (self.scanner, self.number);
+        let Some(process) = scanner.proc.process(member.pid)? else {
+            return Ok(None);
+        };
+        let known = holder::read(
+            &scanner.proc,
+            &process,
+            &scanner.hierarchies,
+            scanner.host,
+            notes,
+        )?;
+        let Some(known) = known else {
+            return Ok(None);
+        };
+        let (Some(stat), Some(status)) = (process.stat()?, process.status()?) else {
+            return Ok(None);
+        };
+        // The pid may have gone to another process.
+        if stat.start_ticks != member.start_ticks {
+            return Ok(None);
+        }
+        let (program, _) = recognise(&process, &known, notes);
+        let call = notes.take(process.read("syscall"));
+        let age = self.now.saturating_sub(stat.start_ticks);
+        let age = in_seconds(age, rustix::param::clock_ticks_per_second());
+        let mut found = Process {
+            id: known.id,
+            inner_pid: known.inner_pid(),
+            name: known.name,
+            command_line: known.command_line,
+            executable: known.executable,
+            program,
+            state: known.state,
+            signals: signals(&process, &status, notes),
+            process_group: stat.process_group,
+            age_seconds: age,
+            call: call.map(|call| call_name(&call)),
+            environment: environment(&process, notes),
+            uids: status.uids,
+            may_kill: status.effective_capabilities >> CAP_KILL & 1 == 1,
+            started_as: None,
+            rewrote_title: rewrote_title(&process),
+            texts: Vec::new(),
+            children: Vec::new(),
+        };
+        found.texts = texts::of(&process, &found, number);
+        if !looks_below(&found, number) || depth >= DEEPEST {
+            return Ok(Some(found));
+        }
+        let children = self.group.children(member.pid);
+        if children.len() > MAX_CHILDREN {
+            notes.push(format!(
+                "only {MAX_CHILDREN} of the {} children of {} were looked at",
+                children.len(),
+                found.name
+            ));
+        }
+        for child in children.into_iter().take(MAX_CHILDREN) {
+            if self.left == 0 {
+                notes.push(format!("only {MOST} of its processes were looked at"));
+                break;
+            }
+            self.left = self.left.saturating_sub(1);
+            let child = self.read_at(child, depth.saturating_add(1), notes);
+            found.children.extend(notes.take(child));
+        }
+        Ok(Some(found))
+    }
+}
+
+/// A title that is written over arguments leaves a run of NUL behind it. An empty last argument
+/// leaves two.
+fn rewrote_title(process: &proc::Process) -> bool {
+    let beginning = process.beginning("cmdline", PAGE).ok().flatten();
+    beginning.is_some_and(|(bytes, _)| bytes.ends_with(&[0, 0, 0]))
 }
 
 fn signals(process: &proc::Process, status: &Status, notes: &mut Notes) -> Signals {
@@ -127,17 +157,18 @@ fn signals(process: &proc::Process, status: &Status, notes: &mut Notes) -> Signa
         awaited,
         blocked,
         pending: status.shared_pending,
+        later: None,
     }
 }
 
-/// The few variables that inits read; no other is kept.
+/// The few variables that bear on a signal; no other is kept.
 fn environment(process: &proc::Process, notes: &mut Notes) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let read = process.for_each_part("environ", 0, bounds::ENVIRONMENT, |entry| {
         let mut parts = entry.splitn(2, |byte| *byte == b'=');
         if let (Some(name), Some(value)) = (parts.next(), parts.next())
-            && INIT_VARIABLES.iter().any(|known| known.as_bytes() == name)
-            && found.len() < INIT_VARIABLES.len()
+            && VARIABLES.iter().any(|known| known.as_bytes() == name)
+            && found.len() < VARIABLES.len()
         {
             found.push((lossy(name), lossy(value)));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use sexton_core::audit::{Grace, Process, StopSignal};
+use sexton_core::audit::{Grace, Hook, StopSignal};
 use sexton_core::signal;
 use sexton_core::{Container, Runtime, Workload};
 
@@ -15,12 +15,20 @@ use crate::names::{CONTAINERD, NAMESPACES, Root, STORAGE};
 pub(super) struct Stop {
     pub(super) signal: StopSignal,
     pub(super) grace: Option<Grace>,
+    /// What the container was started as.
+    pub(super) arguments: Option<Vec<String>>,
+    /// What runs before the signal.
+    pub(super) pre_stop: Option<Hook>,
+    /// What is wrong with what was found.
+    pub(super) note: Option<String>,
 }
 
 /// An image's STOPSIGNAL, by the image specification's conversion to a runtime configuration.
 const IMAGE_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 /// The kubelet writes it on each container.
 const POD_GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
+/// A hook that runs before the signal, written by the kubelet, too.
+const PRE_STOP: &str = "io.kubernetes.container.preStopHandler";
 /// Where CRI-O keeps all that the kubelet wrote.
 const CRIO_ANNOTATIONS: &str = "io.kubernetes.cri-o.Annotations";
 /// Podman gives them to the scope that systemd makes.
@@ -31,7 +39,7 @@ const SCOPE_GRACE: &str = "org.systemd.property.TimeoutStopUSec";
 pub(super) fn of(
     host: &Path,
     container: &Container,
-    main: &Process,
+    executable: Option<&str>,
     workload: Option<&Workload>,
 ) -> Stop {
     let mut found = workload.map(told).unwrap_or_default();
@@ -46,8 +54,11 @@ pub(super) fn of(
     Stop {
         signal: found
             .signal
-            .unwrap_or_else(|| default_signal(container, main)),
+            .unwrap_or_else(|| default_signal(container, executable)),
         grace: found.grace.or_else(|| default_grace(container)),
+        arguments: found.arguments,
+        pre_stop: found.pre_stop,
+        note: found.note,
     }
 }
 
@@ -55,6 +66,9 @@ pub(super) fn of(
 struct Found {
     signal: Option<StopSignal>,
     grace: Option<Grace>,
+    arguments: Option<Vec<String>>,
+    pre_stop: Option<Hook>,
+    note: Option<String>,
 }
 
 impl Found {
@@ -62,14 +76,32 @@ impl Found {
         let other = other.unwrap_or_default();
         self.signal = self.signal.take().or(other.signal);
         self.grace = self.grace.take().or(other.grace);
+        self.arguments = self.arguments.take().or(other.arguments);
+        self.pre_stop = self.pre_stop.take().or(other.pre_stop);
+        self.note = self.note.take().or(other.note);
     }
 
-    /// From values in a file; what is no signal and no number says nothing.
+    /// From values in a file. Of a word that is no signal it is said what comes of it.
     fn from(signal: Option<&str>, seconds: Option<u64>, source: &str) -> Self {
+        let said = signal.map(|word| (word, signal::number(word)));
         Self {
-            signal: signal
-                .and_then(signal::number)
-                .map(|number| StopSignal::new(number, source)),
+            signal: said.map(|(word, number)| match number {
+                Some(number) => StopSignal::new(number, source),
+                None => StopSignal::new(
+                    signal::SIGTERM,
+                    format!("{source} says `{}`, which is no signal", shown(word)),
+                ),
+            }),
+            note: said.filter(|(_, number)| number.is_none()).map(|(word, _)| {
+                format!(
+                    "the stop signal `{}` is no signal ({source}): Docker and CRI-O send SIGTERM in \
+                     its place, containerd answers with an error and stops the container by SIGKILL \
+                     alone, and `runc kill` knows no such signal; correct STOPSIGNAL",
+                    shown(word)
+                )
+            }),
+            arguments: None,
+            pre_stop: None,
             grace: seconds.map(|seconds| Grace {
                 seconds,
                 source: source.to_owned(),
@@ -78,13 +110,21 @@ impl Found {
     }
 }
 
+/// A word of a file, short enough for a sentence.
+fn shown(word: &str) -> String {
+    const LONGEST: usize = 40;
+    word.chars().take(LONGEST).collect()
+}
+
 /// What the runtime itself told.
 fn told(workload: &Workload) -> Found {
-    Found::from(
+    let mut found = Found::from(
         workload.stop_signal.as_deref(),
         workload.grace_seconds,
         "the runtime tells it",
-    )
+    );
+    found.pre_stop = workload.pre_stop_handler.as_deref().and_then(hook);
+    found
 }
 
 /// Docker Engine: `Config` of `config.v2.json` holds the image's STOPSIGNAL or that of
@@ -94,6 +134,8 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
     #[serde(rename_all = "PascalCase")]
     struct State {
         config: Option<Config>,
+        path: Option<String>,
+        args: Option<Vec<String>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -103,7 +145,12 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
         labels: Option<HashMap<String, String>>,
     }
     let path = format!("var/lib/docker/containers/{id}/config.v2.json");
-    let config = root.json::<State>(&path)?.config?;
+    let State {
+        config,
+        path: program,
+        args,
+    } = root.json(&path)?;
+    let config = config?;
     let labels = config.labels.unwrap_or_default();
     // cri-dockerd keeps annotations among the labels.
     let of_pod = labels.get(&format!("annotation.{POD_GRACE}"));
@@ -115,16 +162,35 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
         let source = format!("the default; /{path} names no other");
         found.signal = Some(StopSignal::new(signal::SIGTERM, source));
     }
+    let words = program.into_iter().chain(args.unwrap_or_default());
+    found.arguments = Some(words.collect()).filter(|words: &Vec<String>| !words.is_empty());
     Some(found)
+}
+
+/// What an OCI runtime is told of a container (`config.md` of its specification).
+#[derive(Deserialize)]
+struct Bundle {
+    #[serde(default)]
+    annotations: HashMap<String, String>,
+    process: Option<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    #[serde(default)]
+    args: Vec<String>,
+}
+
+impl Bundle {
+    fn found(self, path: &str) -> Found {
+        let mut found = annotated(&self.annotations, path);
+        found.arguments = self.process.map(|process| process.args);
+        found
+    }
 }
 
 /// The OCI runtime's configuration that containerd, CRI-O and podman leave.
 fn bundle(root: &Root, id: &str) -> Option<Found> {
-    #[derive(Deserialize)]
-    struct Bundle {
-        #[serde(default)]
-        annotations: HashMap<String, String>,
-    }
     let containerd = CONTAINERD.into_iter().flat_map(|tasks| {
         NAMESPACES.map(|(namespace, _)| format!("{tasks}/{namespace}/{id}/config.json"))
     });
@@ -133,10 +199,9 @@ fn bundle(root: &Root, id: &str) -> Option<Found> {
         .map(|place| format!("{place}/overlay-containers/{id}/userdata/config.json"));
     let crun = [format!("run/crun/{id}/config.json")];
     let paths = containerd.chain(storage).chain(crun);
-    paths.into_iter().find_map(|path| {
-        let bundle: Bundle = root.json(&path)?;
-        Some(annotated(&bundle.annotations, &path))
-    })
+    paths
+        .into_iter()
+        .find_map(|path| Some(root.json::<Bundle>(&path)?.found(&path)))
 }
 
 /// runc by hand: annotations stand as `KEY=VALUE` in the labels of its state.
@@ -152,11 +217,19 @@ fn state(root: &Root, id: &str) -> Option<Found> {
     }
     let path = format!("run/runc/{id}/state.json");
     let state: State = root.json(&path)?;
-    let annotations = state.config.labels.iter().filter_map(|label| {
-        let (key, value) = label.split_once('=')?;
-        Some((key.to_owned(), value.to_owned()))
+    let annotations: HashMap<String, String> = (state.config.labels.iter())
+        .filter_map(|label| {
+            let (key, value) = label.split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        })
+        .collect();
+    let mut found = annotated(&annotations, &path);
+    // runc notes itself where the bundle lies.
+    found.arguments = annotations.get("bundle").and_then(|bundle| {
+        let path = format!("{}/config.json", bundle.trim_start_matches('/'));
+        Some(root.json::<Bundle>(&path)?.process?.args)
     });
-    Some(annotated(&annotations.collect(), &path))
+    Some(found)
 }
 
 fn annotated(annotations: &HashMap<String, String>, path: &str) -> Found {
@@ -171,18 +244,43 @@ fn annotated(annotations: &HashMap<String, String>, path: &str) -> Found {
         .or_else(|| of_kubelet.get(POD_GRACE))
         .and_then(figure)
         .or_else(|| Some(plain(SCOPE_GRACE).and_then(figure)? / 1_000_000));
-    Found::from(
+    let mut found = Found::from(
         signal.map(String::as_str),
         seconds,
         &format!("an annotation in /{path}"),
-    )
+    );
+    found.pre_stop = plain(PRE_STOP)
+        .or_else(|| of_kubelet.get(PRE_STOP))
+        .and_then(|text| hook(text));
+    found
 }
 
-fn default_signal(container: &Container, main: &Process) -> StopSignal {
-    let systemd = main
-        .executable
-        .as_deref()
-        .is_some_and(|path| path.ends_with("/systemd"));
+/// A handler of `lifecycle.preStop`, as the kubelet annotates it.
+fn hook(text: &str) -> Option<Hook> {
+    #[derive(Deserialize)]
+    struct Handler {
+        exec: Option<Exec>,
+        sleep: Option<Sleep>,
+    }
+    #[derive(Deserialize)]
+    struct Exec {
+        #[serde(default)]
+        command: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Sleep {
+        #[serde(default)]
+        seconds: u64,
+    }
+    let handler: Handler = serde_json::from_str(text).ok()?;
+    Some(Hook {
+        command: handler.exec.map(|exec| exec.command).unwrap_or_default(),
+        sleep: handler.sleep.map(|sleep| sleep.seconds),
+    })
+}
+
+fn default_signal(container: &Container, executable: Option<&str>) -> StopSignal {
+    let systemd = executable.is_some_and(|path| path.ends_with("/systemd"));
     match (container.runtime, systemd) {
         // systemd-nspawn(1), --kill-signal.
         (Runtime::Nspawn, true) => StopSignal::new(37, "nspawn's for a container that boots"),

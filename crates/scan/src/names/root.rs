@@ -1,5 +1,6 @@
 //! Files below the host's root, which may be mounted elsewhere.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::mem::MaybeUninit;
@@ -13,10 +14,28 @@ use crate::proc::bounds;
 
 pub(crate) struct Root(OwnedFd);
 
+impl From<File> for Root {
+    /// A directory that is open already: the root of a process.
+    fn from(directory: File) -> Self {
+        Self(directory.into())
+    }
+}
+
 impl Root {
     pub(crate) fn open(path: &Path) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// The beginning of a regular file.
+    pub(crate) fn text(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let file = File::from(self.at(path, OFlags::empty())?);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(most).read_to_end(&mut text).ok()?;
+        Some(text)
     }
 
     /// Symbolic links (`/var/lib/docker` is often one) lead to where they lead on the host, and
@@ -41,6 +60,19 @@ impl Root {
         // What is not asked for passes by without being held.
         let text = BufReader::new(file.take(bounds::RUNTIME_FILE));
         serde_json::from_reader(text).ok()
+    }
+
+    /// Names in a directory, at most so many.
+    pub(crate) fn entries(&self, path: &str, most: usize) -> Vec<String> {
+        let names = RefCell::new(Vec::new());
+        self.find(path, |name| {
+            let mut names = names.borrow_mut();
+            if !name.starts_with('.') {
+                names.push(name.to_owned());
+            }
+            (names.len() >= most).then_some(())
+        });
+        names.into_inner()
     }
 
     /// The first that `wanted` says of an entry of a directory.

@@ -148,6 +148,12 @@ impl Process {
             .map(|target| target.map(|t| PathBuf::from(OsString::from_vec(t))))
     }
 
+    /// Target of `cwd`, as the process itself sees it.
+    pub(crate) fn cwd(&self) -> Result<Option<PathBuf>, Error> {
+        self.link("cwd")
+            .map(|target| target.map(|t| PathBuf::from(OsString::from_vec(t))))
+    }
+
     /// Inode of a namespace: `pid`, `user`, `mnt`… `None` too for a zombie, which has left them.
     pub fn ns_inode(&self, kind: &str) -> Result<Option<u64>, Error> {
         ns_inode(self.dir.as_fd(), &format!("ns/{kind}"), &self.path)

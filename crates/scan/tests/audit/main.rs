@@ -8,6 +8,8 @@
 mod inits;
 mod languages;
 mod masks;
+mod programs;
 mod shells;
 mod situation;
 mod stop_signals;
+mod table;

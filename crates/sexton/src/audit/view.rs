@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use sexton_core::audit::Mark;
 use sexton_core::cause::Cure;
-use sexton_core::{Confidence, ExitSignal, Report, Verdict};
+use sexton_core::{Confidence, Container, ExitSignal, Report, Verdict};
 
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
@@ -23,7 +24,7 @@ pub fn table(report: &Report, wide: bool) -> io::Result<()> {
         lines.gap()?;
         lines.line(Style::new(), &totals(found, node))?;
     }
-    if let Some(worst) = found.iter().find(|f| f.verdict != Verdict::Ends) {
+    if let Some(worst) = found.iter().find(|f| f.mark() != Mark::Ends) {
         let id = worst.container.short_id();
         lines.line(DIM, &format!("Why, and the cure: sexton audit {id}"))?;
     }
@@ -31,15 +32,16 @@ pub fn table(report: &Report, wide: bool) -> io::Result<()> {
 }
 
 fn totals(found: &[ExitSignal], node: &str) -> String {
-    let count = |verdict| found.iter().filter(|f| f.verdict == verdict).count() as u64;
+    let count = |mark| found.iter().filter(|f| f.mark() == mark).count() as u64;
     let all = text::plural(found.len() as u64, "container", "containers");
     let parts: Vec<String> = [
+        (count(Mark::Killed), "will be killed after the grace period"),
         (
-            count(Verdict::Killed),
-            "will be killed after the grace period",
+            count(Mark::EndsUnheard),
+            "will end, with processes in them killed unheard",
         ),
-        (count(Verdict::Unknown), "cannot be told"),
-        (count(Verdict::Ends), "will end on the signal"),
+        (count(Mark::Unknown), "cannot be told"),
+        (count(Mark::Ends), "will end on the signal"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -61,16 +63,22 @@ fn rows(found: &[ExitSignal], wide: bool) -> Table {
     }
     columns.push(Column::flexible("WHY", 20));
     let mut table = Table::new(&columns);
-    for found in found {
+    let rows = if wide {
+        found.iter().map(|found| vec![found]).collect()
+    } else {
+        alike(found)
+    };
+    for alike in rows {
+        let found = alike[0];
         let plain = |text: String| (text, Style::new());
         let container = &found.container;
         let grace = found.grace.as_ref();
         let mut cells = vec![
-            (word(found.verdict).to_owned(), style(found.verdict)),
+            (word(found), style(found.mark())),
             plain(found.stop_signal.name.clone()),
             plain(grace.map_or_else(|| "?".to_owned(), |grace| text::duration(grace.seconds))),
             plain(found.main.id.pid.to_string()),
-            plain(leak::place(Some(container))),
+            plain(whose(&alike)),
         ];
         if wide {
             let runtime = leak::runtime(container.runtime).unwrap_or("-");
@@ -85,6 +93,43 @@ fn rows(found: &[ExitSignal], wide: bool) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// Containers of one workload that are judged alike, in the order of the first of each.
+fn alike(found: &[ExitSignal]) -> Vec<Vec<&ExitSignal>> {
+    let mut groups: Vec<Vec<&ExitSignal>> = Vec::new();
+    for found in found {
+        let key = |found: &ExitSignal| {
+            let workload = workload(&found.container)?;
+            let signal = found.stop_signal.number;
+            Some((workload, found.mark(), signal, found.summary.clone()))
+        };
+        let mine = key(found);
+        match groups
+            .iter_mut()
+            .find(|group| mine.is_some() && key(group[0]) == mine)
+        {
+            Some(group) => group.push(found),
+            None => groups.push(vec![found]),
+        }
+    }
+    groups
+}
+
+/// Namespace, owner of the pod and name of the container; `None` where no owner is known.
+fn workload(container: &Container) -> Option<String> {
+    let owner = container.owner.as_ref()?;
+    let namespace = container.pod.as_ref()?.namespace.as_deref().unwrap_or("");
+    let name = container.name.as_deref().unwrap_or("");
+    Some(format!("{namespace}/{owner} {name}"))
+}
+
+fn whose(alike: &[&ExitSignal]) -> String {
+    let container = &alike[0].container;
+    match workload(container) {
+        Some(workload) if alike.len() > 1 => format!("{workload}, {} pods", alike.len()),
+        _ => leak::place(Some(container)),
+    }
 }
 
 /// Everything about each container.
@@ -121,6 +166,11 @@ pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<
         ),
         (Verdict::Killed, None) => "will be killed after its grace period".to_owned(),
         (Verdict::Unknown, _) => format!("may or may not end on {}", stop_signal.name),
+        (Verdict::Ends, _) if !unheard.is_empty() => format!(
+            "will end on {}, but {} killed unheard",
+            stop_signal.name,
+            text::plural(unheard.len() as u64, "process is", "processes are")
+        ),
         (Verdict::Ends, _) => format!("will end on {}", stop_signal.name),
     };
     let title = format!("{}: {after}", leak::place(Some(container)));
@@ -151,7 +201,7 @@ pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<
         None => lines.field("grace", "not known: no file on the node tells")?,
     }
     lines.gap()?;
-    lines.hanging(6, "Why", style(*verdict), summary)?;
+    lines.hanging(6, "Why", style(found.mark()), summary)?;
     if *verdict != Verdict::Unknown {
         let sure = paint(DIM, leak::how_sure(*confidence));
         writeln!(lines.out, "      {sure}")?;
@@ -213,20 +263,24 @@ fn notes<W: Write>(lines: &mut Lines<W>, report: &Report) -> io::Result<()> {
     lines.out.flush()
 }
 
-/// A verdict in a word.
-pub fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Killed => "killed",
-        Verdict::Unknown => "unknown",
-        Verdict::Ends => "ends",
+/// A verdict in few words.
+fn word(found: &ExitSignal) -> String {
+    match found.mark() {
+        Mark::Killed => "killed".to_owned(),
+        Mark::EndsUnheard => format!(
+            "ends, but {} killed",
+            text::count(found.unheard.len() as u64)
+        ),
+        Mark::Unknown => "unknown".to_owned(),
+        Mark::Ends => "ends".to_owned(),
     }
 }
 
-fn style(verdict: Verdict) -> Style {
-    match verdict {
-        Verdict::Killed => BAD,
-        Verdict::Unknown => WARN,
-        Verdict::Ends => GOOD,
+fn style(mark: Mark) -> Style {
+    match mark {
+        Mark::Killed => BAD,
+        Mark::EndsUnheard | Mark::Unknown => WARN,
+        Mark::Ends => GOOD,
     }
 }
 
@@ -235,5 +289,70 @@ fn sure(confidence: Confidence) -> &'static str {
         Confidence::High => "high",
         Confidence::Medium => "medium",
         Confidence::Low => "low",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sexton_core::audit::{Grace, MainProcess, StopSignal};
+    use sexton_core::workload::Owner;
+    use sexton_core::{Pod, ProcessId, Runtime};
+
+    fn found(pod: &str, owner: Option<&str>, verdict: Verdict) -> ExitSignal {
+        ExitSignal {
+            container: Container {
+                id: pod.to_owned(),
+                runtime: Runtime::Containerd,
+                name: Some("app".to_owned()),
+                pod: Some(Pod {
+                    uid: None,
+                    name: Some(pod.to_owned()),
+                    namespace: Some("shop".to_owned()),
+                }),
+                owner: owner.map(|name| Owner {
+                    kind: "Deployment".to_owned(),
+                    name: name.to_owned(),
+                    api_version: None,
+                    uid: None,
+                }),
+                cgroup: "/x".to_owned(),
+            },
+            main: MainProcess {
+                id: ProcessId {
+                    pid: 7,
+                    start_ticks: 1,
+                },
+                inner_pid: 1,
+                name: "app".to_owned(),
+                command_line: vec!["app".to_owned()],
+            },
+            stop_signal: StopSignal::new(15, "a test"),
+            grace: None::<Grace>,
+            shared_pid_namespace: false,
+            verdict,
+            confidence: Confidence::High,
+            summary: "why".to_owned(),
+            facts: Vec::new(),
+            unheard: Vec::new(),
+            cures: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn pods_of_one_workload_that_are_judged_alike_are_one_row() {
+        let all = [
+            found("web-1", Some("web"), Verdict::Killed),
+            found("web-2", Some("web"), Verdict::Killed),
+            found("web-3", Some("web"), Verdict::Ends),
+            found("bare", None, Verdict::Killed),
+            found("bare", None, Verdict::Killed),
+        ];
+        let rows = alike(&all);
+        let sizes: Vec<usize> = rows.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 1, 1, 1]);
+        assert_eq!(whose(&rows[0]), "shop/Deployment/web app, 2 pods");
+        assert_eq!(whose(&rows[1]), "shop/web-3 app");
     }
 }

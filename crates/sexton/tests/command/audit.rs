@@ -227,3 +227,53 @@ fn hostile_arguments_are_escaped() {
         assert!(answer.stdout.contains(r"a\x1b[2J"), "{args:?}: {answer:?}");
     }
 }
+
+/// A shell below tini ends, and what it runs is killed unheard.
+#[test]
+fn one_that_ends_and_loses_work_is_exit_status_1() {
+    let Some(runtime) = runtime() else { return };
+    let init = Path::new("/usr/bin/tini");
+    if !init.exists() {
+        println!("SKIP: one_that_ends_and_loses_work_is_exit_status_1: tini is not installed");
+        return;
+    }
+    let under = ["/usr/bin/tini", "--", "/bin/sh", "-c", "sleep 1000; true"];
+    let container = Container::builder(&runtime).start(&Program::system(under));
+    wait_until("its sleep runs", || {
+        let shell = *live_children_of(container.pid()).first()?;
+        (!live_children_of(shell).is_empty()).then_some(())
+    });
+    let id = container.id();
+    let lost = found(&sexton(["audit", "--container", id, "-o", "json"]).expect(1));
+    assert_eq!(lost["verdict"], "ends");
+    assert_eq!(lost["unheard"].as_array().map(Vec::len), Some(1));
+    let table = sexton(["audit", "--container", id]).expect(1).stdout;
+    assert!(table.contains("ends, but 1 killed"), "{table}");
+    let named = [
+        "audit",
+        "--verdict",
+        "unheard",
+        "--container",
+        id,
+        "-o",
+        "name",
+    ];
+    assert_eq!(sexton(named).expect(1).stdout.trim(), id);
+}
+
+/// `sexton audit | head -1`
+#[test]
+fn a_reader_that_goes_away_does_not_change_the_exit_status() {
+    let Some(runtime) = runtime() else { return };
+    let container = deaf(&runtime);
+    for output in ["json", "name", "wide"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_sexton"))
+            .args(["audit", "--container", container.id(), "-o", output])
+            .stdout(writer)
+            .status()
+            .expect("it can be started");
+        assert_eq!(status.code(), Some(1), "{output}");
+    }
+}

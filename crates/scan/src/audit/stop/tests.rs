@@ -1,8 +1,6 @@
 use std::fs;
 
-use sexton_core::audit::Signals;
-use sexton_core::cause::{Language, Program};
-use sexton_core::{Pod, ProcessId, State};
+use sexton_core::Pod;
 
 use super::*;
 
@@ -14,7 +12,7 @@ fn on_host(runtime: Runtime, path: &str, text: &str) -> Stop {
     let path = host.path().join(path.replace("ID", ID));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
-    of(host.path(), &bare(runtime), &main(), None)
+    of(host.path(), &bare(runtime), Some("/app"), None)
 }
 
 fn bare(runtime: Runtime) -> Container {
@@ -25,30 +23,6 @@ fn bare(runtime: Runtime) -> Container {
         pod: None,
         owner: None,
         cgroup: "/x".to_owned(),
-    }
-}
-
-fn main() -> Process {
-    Process {
-        id: ProcessId {
-            pid: 7,
-            start_ticks: 1,
-        },
-        inner_pid: 1,
-        name: "app".to_owned(),
-        command_line: vec!["app".to_owned()],
-        executable: Some("/app".to_owned()),
-        program: Program {
-            language: Language::Native,
-            evidence: None,
-        },
-        state: State::Sleeping,
-        signals: Signals::default(),
-        process_group: 7,
-        age_seconds: 1,
-        call: None,
-        environment: Vec::new(),
-        children: Vec::new(),
     }
 }
 
@@ -92,6 +66,9 @@ fn what_docker_does_not_say_is_its_default() {
         r#"{"Config":{"StopSignal":"SIGNOPE"}}"#,
     );
     assert_eq!(said(&nonsense), ("SIGTERM", Some(10)));
+    let note = nonsense.note.unwrap();
+    assert!(note.contains("`SIGNOPE` is no signal"), "{note}");
+    assert!(note.contains("containerd answers with an error"), "{note}");
 }
 
 #[test]
@@ -150,7 +127,7 @@ fn containerd_does_not_tell_and_this_is_said() {
     });
     let host = tempfile::tempdir().unwrap();
     assert_eq!(
-        said(&of(host.path(), &in_pod, &main(), None)),
+        said(&of(host.path(), &in_pod, Some("/app"), None)),
         ("SIGTERM", Some(30))
     );
 }
@@ -167,8 +144,52 @@ fn the_runtime_itself_goes_before_files() {
     let stop = of(
         host.path(),
         &bare(Runtime::Containerd),
-        &main(),
+        Some("/app"),
         Some(&workload),
     );
     assert_eq!(said(&stop), ("SIGQUIT", Some(5)));
+}
+
+#[test]
+fn what_a_container_was_started_as_is_in_the_files_of_its_runtime() {
+    let words = |stop: Stop| stop.arguments.unwrap_or_default();
+    let docker = on_host(
+        Runtime::Docker,
+        DOCKER,
+        r#"{"Path":"/entry","Args":["redis-server","--save",""],"Config":{}}"#,
+    );
+    assert_eq!(words(docker), ["/entry", "redis-server", "--save", ""]);
+    let bundle = on_host(
+        Runtime::Crio,
+        STORED,
+        r#"{"process":{"args":["puma","-C","x.rb"]},"annotations":{}}"#,
+    );
+    assert_eq!(words(bundle), ["puma", "-C", "x.rb"]);
+}
+
+#[test]
+fn runc_by_hand_notes_where_the_bundle_lies() {
+    let host = tempfile::tempdir().unwrap();
+    let state = host.path().join(format!("run/runc/{ID}"));
+    fs::create_dir_all(&state).unwrap();
+    fs::create_dir_all(host.path().join("b")).unwrap();
+    let text = r#"{"config":{"labels":["bundle=/b"]}}"#;
+    fs::write(state.join("state.json"), text).unwrap();
+    let text = r#"{"process":{"args":["app","--x"]}}"#;
+    fs::write(host.path().join("b/config.json"), text).unwrap();
+    let stop = of(host.path(), &bare(Runtime::Unknown), Some("/app"), None);
+    assert_eq!(stop.arguments.unwrap_or_default(), ["app", "--x"]);
+}
+
+#[test]
+fn the_kubelet_annotates_a_hook() {
+    let stop = on_host(
+        Runtime::Crio,
+        STORED,
+        r#"{"annotations":{"io.kubernetes.cri-o.Annotations":
+            "{\"io.kubernetes.container.preStopHandler\":\"{\\\"exec\\\":{\\\"command\\\":[\\\"sleep\\\",\\\"5\\\"]}}\"}"}}"#,
+    );
+    assert_eq!(stop.pre_stop.unwrap().command, ["sleep", "5"]);
+    assert_eq!(hook(r#"{"sleep":{"seconds":7}}"#).unwrap().sleep, Some(7));
+    assert_eq!(hook("nonsense"), None);
 }

@@ -8,6 +8,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use sexton_core::audit::{ExitSignal, Mark};
 use sexton_core::forecast::Trend;
 use sexton_core::text::leak;
 use sexton_core::{Leak, Limit};
@@ -46,6 +47,7 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
         text.sample("", &[], report.leaks.len() as f64);
         places(&mut text, &report.leaks, limits);
         limits_of_node(&mut text, &report.limits);
+        exit_signals(&mut text, &report.exit_signals);
     }
     policies(&mut text, snapshot);
     counters(&mut text, numbers);
@@ -141,6 +143,24 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
                 text.sample("", &labels, value);
             }
         }
+    }
+}
+
+fn exit_signals(text: &mut Text, found: &[ExitSignal]) {
+    text.family(
+        "sexton_exit_signal_containers",
+        Kind::Gauge,
+        "Containers by what their stop signal will do, as the last audit found.",
+    );
+    for mark in Mark::ALL {
+        let verdict = match mark {
+            Mark::Killed => "killed",
+            Mark::EndsUnheard => "ends_unheard",
+            Mark::Unknown => "unknown",
+            Mark::Ends => "ends",
+        };
+        let count = found.iter().filter(|found| found.mark() == mark).count();
+        text.sample("", &[("verdict", verdict)], count as f64);
     }
 }
 

@@ -1,0 +1,2 @@
+serve:
+	@sleep 1000

@@ -1,0 +1,2 @@
+serve:
+	@echo ready; sleep 1000; true
