@@ -30,11 +30,14 @@ fn of_container(metrics: &str, family: &str, container: &Container) -> Option<f6
 }
 
 fn forecast(agent: &Agent, container: &Container) -> Value {
-    let (_, answer) = agent.get("/report");
+    let (status, answer) = agent.get("/report");
+    // Before the first look there is no report.
+    if status == 503 {
+        return Value::Null;
+    }
     let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
     let report: Value = serde_json::from_str(body).expect("a report");
-    // Before the first look there is no list of leaks.
-    let mut leaks = report["leaks"].as_array().into_iter().flatten();
+    let mut leaks = report["leaks"].as_array().expect("leaks").iter();
     let leak = leaks.find(|leak| leak["holder"]["pid"] == container.pid());
     leak.map_or(Value::Null, |leak| leak["forecast"].clone())
 }
