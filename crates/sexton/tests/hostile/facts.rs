@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use sexton_lab::program::find;
 use sexton_lab::{Leak, Running, Skip, require, require_root, wait_until, zombies_of};
 
 const SEXTON: &str = env!("CARGO_BIN_EXE_sexton");
@@ -65,7 +66,8 @@ while True: signal.pause()
 
 /// A process that holds three zombies; `None` with the reason printed where it cannot be.
 fn attacker(dir: &Path, deeds: &str) -> Option<Running> {
-    let mut command = Command::new("python3");
+    let python = find("python3").ok_or_else(|| Skip("there is no python3".to_owned()));
+    let mut command = Command::new(require(python)?);
     command.args(["-c", ATTACK]).arg(dir).arg(deeds);
     command.current_dir(dir).stdout(Stdio::piped());
     let mut running = Running::start(&mut command);

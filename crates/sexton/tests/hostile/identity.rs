@@ -47,6 +47,8 @@ fn start(
     node.make(cgroup);
     let mut command = match before.split_first() {
         Some((first, rest)) => {
+            // By its path: the shell of a virtual machine has programs of its own by that name.
+            let first = find(first).expect("looked for before");
             let mut command = node.command_in(cgroup, first);
             command.args(rest).arg(&program.argv[0]);
             command
