@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use sexton_lab::{Running, Skip, require, require_root};
+use sexton_lab::{Running, Skip, require, require_root, wait_until};
 
 use crate::sexton::sexton;
 
@@ -42,7 +42,7 @@ fn a_crowd_of_long_command_lines_shares_what_a_report_may_hold() {
         return;
     }
     let crowd_pid = crowd.pid();
-    let report = sexton_lab::wait_until("all of them leak", || {
+    let report = wait_until("all of them leak", || {
         let report = sexton(["scan", "-o", "json"]).expect(1).json();
         let leaks = report["leaks"].as_array().unwrap();
         let of_crowd = |leak: &&serde_json::Value| leak["holder"]["parentPid"] == crowd_pid;
@@ -54,7 +54,7 @@ fn a_crowd_of_long_command_lines_shares_what_a_report_may_hold() {
         let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap()).collect();
         all += words.iter().map(|word| word.len()).sum::<usize>();
         if leak["holder"]["parentPid"] == crowd_pid {
-            assert_eq!(words[..2], ["python3", "-c"], "the beginning is kept");
+            assert_eq!(words[1], "-c", "the beginning is kept");
             assert!(
                 words.last().unwrap().ends_with('…'),
                 "what is cut is marked"
