@@ -51,7 +51,8 @@ pub fn marks(path: &[u8]) -> impl Iterator<Item = Mark> {
     let path = match str::from_utf8(path) {
         Ok(path) => path,
         Err(error) => {
-            let valid = str::from_utf8(&path[..error.valid_up_to()]).unwrap_or_default();
+            let valid = path.get(..error.valid_up_to()).unwrap_or_default();
+            let valid = str::from_utf8(valid).unwrap_or_default();
             valid.rsplit_once('/').map_or("", |(above, _)| above)
         }
     };
