@@ -71,6 +71,7 @@ impl Scanner {
         groups = self.part_traced(groups, options);
         let mut leaks = Vec::with_capacity(groups.len());
         let mut zombies = 0_u64;
+        let share = proc::share(groups.len());
         for group in groups {
             if group.holder == 0 {
                 let count = self.inspect(&group, true).len() as u64;
@@ -83,8 +84,11 @@ impl Scanner {
                 continue;
             }
             match self.leak(&group, options) {
-                Outcome::Leak(leak) => {
+                Outcome::Leak(mut leak) => {
                     zombies = zombies.saturating_add(leak.zombies);
+                    if let Some(room) = share {
+                        proc::shorten(&mut leak.holder.command_line, room);
+                    }
                     leaks.push(*leak);
                 }
                 Outcome::HolderUnknown(count) => {

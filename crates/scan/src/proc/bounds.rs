@@ -10,6 +10,10 @@ pub(crate) const FILE: usize = 1 << 20;
 pub(crate) const PIDS: usize = 32 << 20;
 /// Bytes of a command line that are kept, as many as Linux told before 4.2.
 pub(crate) const COMMAND_LINE: usize = 4 << 10;
+/// Bytes of all command lines of one report together; each holder has an equal share.
+pub(crate) const COMMAND_LINES: usize = 1 << 20;
+/// Bytes of a command line that are kept however many holders there are.
+pub(crate) const COMMAND_LINE_LEAST: usize = 256;
 /// Arguments of a command line that are kept: an empty one takes a byte there, and 24 here.
 pub(crate) const ARGUMENTS: usize = 256;
 /// Bytes of one line of a file that is read line by line (`maps`); more is cut off. The kernel

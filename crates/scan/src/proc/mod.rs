@@ -35,6 +35,7 @@ use rustix::io::Errno;
 
 pub use cgroup::{CgroupLine, Cgroups};
 pub use cmdline::arguments;
+pub(crate) use cmdline::{share, shorten};
 pub use limits::{ResourceLimit, resource_limit};
 pub use loadavg::Loadavg;
 pub use pids::parse_pids;

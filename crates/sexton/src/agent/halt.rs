@@ -83,6 +83,8 @@ pub fn path(state_dir: &Path) -> PathBuf {
 pub fn release(state_dir: &Path) -> io::Result<Option<String>> {
     let path = path(state_dir);
     // What cannot be read can be removed all the same, and has to be.
+    // Where that folder is not there, another one is meant: nothing is known of this node.
+    fs::metadata(state_dir)?;
     let why = read(&path).unwrap_or_else(|error| Some(format!("the reason is lost: {error}")));
     match fs::remove_file(&path) {
         Ok(()) => Ok(why),

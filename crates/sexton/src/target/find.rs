@@ -91,17 +91,20 @@ impl Inventory {
                 .filter(|placed| is(&placed.container));
             all.cloned().map(Thing::Container).collect()
         };
-        let exact = those(&|c| c.name.as_deref() == Some(name) || c.id == name);
-        if exact.is_empty() && !name.is_empty() {
-            return those(&|c| c.id.starts_with(name));
+        let is_named = |c: &Container| c.name.as_deref() == Some(name);
+        if self.containers.iter().any(|p| p.container.id == name) {
+            return those(&|c| c.id == name || is_named(c));
         }
-        exact
+        // Who names a container may name it like the beginning of another's id.
+        those(&|c| is_named(c) || !name.is_empty() && c.id.starts_with(name))
     }
 
+    /// A name with its namespace, or a uid, is that of one pod. A bare name may be that of a pod
+    /// here and of a workload there.
     fn pods_named(&self, name: &str) -> Vec<Thing> {
         let exact = self.pods(|container| is_pod(container, name));
-        if exact.is_empty() {
-            return self.pods(|container| is_workload(container, name));
+        if exact.is_empty() || !name.contains('/') && !is_uid(&exact, name) {
+            return self.pods(|c| is_pod(c, name) || is_workload(c, name));
         }
         exact
     }
@@ -146,7 +149,10 @@ impl Inventory {
         let (typed, what) = match thing {
             Thing::Container(Placed { container, .. }) => {
                 let short = container.short_id();
-                let alike = |p: &&Placed| p.container.id.starts_with(short);
+                let alike = |p: &&Placed| {
+                    let Container { id, name, .. } = &p.container;
+                    id.starts_with(short) || name.as_deref() == Some(short)
+                };
                 let id = match self.containers.iter().filter(alike).count() {
                     1 => short,
                     _ => &container.id,
@@ -202,10 +208,19 @@ fn same_pod(one: &Container, other: &Container) -> bool {
     }
 }
 
+/// `name` is the uid of one of these pods.
+fn is_uid(pods: &[Thing], name: &str) -> bool {
+    let has = |container: &&Container| uid(container) == Some(name);
+    pods.iter().any(|pod| pod.containers().iter().any(has))
+}
+
+fn uid(container: &Container) -> Option<&str> {
+    container.pod.as_ref().and_then(|pod| pod.uid.as_deref())
+}
+
 /// `name` is the pod's name, NAMESPACE/NAME or uid.
 fn is_pod(container: &Container, name: &str) -> bool {
-    let uid = container.pod.as_ref().and_then(|pod| pod.uid.as_deref());
-    uid == Some(name) || pod_fits(container, name, |pod, name| pod == name)
+    uid(container) == Some(name) || pod_fits(container, name, |pod, name| pod == name)
 }
 
 /// `name` is that of what made the pod: NAME or NAMESPACE/NAME.

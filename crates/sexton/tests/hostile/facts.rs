@@ -17,7 +17,7 @@ const SEXTON: &str = env!("CARGO_BIN_EXE_sexton");
 const MOST_KIB: u64 = 16 << 10;
 
 /// What a look may take beside what the program itself takes (in a debug build, 14 MiB).
-const MOST_BESIDE_KIB: u64 = 6 << 10;
+const MOST_BESIDE_KIB: u64 = 10 << 10;
 
 /// Forks three zombies, and makes all that /proc tells of itself as long as it can: `sys.argv`
 /// names a directory, and what is to be done.
@@ -137,7 +137,12 @@ fn with_sections(dir: &Path, comment: bool) -> Running {
 fn is_little(peak: u64, args: &[&str]) {
     static PROGRAM: OnceLock<u64> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| measured(&["--version"]).2);
-    let most = MOST_KIB.max(program + MOST_BESIDE_KIB);
+    // Without optimization code alone takes nearly as much.
+    let most = if cfg!(debug_assertions) {
+        MOST_KIB.max(program + MOST_BESIDE_KIB)
+    } else {
+        MOST_KIB
+    };
     assert!(peak <= most, "{args:?}: {peak} of {most} KiB");
 }
 

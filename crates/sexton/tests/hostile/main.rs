@@ -7,6 +7,7 @@
 #[path = "../agent/agent.rs"]
 #[allow(dead_code)] // of the harness of the agent's own tests, a part is enough here
 mod agent;
+mod breaker;
 mod facts;
 mod files;
 mod identity;

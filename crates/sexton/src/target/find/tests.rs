@@ -172,3 +172,33 @@ fn a_list_shows_all_that_fits() {
     // An exact name goes before the beginning of an id.
     assert_eq!(all("container/c1"), 2);
 }
+
+#[test]
+fn a_name_that_somebody_chose_does_not_stand_in_for_anothers_id_or_workload() {
+    let mut node = node();
+    let victim = &id("c1a")[..12];
+    node.containers.push(container("aa", victim, None));
+    // A pod of its own, in a namespace of its own, named like the workload of another.
+    node.containers
+        .push(container("bb", "x", Some(("evil", "checkout"))));
+    let ask = |target: &str| node.the_thing(&target.parse().unwrap(), None);
+    for target in [
+        victim,
+        &format!("container/{victim}"),
+        "checkout",
+        "pod/checkout",
+    ] {
+        let answer = ask(target);
+        assert!(
+            matches!(answer, Err(Error::Ambiguous { .. })),
+            "{target}: {answer:?}"
+        );
+    }
+    // What the list offers, and what names one pod, is taken.
+    let offered = ask(victim).unwrap_err().to_string();
+    let whole = format!("container/{}", id("c1a"));
+    assert!(offered.contains(&whole), "{offered}");
+    for target in [whole.as_str(), "evil/checkout", "pod/uid of evil/checkout"] {
+        assert!(ask(target).is_ok(), "{target}");
+    }
+}
