@@ -3,15 +3,18 @@
 //!
 //! The kernel checks them in `copy_process` (kernel/fork.c), in the order in which they are
 //! listed here: `RLIMIT_NPROC`, `threads-max`, `pid_max` of each PID namespace, `pids.max` of
-//! each cgroup from the innermost up. `vm.max_map_count` comes last because it binds threads
-//! alone, before they are cloned at all. Memory limits are not here: they give `ENOMEM`, as
-//! does a PID namespace whose first process has ended. Nor is `SCHED_DEADLINE`, under which
-//! fork fails with `EAGAIN` whatever the numbers are (`sched(7)`).
+//! each cgroup from the innermost up. These count threads, and zombies until somebody has waited
+//! for them.
 //!
-//! All of them count threads, and zombies until somebody has waited for them.
+//! The others come last because they bind threads alone, before they are cloned at all:
+//! `vm.max_map_count`, and the limits of memory, since `pthread_create` gives `EAGAIN` where there
+//! is no room for the stack (`fork` says `ENOMEM`, as it does in a PID namespace whose first
+//! process has ended). `SCHED_DEADLINE` is not here, under which fork fails with `EAGAIN`
+//! whatever the numbers are (`sched(7)`).
 
 mod census;
 mod levels;
+mod memory;
 mod nproc;
 mod pass;
 
@@ -54,6 +57,19 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// # Errors
 /// `/proc` cannot be listed, or nothing is known of the process.
 pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
+    of_process_as(scanner, pid, None)
+}
+
+/// As [`of_process`], with the limit of `user` instead of that of the process's own: as it will
+/// bind the process once that has called `setuid`.
+///
+/// # Errors
+/// As there.
+pub fn of_process_as(
+    scanner: &Scanner,
+    pid: u32,
+    user: Option<u32>,
+) -> Result<Option<Vec<Limit>>, Error> {
     let proc = scanner.proc();
     let Some(process) = proc.process(pid)? else {
         return Ok(None);
@@ -64,8 +80,8 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     let census = Census::take(proc)?;
     let zombies = census.zombies();
     let mut limits = Vec::new();
-    limits.extend(Nproc::read(proc, &process, &status).map(|read| {
-        let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, &status));
+    limits.extend(Nproc::read(proc, &process, &status, user).map(|read| {
+        let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, nproc.uid()));
         read.map_or_else(|unread| *unread, counted)
     }));
     limits.extend(threads_max(proc, zombies));
@@ -73,27 +89,24 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
     limits.extend(pid_max(proc, zombies, Some(&census)));
     limits.extend(levels::limits(scanner, &process, &mut Levels::default()));
     limits.extend(max_map_count(proc, &process));
+    limits.extend(memory::limits(proc, &process, &status));
     mark_first(&mut limits);
     Ok(Some(limits))
 }
 
 /// The tasks that count against the user's limit.
-fn count(census: &Census, proc: &Proc, process: &Process, status: &Status) -> Count {
-    let of_user = census.of_user(proc, process, status.real_uid());
+fn count(census: &Census, proc: &Proc, process: &Process, uid: u32) -> Count {
+    let of_user = census.of_user(proc, process, uid);
     of_user.map_or(Count::Hidden, |(tasks, zombies)| Count::Of(tasks, zombies))
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
+    let source = source(proc, "sys/kernel/threads-max");
     Some(Limit {
-        kind: LimitKind::ThreadsMax,
-        scope: "node".to_owned(),
-        source: source(proc, "sys/kernel/threads-max"),
         used: all_tasks(proc),
         limit: Some(number(proc, "sys/kernel/threads-max")?),
-        reserved: 0,
         zombies,
-        first: false,
-        note: None,
+        ..Limit::new(LimitKind::ThreadsMax, "node", source)
     })
 }
 
@@ -109,20 +122,18 @@ fn pid_max(proc: &Proc, zombies: Option<u64>, census: Option<&Census>) -> Option
     // A few hundred numbers matter only where few are left, and looking costs 300 paths.
     let near =
         used.is_some_and(|used| limit.saturating_sub(used) < (limit / 4).saturating_add(1_000));
+    let scope = if inner { "own PID namespace" } else { "node" };
     Some(Limit {
-        kind: LimitKind::PidMax,
-        scope: if inner { "own PID namespace" } else { "node" }.to_owned(),
-        source: source(proc, "sys/kernel/pid_max"),
         used,
         limit: Some(limit),
         reserved: if near { unused_below_reserved(proc) } else { 0 },
         zombies,
-        first: false,
         note: inner.then(|| {
             "this is pid_max of the PID namespace that Sexton runs in; that of the node binds \
              too, and can be read only there"
                 .to_owned()
         }),
+        ..Limit::new(LimitKind::PidMax, scope, source(proc, "sys/kernel/pid_max"))
     })
 }
 
@@ -135,30 +146,25 @@ fn inner_pid_max(process: &Process, status: &Status) -> Option<Limit> {
     }
     // Which one it is is no more than its name here.
     let namespace = process.ns_inode("pid").ok().flatten();
+    let scope = match namespace {
+        Some(inode) => format!("PID namespace {inode}"),
+        None => "inner PID namespace".to_owned(),
+    };
+    let source = "kernel.pid_max (inside the container)";
     Some(Limit {
-        kind: LimitKind::PidMax,
-        scope: match namespace {
-            Some(inode) => format!("PID namespace {inode}"),
-            None => "inner PID namespace".to_owned(),
-        },
-        source: "kernel.pid_max (inside the container)".to_owned(),
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(
             "a namespace begins with 4194304 and shows its own value only inside; each pid also \
              takes one of every namespace above"
                 .to_owned(),
         ),
+        ..Limit::new(LimitKind::PidMax, scope, source)
     })
 }
 
 fn max_map_count(proc: &Proc, process: &Process) -> Option<Limit> {
     let limit = number(proc, "sys/vm/max_map_count")?;
-    let mut note = "for threads only: each stack takes one or two mappings, and pthread_create \
-                    gives EAGAIN when there is no room; fork is not affected"
+    let mut note = "for threads only: each takes two mappings, its stack and the guard below it, \
+                    and pthread_create gives EAGAIN when there is no room; fork is not affected"
         .to_owned();
     let used = match count_mappings(process) {
         // A kernel thread or a zombie: it has no memory that could hold a stack.
@@ -173,16 +179,13 @@ fn max_map_count(proc: &Proc, process: &Process) -> Option<Limit> {
             None
         }
     };
+    let scope = format!("process {}", process.pid());
     Some(Limit {
-        kind: LimitKind::MaxMapCount,
-        scope: format!("process {}", process.pid()),
-        source: source(proc, "sys/vm/max_map_count"),
         used,
         limit: Some(limit),
-        reserved: 0,
-        zombies: None,
-        first: false,
+        each: 2,
         note: Some(note),
+        ..Limit::new(LimitKind::MaxMapCount, scope, source(proc, "sys/vm/max_map_count"))
     })
 }
 
@@ -202,15 +205,8 @@ fn count_mappings(process: &Process) -> Result<Option<u64>, Error> {
 /// A limit of which nothing is known but that there is one.
 fn unread(kind: LimitKind, scope: String, source: String, why: &Error) -> Limit {
     Limit {
-        kind,
-        scope,
-        source,
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(format!("not known: {why}")),
+        ..Limit::new(kind, scope, source)
     }
 }
 

@@ -170,19 +170,24 @@ Examples:
   sexton limits 12345
   sexton limits container/3f2a9c
   sexton limits pod/shop/checkout
+  sexton limits sshd --user 1000           as root's program becomes that user
   sexton limits 12345 -o json | jq '.limits[] | select(.first)'")]
 pub struct Limits {
     /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
+    #[arg(group = "limits_of")]
     pub target: Option<String>,
     /// As they bind this process
-    #[arg(long, value_name = "PID", conflicts_with_all = ["target", "container", "pod"])]
+    #[arg(long, value_name = "PID", group = "limits_of", conflicts_with_all = ["target", "container", "pod"])]
     pub pid: Option<u32>,
     /// As they bind the first process of this container
-    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "pod"])]
+    #[arg(long, value_name = "ID", group = "limits_of", conflicts_with_all = ["target", "pod"])]
     pub container: Option<String>,
     /// As they bind the first process of this pod's only container
-    #[arg(long, value_name = "POD", conflicts_with = "target")]
+    #[arg(long, value_name = "POD", group = "limits_of", conflicts_with = "target")]
     pub pod: Option<String>,
+    /// With RLIMIT_NPROC as it will bind the process once it has become this user (setuid)
+    #[arg(long, value_name = "UID", requires = "limits_of")]
+    pub user: Option<u32>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

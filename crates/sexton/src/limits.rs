@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
+use sexton_core::limit::{Unit, first_of, first_of_threads};
 use sexton_core::{Container, Limit};
-use sexton_scan::Scanner;
+use sexton_scan::{Scanner, limits};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
@@ -45,6 +46,7 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         pid,
         container,
         pod,
+        user,
         output,
     } = args;
     let named = target.map(|target| target.parse()).transpose()?;
@@ -55,19 +57,17 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         Some(target) => Some(Meant::one(&mut scanner, &target, None)?.first_process()?),
         None => None,
     };
-    let document = read(&mut scanner, pid)?;
+    let document = read(&mut scanner, pid, user)?;
     match output {
         Output::Json => output::json(&document)?,
         Output::Text => draw(&document)?,
     }
-    let reached = document
-        .limits
-        .iter()
-        .any(|limit| limit.headroom() == Some(0));
+    let first = document.limits.iter().find(|limit| limit.first);
+    let reached = first.is_some_and(Limit::is_reached);
     Ok(ExitCode::from(u8::from(reached)))
 }
 
-fn read(scanner: &mut Scanner, pid: Option<u32>) -> Result<Document, Error> {
+fn read(scanner: &mut Scanner, pid: Option<u32>, user: Option<u32>) -> Result<Document, Error> {
     let mut document = Document {
         api_version: sexton_core::report::API_VERSION,
         kind: "Limits",
@@ -77,14 +77,14 @@ fn read(scanner: &mut Scanner, pid: Option<u32>) -> Result<Document, Error> {
         limits: vec![],
     };
     let Some(pid) = pid else {
-        document.limits = sexton_scan::limits::of_node(scanner, None);
+        document.limits = limits::of_node(scanner, None);
         return Ok(document);
     };
     let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
     let holder = scanner.holder(pid)?.ok_or_else(gone)?;
     document.name = Some(holder.name);
     document.container = scanner.container_of(pid)?;
-    document.limits = sexton_scan::limits::of_process(scanner, pid)?.ok_or_else(gone)?;
+    document.limits = limits::of_process_as(scanner, pid, user)?.ok_or_else(gone)?;
     Ok(document)
 }
 
@@ -108,12 +108,15 @@ fn draw(document: &Document) -> io::Result<()> {
     table(limits).write(&mut lines.out, Some(lines.width))?;
     if let Some(first) = limits.iter().find(|limit| limit.first) {
         lines.gap()?;
-        let style = if first.headroom() == Some(0) {
+        let style = if first.is_reached() {
             BAD
         } else {
             Style::new()
         };
         lines.line(style, &verdict(first))?;
+        if let Some(text) = beside(first, limits) {
+            lines.line(Style::new(), &text)?;
+        }
     }
     for limit in limits {
         let Some(note) = &limit.note else { continue };
@@ -127,18 +130,40 @@ fn draw(document: &Document) -> io::Result<()> {
     lines.out.flush()
 }
 
+/// What the limit that is marked as the first means.
 fn verdict(first: &Limit) -> String {
-    let what = format!("{} of {}", first.kind.name(), text::short_ids(&first.scope));
-    match first.headroom() {
-        Some(0) => format!(
+    let what = what(first);
+    match (first.headroom(), first.kind.threads_only()) {
+        (Some(0), false) => format!(
             "Reached: {what}: fork fails with EAGAIN, \"Resource temporarily unavailable\"."
         ),
-        Some(left) => format!(
-            "Reached first: {what}, with room for {} more.",
-            text::count(left)
+        (Some(0), true) => format!(
+            "Reached: {what}: no thread can be started; pthread_create fails with EAGAIN, \
+             \"Resource temporarily unavailable\"."
         ),
-        None => format!("Reached first: {what}."),
+        (Some(left), _) => format!("Reached first: {what}, with room for {}.", more(left)),
+        (None, _) => format!("Reached first: {what}."),
     }
+}
+
+/// The other half, where threads and `fork` do not end at the same limit.
+fn beside(first: &Limit, limits: &[Limit]) -> Option<String> {
+    if first.kind.threads_only() {
+        let fork = first_of(limits)?;
+        let room = more(fork.headroom()?);
+        return Some(format!("fork has room for {room}, until {}.", what(fork)));
+    }
+    let threads = first_of_threads(limits)?;
+    let room = more(threads.headroom()?);
+    Some(format!("Threads alone end earlier: {}, with room for {room}.", what(threads)))
+}
+
+fn what(limit: &Limit) -> String {
+    format!("{} of {}", limit.kind.name(), text::short_ids(&limit.scope))
+}
+
+fn more(left: u64) -> String {
+    format!("{} more", text::count(left))
 }
 
 fn table(limits: &[Limit]) -> Table {
@@ -154,8 +179,11 @@ fn table(limits: &[Limit]) -> Table {
     ]);
     for limit in limits {
         let plain = |text: String| (text, Style::new());
-        let figure =
-            |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), text::count));
+        let show: fn(u64) -> String = match limit.kind.unit() {
+            Unit::Bytes => text::bytes,
+            Unit::Tasks | Unit::Mappings => text::count,
+        };
+        let figure = |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), show));
         let style = nearness(limit);
         table.row(vec![
             plain(limit.kind.name().to_owned()),
@@ -170,7 +198,7 @@ fn table(limits: &[Limit]) -> Table {
                 (limit.used_percent()).map_or_else(|| "-".to_owned(), |p| format!("{p}%")),
                 style,
             ),
-            figure(limit.zombies, "?"),
+            figure(limit.zombies, if limit.counts_zombies() { "?" } else { "-" }),
             plain(if limit.first { "← first" } else { "" }.to_owned()),
         ]);
     }

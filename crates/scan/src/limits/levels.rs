@@ -186,19 +186,17 @@ impl Hierarchy<'_> {
         if path.is_empty() {
             notes.push("what is above it is hidden by our cgroup namespace".to_owned());
         }
+        let scope = format!("cgroup /{}", lossy(path));
+        let source = directory.join("pids.max").display().to_string();
         Limit {
-            kind: LimitKind::CgroupPids,
-            scope: format!("cgroup /{}", lossy(path)),
-            source: directory.join("pids.max").display().to_string(),
             used,
             // `max`, which is no number, is unlimited.
             limit: maximum.and_then(|text| number(&text)),
-            reserved: 0,
             zombies: used
                 .zip(listed)
                 .map(|(used, listed)| used.saturating_sub(listed)),
-            first: false,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
+            ..Limit::new(LimitKind::CgroupPids, scope, source)
         }
     }
 
@@ -248,16 +246,10 @@ fn who_sets(path: &[u8]) -> Option<String> {
 }
 
 fn unseen(path: &[u8], why: &str) -> Limit {
+    let scope = format!("cgroup {}", lossy(path));
     Limit {
-        kind: LimitKind::CgroupPids,
-        scope: format!("cgroup {}", lossy(path)),
-        source: "pids.max".to_owned(),
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(why.to_owned()),
+        ..Limit::new(LimitKind::CgroupPids, scope, "pids.max")
     }
 }
 

@@ -59,11 +59,11 @@ impl<'s> Pass<'s> {
             &process,
             &mut self.levels.borrow_mut(),
         ));
-        match Nproc::read(proc, &process, &status) {
+        match Nproc::read(proc, &process, &status, None) {
             Some(Ok(nproc)) => {
                 let first = first_of(&limits).and_then(Limit::headroom);
                 let count = if self.may_be_first(&nproc, first) {
-                    super::count(self.census()?, proc, &process, &status)
+                    super::count(self.census()?, proc, &process, nproc.uid())
                 } else {
                     Count::Far
                 };
