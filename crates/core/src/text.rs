@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 pub mod arguments;
 pub mod leak;
+pub mod limit;
 pub mod time;
 
 /// `text` with everything escaped that could move the cursor, change colours, reorder what is

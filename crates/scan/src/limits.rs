@@ -12,13 +12,16 @@
 //! process has ended). `SCHED_DEADLINE` is not here, under which fork fails with `EAGAIN`
 //! whatever the numbers are (`sched(7)`).
 
+mod all;
 mod census;
 mod levels;
 mod memory;
 mod nproc;
 mod pass;
+mod users;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use sexton_core::limit::mark_first;
 use sexton_core::{Limit, LimitKind};
@@ -26,8 +29,11 @@ use sexton_core::{Limit, LimitKind};
 use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
-use levels::Levels;
+use levels::{Hierarchy, Levels};
 use nproc::{Count, Nproc};
+use users::Users;
+
+pub use all::{of_all, of_cgroups, of_machine};
 pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
@@ -78,26 +84,58 @@ pub fn of_process_as(
         return Ok(None);
     };
     let census = Census::take(proc)?;
-    let zombies = census.zombies();
+    let mut users = Users::new(scanner);
     let mut limits = Vec::new();
     limits.extend(Nproc::read(proc, &process, &status, user).map(|read| {
-        let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, nproc.uid()));
+        let counted = |nproc: Nproc| of_user(&census, proc, &process, &nproc, &mut users);
         read.map_or_else(|unread| *unread, counted)
     }));
+    let zombies = census.zombies();
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status));
     limits.extend(pid_max(proc, zombies, Some(&census)));
     limits.extend(levels::limits(scanner, &process, &mut Levels::default()));
+    fill(scanner, &census, &mut limits, &mut users);
     limits.extend(max_map_count(proc, &process));
     limits.extend(memory::limits(proc, &process, &status));
     mark_first(&mut limits);
     Ok(Some(limits))
 }
 
-/// The tasks that count against the user's limit.
-fn count(census: &Census, proc: &Proc, process: &Process, uid: u32) -> Count {
-    let of_user = census.of_user(proc, process, uid);
-    of_user.map_or(Count::Hidden, |(tasks, zombies)| Count::Of(tasks, zombies))
+/// Names those who fill what all of the machine, or a cgroup, share.
+fn fill(scanner: &Scanner, census: &Census, limits: &mut [Limit], users: &mut Users) {
+    let all = users.of(&census.tasks());
+    let hierarchy = Hierarchy::of(scanner);
+    for limit in limits {
+        match limit.kind {
+            LimitKind::ThreadsMax | LimitKind::PidMax if limit.used.is_some() => {
+                limit.users.clone_from(&all);
+            }
+            LimitKind::CgroupPids => {
+                let directory = Path::new(&limit.source).parent().map(Path::to_owned);
+                if let (Some(hierarchy), Some(directory)) = (&hierarchy, directory) {
+                    hierarchy.fill(limit, &directory, users);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The limit of a user, with the tasks that count against it.
+fn of_user(
+    census: &Census,
+    proc: &Proc,
+    process: &Process,
+    nproc: &Nproc,
+    users: &mut Users,
+) -> Limit {
+    let counted = census.of_user(proc, process, nproc.uid());
+    let mut limit = nproc.limit(&Count::of(counted.as_ref()));
+    if let Some(counted) = counted.filter(|_| limit.limit.is_some()) {
+        limit.users = users.of(&counted.processes);
+    }
+    limit
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {

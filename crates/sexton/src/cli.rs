@@ -162,11 +162,14 @@ pub enum Output {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Without TARGET: the limits of the whole machine. Of a container: as they bind its first process.
+With --all: where fork fails on this node, or soon will, without knowing where to look; zombies or
+not. LEFT is how many more tasks fit; memory and mappings stop threads alone (pthread_create).
 
 Exit status: 0 there is room, 1 a limit is reached, 2 error.
 
 Examples:
   sexton limits
+  sexton limits --all
   sexton limits 12345
   sexton limits container/3f2a9c
   sexton limits pod/shop/checkout
@@ -188,6 +191,9 @@ pub struct Limits {
     /// With RLIMIT_NPROC as it will bind the process once it has become this user (setuid)
     #[arg(long, value_name = "UID", requires = "limits_of")]
     pub user: Option<u32>,
+    /// Every limit of the node, of a cgroup or of a user of which half is used, fullest first
+    #[arg(long, conflicts_with = "limits_of")]
+    pub all: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -7,6 +7,7 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sexton_core::limit::{Unit, first_of, first_of_threads};
+use sexton_core::text::limit;
 use sexton_core::{Container, Limit};
 use sexton_scan::{Scanner, limits};
 
@@ -17,6 +18,9 @@ use crate::output::table::{Column, Table};
 use crate::output::{self, BAD, HEADING, leak, nearness, text};
 use crate::scanner;
 use crate::target::{Meant, Target};
+
+/// From so many percent a limit is shown by `--all`.
+const HALF: u8 = 50;
 
 /// What `sexton limits -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -35,8 +39,21 @@ pub struct Document {
     /// Its container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
-    /// The limits, in the order in which the kernel checks them.
+    /// The limits, in the order in which the kernel checks them; with `--all` the fullest first.
     pub limits: Vec<Limit>,
+}
+
+impl Document {
+    fn of(limits: Vec<Limit>) -> Self {
+        Self {
+            api_version: sexton_core::report::API_VERSION,
+            kind: "Limits",
+            pid: None,
+            name: None,
+            container: None,
+            limits,
+        }
+    }
 }
 
 /// Runs the command; see its `--help` for the exit status.
@@ -47,6 +64,7 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         container,
         pod,
         user,
+        all,
         output,
     } = args;
     let named = target.map(|target| target.parse()).transpose()?;
@@ -57,7 +75,10 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         Some(target) => Some(Meant::one(&mut scanner, &target, None)?.first_process()?),
         None => None,
     };
-    let document = read(&mut scanner, pid, user)?;
+    let document = match all {
+        true => Document::of(limits::of_all(&scanner, HALF)?),
+        false => read(&mut scanner, pid, user)?,
+    };
     match output {
         Output::Json => output::json(&document)?,
         Output::Text => draw(&document)?,
@@ -68,24 +89,17 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
 }
 
 fn read(scanner: &mut Scanner, pid: Option<u32>, user: Option<u32>) -> Result<Document, Error> {
-    let mut document = Document {
-        api_version: sexton_core::report::API_VERSION,
-        kind: "Limits",
-        pid,
-        name: None,
-        container: None,
-        limits: vec![],
-    };
     let Some(pid) = pid else {
-        document.limits = limits::of_node(scanner, None);
-        return Ok(document);
+        return Ok(Document::of(limits::of_machine(scanner)?));
     };
     let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
     let holder = scanner.holder(pid)?.ok_or_else(gone)?;
-    document.name = Some(holder.name);
-    document.container = scanner.container_of(pid)?;
-    document.limits = limits::of_process_as(scanner, pid, user)?.ok_or_else(gone)?;
-    Ok(document)
+    Ok(Document {
+        pid: Some(pid),
+        name: Some(holder.name),
+        container: scanner.container_of(pid)?,
+        ..Document::of(limits::of_process_as(scanner, pid, user)?.ok_or_else(gone)?)
+    })
 }
 
 fn draw(document: &Document) -> io::Result<()> {
@@ -105,6 +119,11 @@ fn draw(document: &Document) -> io::Result<()> {
         lines.line(HEADING, &title)?;
         lines.gap()?;
     }
+    if limits.is_empty() {
+        let text = format!("Less than {HALF}% of every limit of this node is used.");
+        lines.line(Style::new(), &text)?;
+        return lines.out.flush();
+    }
     table(limits).write(&mut lines.out, Some(lines.width))?;
     if let Some(first) = limits.iter().find(|limit| limit.first) {
         lines.gap()?;
@@ -118,31 +137,39 @@ fn draw(document: &Document) -> io::Result<()> {
             lines.line(Style::new(), &text)?;
         }
     }
+    who_fills(&mut lines, limits)?;
     for limit in limits {
         let Some(note) = &limit.note else { continue };
-        let note = format!(
-            "{} {}: {note}",
-            limit.kind.name(),
-            text::short_ids(&limit.scope)
-        );
+        let note = format!("{}: {note}", limit::name(limit));
         lines.hanging(2, "*", Style::new(), &note)?;
     }
     lines.out.flush()
 }
 
+/// The largest users of each limit that matters: of that which is reached first, and of those that
+/// are half full.
+fn who_fills<W: Write>(lines: &mut Lines<W>, limits: &[Limit]) -> io::Result<()> {
+    for limit in limits {
+        let matters = limit.first || limit.used_percent() >= Some(HALF);
+        if matters && !limit.users.is_empty() {
+            let users = limit::users(&limit.users);
+            let text = format!("Most of {} is taken by: {users}", limit::name(limit));
+            lines.line(Style::new(), &text)?;
+        }
+    }
+    Ok(())
+}
+
 /// What the limit that is marked as the first means.
 fn verdict(first: &Limit) -> String {
-    let what = what(first);
-    match (first.headroom(), first.kind.threads_only()) {
-        (Some(0), false) => format!(
-            "Reached: {what}: fork fails with EAGAIN, \"Resource temporarily unavailable\"."
+    match first.headroom() {
+        Some(0) => limit::reached(first),
+        Some(left) => format!(
+            "Reached first: {}, with room for {}.",
+            limit::name(first),
+            more(left)
         ),
-        (Some(0), true) => format!(
-            "Reached: {what}: no thread can be started; pthread_create fails with EAGAIN, \
-             \"Resource temporarily unavailable\"."
-        ),
-        (Some(left), _) => format!("Reached first: {what}, with room for {}.", more(left)),
-        (None, _) => format!("Reached first: {what}."),
+        None => format!("Reached first: {}.", limit::name(first)),
     }
 }
 
@@ -151,15 +178,14 @@ fn beside(first: &Limit, limits: &[Limit]) -> Option<String> {
     if first.kind.threads_only() {
         let fork = first_of(limits)?;
         let room = more(fork.headroom()?);
-        return Some(format!("fork has room for {room}, until {}.", what(fork)));
+        return Some(format!("fork has room for {room}, until {}.", limit::name(fork)));
     }
     let threads = first_of_threads(limits)?;
     let room = more(threads.headroom()?);
-    Some(format!("Threads alone end earlier: {}, with room for {room}.", what(threads)))
-}
-
-fn what(limit: &Limit) -> String {
-    format!("{} of {}", limit.kind.name(), text::short_ids(&limit.scope))
+    Some(format!(
+        "Threads alone end earlier: {}, with room for {room}.",
+        limit::name(threads)
+    ))
 }
 
 fn more(left: u64) -> String {

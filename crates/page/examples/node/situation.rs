@@ -62,6 +62,7 @@ pub(crate) fn quiet() -> Situation {
     mark_first(&mut limits);
     Situation {
         report: Report {
+            reached: Vec::new(),
             exit_signals: Vec::new(),
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),

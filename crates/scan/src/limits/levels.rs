@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use sexton_core::{Limit, LimitKind};
 
 use super::in_first_pid_namespace;
+use super::users::Users;
 use crate::proc::{Process, bounds, parse_pids};
 use crate::{Hierarchies, Scanner, container, hierarchy, lossy};
 
@@ -26,7 +27,7 @@ pub(super) struct Levels {
 }
 
 /// The hierarchy that counts pids.
-struct Hierarchy<'s> {
+pub(super) struct Hierarchy<'s> {
     root: &'s Path,
     /// The file that lists threads.
     threads: &'static str,
@@ -53,15 +54,7 @@ pub(super) fn limits(scanner: &Scanner, process: &Process, known: &mut Levels) -
     let Some(root) = hierarchy else {
         return vec![unseen(path, "its hierarchy is not mounted here")];
     };
-    let hierarchy = Hierarchy {
-        root,
-        threads: if v1.is_some() {
-            "tasks"
-        } else {
-            "cgroup.threads"
-        },
-        v1: v1.is_some(),
-    };
+    let hierarchy = Hierarchy::at(root, v1.is_some());
     let Some(directory) = hierarchy.locate(path, process.pid(), known) else {
         return vec![unseen(path, "it lies outside the cgroup tree that we see")];
     };
@@ -101,7 +94,43 @@ pub(super) fn limits(scanner: &Scanner, process: &Process, known: &mut Levels) -
         .collect()
 }
 
-impl Hierarchy<'_> {
+impl<'s> Hierarchy<'s> {
+    fn at(root: &'s Path, v1: bool) -> Self {
+        let threads = if v1 { "tasks" } else { "cgroup.threads" };
+        Self { root, threads, v1 }
+    }
+
+    /// That of the machine.
+    pub(super) fn of(scanner: &'s Scanner) -> Option<Self> {
+        let v1 = scanner.hierarchies().v1("pids");
+        let v2 = || scanner.hierarchies().unified();
+        let root = v1.or_else(v2)?;
+        Some(Self::at(root, v1.is_some()))
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.root
+    }
+
+    /// The limit of one cgroup, and those who fill it.
+    pub(super) fn level(&self, scanner: &Scanner, directory: &Path, users: &mut Users) -> Limit {
+        // v1 leaves out, unlike v2, the tasks that the reader's PID namespace does not hold.
+        let told = !self.v1 || in_first_pid_namespace(scanner.proc());
+        let listed = told.then(|| self.count_listed(directory));
+        let threads = listed.and_then(|listed| listed.get(directory).copied().flatten());
+        let mut limit = self.limit(directory, threads);
+        self.fill(&mut limit, directory, users);
+        limit
+    }
+
+    /// Names those who fill a limit that `directory` sets.
+    pub(super) fn fill(&self, limit: &mut Limit, directory: &Path, users: &mut Users) {
+        if limit.limit.is_some() {
+            let below = self.directories(directory).unwrap_or_default();
+            limit.users = users.of_cgroup(&below);
+        }
+    }
+
     /// The directory of a path of `/proc/PID/cgroup`.
     ///
     /// A cgroup outside the reader's cgroup namespace begins with `/..` once for each step up
@@ -128,7 +157,7 @@ impl Hierarchy<'_> {
     }
 
     /// A directory and all below it; `None` if there are too many, or one cannot be listed.
-    fn directories(&self, top: &Path) -> Option<Vec<PathBuf>> {
+    pub(super) fn directories(&self, top: &Path) -> Option<Vec<PathBuf>> {
         let mut found = vec![top.to_owned()];
         let mut room = bounds::CGROUP_PATHS;
         let mut next = 0_usize;
@@ -173,7 +202,7 @@ impl Hierarchy<'_> {
 
     fn limit(&self, directory: &Path, listed: Option<u64>) -> Limit {
         let read = |file: &str| hierarchy::read(directory, file).ok().flatten();
-        let used = read("pids.current").and_then(|text| number(&text));
+        let used = current(directory);
         let path = directory.strip_prefix(self.root).unwrap_or(directory);
         let path = path.as_os_str().as_bytes();
         let maximum = read("pids.max");
@@ -224,8 +253,24 @@ impl Hierarchy<'_> {
     }
 }
 
+/// The tasks that a cgroup counts, those below it included.
+pub(super) fn current(directory: &Path) -> Option<u64> {
+    number(&hierarchy::read(directory, "pids.current").ok()??)
+}
+
+/// How much of a cgroup's limit is used; `None` where it has none.
+pub(super) fn used_percent(directory: &Path) -> Option<u8> {
+    let most = number(&hierarchy::read(directory, "pids.max").ok()??)?;
+    let limit = Limit {
+        used: Some(current(directory)?),
+        limit: Some(most),
+        ..Limit::new(LimitKind::CgroupPids, "", "")
+    };
+    limit.used_percent()
+}
+
 /// The processes that a cgroup lists; none if it is gone.
-fn lists(directory: &Path) -> Vec<u32> {
+pub(super) fn lists(directory: &Path) -> Vec<u32> {
     let listed = hierarchy::read_pids(directory, "cgroup.procs");
     parse_pids(&listed.unwrap_or_default()).collect()
 }

@@ -2,6 +2,7 @@
 
 use sexton_core::{Limit, LimitKind};
 
+use super::census::OfUser;
 use crate::proc::{Proc, Process, Status, resource_limit};
 
 /// `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
@@ -32,6 +33,12 @@ pub(super) enum Count {
     Hidden,
     /// Not counted, since it is not reached before all tasks of the machine are his.
     Far,
+}
+
+impl Count {
+    pub(super) fn of(user: Option<&OfUser>) -> Self {
+        user.map_or(Self::Hidden, |user| Self::Of(user.tasks, user.zombies))
+    }
 }
 
 impl Nproc {
@@ -71,9 +78,19 @@ impl Nproc {
         }))
     }
 
+    /// The process that it was read from.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The user whose tasks count.
     pub(super) fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// The same with his user namespace, where it is not the first.
+    pub(super) fn user(&self) -> (u32, Option<u64>) {
+        (self.uid, self.inner)
     }
 
     /// The number that binds; `None` where none does.

@@ -63,7 +63,7 @@ impl<'s> Pass<'s> {
             Some(Ok(nproc)) => {
                 let first = first_of(&limits).and_then(Limit::headroom);
                 let count = if self.may_be_first(&nproc, first) {
-                    super::count(self.census()?, proc, &process, nproc.uid())
+                    Count::of(self.census()?.of_user(proc, &process, nproc.uid()).as_ref())
                 } else {
                     Count::Far
                 };
