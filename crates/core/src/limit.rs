@@ -127,7 +127,7 @@ impl Limit {
 }
 
 /// From so many percent a limit wants attention.
-const FILLING: u8 = 70;
+pub const FILLING: u8 = 70;
 /// From so many percent it is bad.
 const NEARLY_FULL: u8 = 90;
 

@@ -41,6 +41,9 @@ pub struct Document {
     pub container: Option<Container>,
     /// The limits, in the order in which the kernel checks them; with `--all` the fullest first.
     pub limits: Vec<Limit>,
+    /// What makes fork fail beside limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Document {
@@ -52,6 +55,7 @@ impl Document {
             name: None,
             container: None,
             limits,
+            notes: vec![],
         }
     }
 }
@@ -98,7 +102,18 @@ fn read(scanner: &mut Scanner, pid: Option<u32>, user: Option<u32>) -> Result<Do
         pid: Some(pid),
         name: Some(holder.name),
         container: scanner.container_of(pid)?,
+        notes: seccomp(scanner, pid).into_iter().collect(),
         ..Document::of(limits::of_process_as(scanner, pid, user)?.ok_or_else(gone)?)
+    })
+}
+
+/// `EPERM` is no limit.
+fn seccomp(scanner: &Scanner, pid: u32) -> Option<String> {
+    let status = scanner.proc().process(pid).ok()??.status().ok()??;
+    (status.seccomp > 0).then(|| {
+        "The process has a seccomp filter. If fork fails with EPERM, \"Operation not permitted\", \
+         the filter forbids it, and no limit is reached."
+            .to_owned()
     })
 }
 
@@ -111,6 +126,7 @@ fn draw(document: &Document) -> io::Result<()> {
         name,
         container,
         limits,
+        notes,
     } = document;
     if let Some(pid) = pid {
         let name = name.as_deref().unwrap_or("?");
@@ -142,6 +158,9 @@ fn draw(document: &Document) -> io::Result<()> {
         let Some(note) = &limit.note else { continue };
         let note = format!("{}: {note}", limit::name(limit));
         lines.hanging(2, "*", Style::new(), &note)?;
+    }
+    for note in notes {
+        lines.hanging(2, "*", Style::new(), note)?;
     }
     lines.out.flush()
 }

@@ -73,11 +73,11 @@ fn full(scanner: &Scanner, nodes: Vec<Limit>) -> Option<String> {
     let of_cgroups = sexton_scan::limits::of_cgroups(scanner, 100);
     let mut reached = nodes.into_iter().chain(of_cgroups);
     let limit = reached.find(Limit::is_reached)?;
-    let what = match &limit.users[..] {
-        [] => limit::name(&limit),
-        users => limit::users(users),
-    };
-    Some(format!("{} 100% used: {what}", limit.kind.name()))
+    let name = limit.kind.name();
+    Some(match &limit.users[..] {
+        [] => format!("{name} 100% used"),
+        users => format!("{name} 100% used: {}", limit::users(users)),
+    })
 }
 
 /// The limit that is reached first, if so much of it is used.

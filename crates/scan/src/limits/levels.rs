@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use sexton_core::{Limit, LimitKind};
+use sexton_core::{Limit, LimitKind, Runtime};
 
 use super::in_first_pid_namespace;
 use super::users::Users;
@@ -284,10 +284,25 @@ fn who_sets(path: &[u8]) -> Option<String> {
     if container::pod_uid(&name).is_some() {
         return Some("podPidsLimit of the kubelet".to_owned());
     }
+    if let Some(option) = option_of(path, &name) {
+        return Some(option);
+    }
     let unit = [".service", ".scope", ".slice"]
         .iter()
         .any(|suffix| name.ends_with(suffix));
     unit.then(|| format!("TasksMax of {name}"))
+}
+
+/// The option of the container's runtime, of the container's own cgroup.
+fn option_of(path: &[u8], name: &str) -> Option<String> {
+    let mark = container::mark(path).filter(|mark| mark.cgroup.ends_with(name))?;
+    let option = match mark.runtime {
+        Runtime::Docker => "--pids-limit of docker",
+        Runtime::Podman => "--pids-limit of podman",
+        Runtime::Crio => "pids_limit of cri-o",
+        _ => return None,
+    };
+    Some(option.to_owned())
 }
 
 fn unseen(path: &[u8], why: &str) -> Limit {

@@ -49,7 +49,7 @@ impl<'s> Users<'s> {
             return places.largest();
         }
         let pids = processes.iter().map(|(pid, _)| *pid);
-        self.programs(pids)
+        self.programs(pids, None)
     }
 
     /// Of a cgroup and all below it: the containers and units, or the programs where all are of
@@ -72,10 +72,11 @@ impl<'s> Users<'s> {
             }
         }
         let mut places = Sums::default();
-        let mut pids = Vec::new();
+        let (mut pids, mut container) = (Vec::new(), None);
         for (directory, own) in own.into_iter().filter(|(_, own)| *own > 0) {
             let listed = levels::lists(directory);
             let place = listed.iter().find_map(|pid| self.place(*pid));
+            container = container.or_else(|| place.clone());
             let unit = || directory.file_name().map(|name| lossy(name.as_encoded_bytes()));
             places.add(place.or_else(unit).unwrap_or_default(), own);
             pids.extend(listed);
@@ -83,7 +84,7 @@ impl<'s> Users<'s> {
         if places.0.len() > 1 {
             return places.largest();
         }
-        self.programs(pids.into_iter())
+        self.programs(pids.into_iter(), container.as_deref())
     }
 
     /// The container in words; `None` on the host, and where it cannot be told.
@@ -100,12 +101,16 @@ impl<'s> Users<'s> {
         Some(place)
     }
 
-    fn programs(&self, pids: impl Iterator<Item = u32>) -> Vec<LimitUser> {
+    fn programs(&self, pids: impl Iterator<Item = u32>, place: Option<&str>) -> Vec<LimitUser> {
         let mut programs = Sums::default();
         let mut buffer = Vec::new();
         for pid in pids.take(ASKED) {
             if let Ok(Some(stat)) = self.scanner.proc().stat(pid, &mut buffer) {
-                programs.add(stat.comm.to_lossy(), stat.threads.into());
+                let mut name = stat.comm.to_lossy();
+                if let Some(place) = place {
+                    name = format!("{name} in {place}");
+                }
+                programs.add(name, stat.threads.into());
             }
         }
         programs.largest()
