@@ -23,6 +23,6 @@ pub use audit::{ExitSignal, Verdict};
 pub use cause::{Cause, Confidence};
 pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};
-pub use limit::{Limit, LimitKind};
+pub use limit::{Limit, LimitKind, LimitUser};
 pub use report::{Container, Leak, Pod, Report, Runtime, Zombie};
 pub use workload::{Owner, RestartPolicy, Tenure, Workload};

@@ -13,7 +13,7 @@ pub struct Limit {
     pub scope: String,
     /// Where it is set: the file or the manual page's name for it.
     pub source: String,
-    /// How much is taken; `None` where it cannot be read.
+    /// How much is taken; `None` where it cannot be read. Tasks, mappings or bytes, by its kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used: Option<u64>,
     /// The limit; `None` means unlimited, or that it does not bind this process (see `note`).
@@ -24,15 +24,31 @@ pub struct Limit {
     /// kernel/pid.c).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reserved: u64,
+    /// How much one more task takes of it: 1, or of memory the bytes of one more thread's stack.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub each: u64,
     /// How much of `used` is zombies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zombies: Option<u64>,
     /// Of all the limits shown, this one is reached first.
     #[serde(default)]
     pub first: bool,
+    /// Who has taken most of it, the largest first, where several share it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<LimitUser>,
     /// What a reader ought to know about it, for instance why it does not bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// Who takes of a limit that several share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitUser {
+    /// The container or pod, or the program where it runs on the host.
+    pub name: String,
+    /// How much of the limit is its, zombies included.
+    pub used: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
@@ -40,12 +56,46 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference
+fn is_one(number: &u64) -> bool {
+    *number == 1
+}
+
+fn one() -> u64 {
+    1
+}
+
 impl Limit {
-    /// How many more can be had; `None` where it is unlimited or unread.
+    /// One of which nothing is known yet but where it is set.
+    #[must_use]
+    pub fn new(kind: LimitKind, scope: impl Into<String>, source: impl Into<String>) -> Self {
+        Self {
+            kind,
+            scope: scope.into(),
+            source: source.into(),
+            used: None,
+            limit: None,
+            reserved: 0,
+            each: 1,
+            zombies: None,
+            first: false,
+            users: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// For how many more tasks there is room; `None` where it is unlimited or unread.
     #[must_use]
     pub fn headroom(&self) -> Option<u64> {
         let taken = self.used?.saturating_add(self.reserved);
-        Some(self.limit?.saturating_sub(taken))
+        let left = self.limit?.saturating_sub(taken);
+        Some(left.checked_div(self.each).unwrap_or(left))
+    }
+
+    /// No further task can be had.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.headroom() == Some(0)
     }
 
     /// How much of it cannot be had any more, in percent, rounded down: 100 is the limit itself,
@@ -53,9 +103,13 @@ impl Limit {
     #[must_use]
     pub fn used_percent(&self) -> Option<u8> {
         let most = self.limit?;
-        let taken = most - self.headroom()?;
-        let percent = taken.saturating_mul(100).checked_div(most).unwrap_or(100);
-        u8::try_from(percent).ok()
+        if self.is_reached() {
+            return Some(100);
+        }
+        let taken = self.used?.saturating_add(self.reserved).min(most);
+        // Of bytes, a hundred times as many may be more than 64 bits hold.
+        let percent = (u128::from(taken) * 100).checked_div(most.into());
+        u8::try_from(percent.unwrap_or(100)).ok()
     }
 
     /// How near it is.
@@ -65,15 +119,15 @@ impl Limit {
             .map_or(Nearness::Far, Nearness::of_percent)
     }
 
-    /// Every task takes one of it, a zombie too; of mappings only living threads do.
+    /// Every task takes one of it, a zombie too; of mappings and memory only living threads do.
     #[must_use]
     pub fn counts_zombies(&self) -> bool {
-        self.kind != LimitKind::MaxMapCount
+        !self.kind.threads_only()
     }
 }
 
 /// From so many percent a limit wants attention.
-const FILLING: u8 = 70;
+pub const FILLING: u8 = 70;
 /// From so many percent it is bad.
 const NEARLY_FULL: u8 = 90;
 
@@ -108,17 +162,42 @@ pub fn first_of(limits: &[Limit]) -> Option<&Limit> {
     position_of_first(limits).map(|index| &limits[index])
 }
 
-/// Sets [`Limit::first`] on the one that [`first_of`] names, and on no other.
+/// Sets [`Limit::first`] on the limit that is named as the one to look at, and on no other: the
+/// one that [`first_of`] names, or, where `fork` has room still and no thread can be started, the
+/// limit that stops threads.
 pub fn mark_first(limits: &mut [Limit]) {
-    let first = position_of_first(limits);
+    let fork = position_of_least(limits, Limit::counts_zombies);
+    let threads = position_of_least(limits, |limit| limit.kind.threads_only());
+    let reached = |index: &usize| limits[*index].is_reached();
+    let first = fork
+        .filter(reached)
+        .or(threads.filter(reached))
+        .or(fork)
+        .or(threads);
     for (index, limit) in limits.iter_mut().enumerate() {
         limit.first = Some(index) == first;
     }
 }
 
+/// The limit that threads reach before [`first_of`], where one does; `fork` is not held to it.
+#[must_use]
+pub fn first_of_threads(limits: &[Limit]) -> Option<&Limit> {
+    let least = first_of(limits).and_then(Limit::headroom);
+    let threads = position_of_least(limits, |limit| limit.kind.threads_only())?;
+    let limit = &limits[threads];
+    least
+        .is_none_or(|least| limit.headroom() < Some(least))
+        .then_some(limit)
+}
+
 fn position_of_first(limits: &[Limit]) -> Option<usize> {
+    position_of_least(limits, Limit::counts_zombies)
+}
+
+/// Of those that `fit`, the one with the least headroom.
+fn position_of_least(limits: &[Limit], fit: impl Fn(&Limit) -> bool) -> Option<usize> {
     (0..limits.len())
-        .filter(|&index| limits[index].counts_zombies())
+        .filter(|&index| fit(&limits[index]))
         .filter_map(|index| Some((limits[index].headroom()?, index)))
         .min()
         .map(|(_, index)| index)
@@ -138,9 +217,28 @@ pub enum LimitKind {
     PidMax,
     /// `pids.max` of a cgroup; systemd calls it `TasksMax`. Checked from the innermost up.
     CgroupPids,
-    /// `/proc/sys/vm/max_map_count`, which no zombie takes from: every thread's stack takes one
-    /// or two mappings before `clone` is called at all.
+    /// `/proc/sys/vm/max_map_count`, which no zombie takes from: every thread's stack takes two
+    /// mappings, itself and its guard, before `clone` is called at all.
     MaxMapCount,
+    /// `RLIMIT_AS` (`ulimit -v`): bytes that a process has mapped, as those that follow are.
+    AddressSpace,
+    /// `RLIMIT_DATA` (`ulimit -d`): bytes that it may write and shares with no other process.
+    Data,
+    /// `RLIMIT_MEMLOCK` (`ulimit -l`), where all of its memory is locked.
+    LockedMemory,
+    /// `CommitLimit` of the machine, which binds with `vm.overcommit_memory` 2.
+    Committed,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Threads, and zombies.
+    Tasks,
+    /// Ranges of addresses.
+    Mappings,
+    /// Bytes.
+    Bytes,
 }
 
 impl LimitKind {
@@ -153,7 +251,28 @@ impl LimitKind {
             Self::CgroupPids => "pids.max",
             Self::PidMax => "pid_max",
             Self::MaxMapCount => "max_map_count",
+            Self::AddressSpace => "RLIMIT_AS",
+            Self::Data => "RLIMIT_DATA",
+            Self::LockedMemory => "RLIMIT_MEMLOCK",
+            Self::Committed => "CommitLimit",
         }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Nproc | Self::ThreadsMax | Self::CgroupPids | Self::PidMax => Unit::Tasks,
+            Self::MaxMapCount => Unit::Mappings,
+            Self::AddressSpace | Self::Data | Self::LockedMemory | Self::Committed => Unit::Bytes,
+        }
+    }
+
+    /// It stops `pthread_create`, whose stack does not fit, before `clone` is called at all; it
+    /// gives `fork` no `EAGAIN`.
+    #[must_use]
+    pub fn threads_only(self) -> bool {
+        self.unit() != Unit::Tasks
     }
 }
 
@@ -161,15 +280,9 @@ impl LimitKind {
 #[cfg(test)]
 pub(crate) fn fixture(kind: LimitKind, limit: u64, used: u64) -> Limit {
     Limit {
-        kind,
-        scope: "node".to_owned(),
-        source: "test".to_owned(),
         used: Some(used),
         limit: Some(limit),
-        reserved: 0,
-        zombies: None,
-        first: false,
-        note: None,
+        ..Limit::new(kind, "node", "test")
     }
 }
 
@@ -233,5 +346,48 @@ mod tests {
         let first: Vec<bool> = limits.iter().map(|limit| limit.first).collect();
         assert_eq!(first, [false, true, false, false]);
         assert_eq!(first_of(&[]), None);
+    }
+
+    #[test]
+    fn what_stops_threads_is_named_where_it_is_reached_and_fork_has_room() {
+        let named = |limits: &mut [Limit]| {
+            mark_first(limits);
+            let mut first = limits.iter().filter(|limit| limit.first);
+            let kind = first.next().map(|limit| limit.kind);
+            assert_eq!(first.next(), None);
+            kind
+        };
+        let mut limits = vec![
+            fixture(LimitKind::PidMax, 100, 90),
+            fixture(LimitKind::MaxMapCount, 50, 49),
+        ];
+        limits[1].each = 2;
+        assert_eq!(named(&mut limits), Some(LimitKind::MaxMapCount));
+        assert_eq!(first_of(&limits).unwrap().kind, LimitKind::PidMax);
+        limits[0].used = Some(100);
+        assert_eq!(named(&mut limits), Some(LimitKind::PidMax));
+        assert_eq!(first_of_threads(&limits), None);
+        limits[0].used = Some(90);
+        limits[1].used = Some(40);
+        assert_eq!(named(&mut limits), Some(LimitKind::PidMax));
+        let threads = first_of_threads(&limits).map(|limit| limit.kind);
+        assert_eq!(threads, Some(LimitKind::MaxMapCount));
+        limits.remove(0);
+        assert_eq!(named(&mut limits), Some(LimitKind::MaxMapCount));
+    }
+
+    #[test]
+    fn memory_is_used_up_where_no_further_stack_fits() {
+        let mut memory = fixture(LimitKind::AddressSpace, u64::MAX, u64::MAX - 20);
+        memory.each = 8;
+        assert_eq!(
+            (memory.headroom(), memory.used_percent()),
+            (Some(2), Some(99))
+        );
+        memory.used = Some(u64::MAX - 7);
+        assert_eq!(
+            (memory.headroom(), memory.used_percent()),
+            (Some(0), Some(100))
+        );
     }
 }

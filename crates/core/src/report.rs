@@ -39,6 +39,10 @@ pub struct Report {
     pub leaks: Vec<Leak>,
     /// The limits of the whole machine.
     pub limits: Vec<Limit>,
+    /// Limits of cgroups and of what was asked for at which `fork` or `pthread_create` fails now,
+    /// with or without zombies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Limit>,
     /// Whether each container will end on its stop signal; filled by `audit`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exit_signals: Vec<ExitSignal>,

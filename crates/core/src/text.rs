@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 pub mod arguments;
 pub mod leak;
+pub mod limit;
 pub mod time;
 
 /// `text` with everything escaped that could move the cursor, change colours, reorder what is
@@ -80,6 +81,17 @@ pub fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Bytes in the largest unit of which they are at least one: `97 MiB`.
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let fits = units.iter().find(|(bits, _)| n >> bits > 0);
+    fits.map_or_else(
+        || format!("{n} B"),
+        |(bits, unit)| format!("{} {unit}", count(n >> bits)),
+    )
 }
 
 /// `1 zombie`, `2,000 zombies`.

@@ -288,15 +288,10 @@ impl Life {
 
 fn limit(headroom: u64) -> Limit {
     Limit {
-        kind: LimitKind::CgroupPids,
-        scope: "cgroup /x".to_owned(),
-        source: "pids.max".to_owned(),
         used: Some(0),
         limit: Some(headroom),
-        reserved: 0,
-        zombies: None,
         first: true,
-        note: None,
+        ..Limit::new(LimitKind::CgroupPids, "cgroup /x", "pids.max")
     }
 }
 

@@ -3,19 +3,25 @@
 //!
 //! The kernel checks them in `copy_process` (kernel/fork.c), in the order in which they are
 //! listed here: `RLIMIT_NPROC`, `threads-max`, `pid_max` of each PID namespace, `pids.max` of
-//! each cgroup from the innermost up. `vm.max_map_count` comes last because it binds threads
-//! alone, before they are cloned at all. Memory limits are not here: they give `ENOMEM`, as
-//! does a PID namespace whose first process has ended. Nor is `SCHED_DEADLINE`, under which
-//! fork fails with `EAGAIN` whatever the numbers are (`sched(7)`).
+//! each cgroup from the innermost up. These count threads, and zombies until somebody has waited
+//! for them.
 //!
-//! All of them count threads, and zombies until somebody has waited for them.
+//! The others come last because they bind threads alone, before they are cloned at all:
+//! `vm.max_map_count`, and the limits of memory, since `pthread_create` gives `EAGAIN` where there
+//! is no room for the stack (`fork` says `ENOMEM`, as it does in a PID namespace whose first
+//! process has ended). `SCHED_DEADLINE` is not here, under which fork fails with `EAGAIN`
+//! whatever the numbers are (`sched(7)`).
 
+mod all;
 mod census;
 mod levels;
+mod memory;
 mod nproc;
 mod pass;
+mod users;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use sexton_core::limit::mark_first;
 use sexton_core::{Limit, LimitKind};
@@ -23,8 +29,11 @@ use sexton_core::{Limit, LimitKind};
 use crate::proc::{Loadavg, Proc, Process, Status};
 use crate::{Error, Scanner};
 use census::Census;
-use levels::Levels;
+use levels::{Hierarchy, Levels};
 use nproc::{Count, Ids, Nproc};
+use users::Users;
+
+pub use all::{of_all, of_cgroups, of_machine};
 pub use pass::Pass;
 
 /// `RESERVED_PIDS` of kernel/pid.c: once the numbers have gone round, none below is given out.
@@ -54,6 +63,19 @@ pub fn of_node(scanner: &Scanner, zombies: Option<u64>) -> Vec<Limit> {
 /// # Errors
 /// `/proc` cannot be listed, or nothing is known of the process.
 pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Error> {
+    of_process_as(scanner, pid, None)
+}
+
+/// As [`of_process`], with the limit of `user` instead of that of the process's own: as it will
+/// bind the process once that has called `setuid`.
+///
+/// # Errors
+/// As there.
+pub fn of_process_as(
+    scanner: &Scanner,
+    pid: u32,
+    user: Option<u32>,
+) -> Result<Option<Vec<Limit>>, Error> {
     let proc = scanner.proc();
     let Some(process) = proc.process(pid)? else {
         return Ok(None);
@@ -62,40 +84,69 @@ pub fn of_process(scanner: &Scanner, pid: u32) -> Result<Option<Vec<Limit>>, Err
         return Ok(None);
     };
     let census = Census::take(proc)?;
-    let zombies = census.zombies();
+    let mut users = Users::new(scanner);
     let mut limits = Vec::new();
     limits.extend(
-        Nproc::read(&process, &status, &Ids::read(proc)).map(|read| {
-            let counted = |nproc: Nproc| nproc.limit(&count(&census, proc, &process, &status));
+        Nproc::read(&process, &status, &Ids::read(proc), user).map(|read| {
+            let counted = |nproc: Nproc| of_user(&census, proc, &process, &nproc, &mut users);
             read.map_or_else(|unread| *unread, counted)
         }),
     );
+    let zombies = census.zombies();
     limits.extend(threads_max(proc, zombies));
     limits.extend(inner_pid_max(&process, &status));
     limits.extend(pid_max(proc, zombies, Some(&census)));
     limits.extend(levels::limits(scanner, &process, &mut Levels::default()));
+    fill(scanner, &census, &mut limits, &mut users);
     limits.extend(max_map_count(proc, &process));
+    limits.extend(memory::limits(proc, &process, &status));
     mark_first(&mut limits);
     Ok(Some(limits))
 }
 
-/// The tasks that count against the user's limit.
-fn count(census: &Census, proc: &Proc, process: &Process, status: &Status) -> Count {
-    let of_user = census.of_user(proc, process, status.real_uid());
-    of_user.map_or(Count::Hidden, |(tasks, zombies)| Count::Of(tasks, zombies))
+/// Names those who fill what all of the machine, or a cgroup, share.
+fn fill(scanner: &Scanner, census: &Census, limits: &mut [Limit], users: &mut Users) {
+    let all = users.of(&census.tasks());
+    let hierarchy = Hierarchy::of(scanner);
+    for limit in limits {
+        match limit.kind {
+            LimitKind::ThreadsMax | LimitKind::PidMax if limit.used.is_some() => {
+                limit.users.clone_from(&all);
+            }
+            LimitKind::CgroupPids => {
+                let directory = Path::new(&limit.source).parent().map(Path::to_owned);
+                if let (Some(hierarchy), Some(directory)) = (&hierarchy, directory) {
+                    hierarchy.fill(limit, &directory, users);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The limit of a user, with the tasks that count against it.
+fn of_user(
+    census: &Census,
+    proc: &Proc,
+    process: &Process,
+    nproc: &Nproc,
+    users: &mut Users,
+) -> Limit {
+    let counted = census.of_user(proc, process, nproc.uid());
+    let mut limit = nproc.limit(&Count::of(counted.as_ref()));
+    if let Some(counted) = counted.filter(|_| limit.limit.is_some()) {
+        limit.users = users.of(&counted.processes);
+    }
+    limit
 }
 
 fn threads_max(proc: &Proc, zombies: Option<u64>) -> Option<Limit> {
+    let source = source(proc, "sys/kernel/threads-max");
     Some(Limit {
-        kind: LimitKind::ThreadsMax,
-        scope: "node".to_owned(),
-        source: source(proc, "sys/kernel/threads-max"),
         used: all_tasks(proc),
         limit: Some(number(proc, "sys/kernel/threads-max")?),
-        reserved: 0,
         zombies,
-        first: false,
-        note: None,
+        ..Limit::new(LimitKind::ThreadsMax, "node", source)
     })
 }
 
@@ -111,20 +162,18 @@ fn pid_max(proc: &Proc, zombies: Option<u64>, census: Option<&Census>) -> Option
     // A few hundred numbers matter only where few are left, and looking costs 300 paths.
     let near =
         used.is_some_and(|used| limit.saturating_sub(used) < (limit / 4).saturating_add(1_000));
+    let scope = if inner { "own PID namespace" } else { "node" };
     Some(Limit {
-        kind: LimitKind::PidMax,
-        scope: if inner { "own PID namespace" } else { "node" }.to_owned(),
-        source: source(proc, "sys/kernel/pid_max"),
         used,
         limit: Some(limit),
         reserved: if near { unused_below_reserved(proc) } else { 0 },
         zombies,
-        first: false,
         note: inner.then(|| {
             "this is pid_max of the PID namespace that Sexton runs in; that of the node binds \
              too, and can be read only there"
                 .to_owned()
         }),
+        ..Limit::new(LimitKind::PidMax, scope, source(proc, "sys/kernel/pid_max"))
     })
 }
 
@@ -137,30 +186,25 @@ fn inner_pid_max(process: &Process, status: &Status) -> Option<Limit> {
     }
     // Which one it is is no more than its name here.
     let namespace = process.ns_inode("pid").ok().flatten();
+    let scope = match namespace {
+        Some(inode) => format!("PID namespace {inode}"),
+        None => "inner PID namespace".to_owned(),
+    };
+    let source = "kernel.pid_max (inside the container)";
     Some(Limit {
-        kind: LimitKind::PidMax,
-        scope: match namespace {
-            Some(inode) => format!("PID namespace {inode}"),
-            None => "inner PID namespace".to_owned(),
-        },
-        source: "kernel.pid_max (inside the container)".to_owned(),
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(
             "a namespace begins with 4194304 and shows its own value only inside; each pid also \
              takes one of every namespace above"
                 .to_owned(),
         ),
+        ..Limit::new(LimitKind::PidMax, scope, source)
     })
 }
 
 fn max_map_count(proc: &Proc, process: &Process) -> Option<Limit> {
     let limit = number(proc, "sys/vm/max_map_count")?;
-    let mut note = "for threads only: each stack takes one or two mappings, and pthread_create \
-                    gives EAGAIN when there is no room; fork is not affected"
+    let mut note = "for threads only: each takes two mappings, its stack and the guard below it, \
+                    and pthread_create gives EAGAIN when there is no room; fork is not affected"
         .to_owned();
     let used = match count_mappings(process) {
         // A kernel thread or a zombie: it has no memory that could hold a stack.
@@ -175,16 +219,17 @@ fn max_map_count(proc: &Proc, process: &Process) -> Option<Limit> {
             None
         }
     };
+    let scope = format!("process {}", process.pid());
     Some(Limit {
-        kind: LimitKind::MaxMapCount,
-        scope: format!("process {}", process.pid()),
-        source: source(proc, "sys/vm/max_map_count"),
         used,
         limit: Some(limit),
-        reserved: 0,
-        zombies: None,
-        first: false,
+        each: 2,
         note: Some(note),
+        ..Limit::new(
+            LimitKind::MaxMapCount,
+            scope,
+            source(proc, "sys/vm/max_map_count"),
+        )
     })
 }
 
@@ -204,15 +249,8 @@ fn count_mappings(process: &Process) -> Result<Option<u64>, Error> {
 /// A limit of which nothing is known but that there is one.
 fn unread(kind: LimitKind, scope: String, source: String, why: &Error) -> Limit {
     Limit {
-        kind,
-        scope,
-        source,
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(format!("not known: {why}")),
+        ..Limit::new(kind, scope, source)
     }
 }
 

@@ -134,6 +134,7 @@ impl Scanner {
             zombies,
             leaks,
             limits: limits::of_node(self, Some(zombies)),
+            reached: Vec::new(),
             exit_signals: Vec::new(),
             notes,
             scan: Scan {

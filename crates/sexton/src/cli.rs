@@ -162,27 +162,43 @@ pub enum Output {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Without TARGET: the limits of the whole machine. Of a container: as they bind its first process.
+With --all: where fork fails on this node, or soon will, without knowing where to look; zombies or
+not. LEFT is how many more tasks fit; memory and mappings stop threads alone (pthread_create).
 
 Exit status: 0 there is room, 1 a limit is reached, 2 error.
 
 Examples:
   sexton limits
+  sexton limits --all
   sexton limits 12345
   sexton limits container/3f2a9c
   sexton limits pod/shop/checkout
+  sexton limits sshd --user 1000           as root's program becomes that user
   sexton limits 12345 -o json | jq '.limits[] | select(.first)'")]
 pub struct Limits {
     /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
+    #[arg(group = "limits_of")]
     pub target: Option<String>,
     /// As they bind this process
-    #[arg(long, value_name = "PID", conflicts_with_all = ["target", "container", "pod"])]
+    #[arg(long, value_name = "PID", group = "limits_of", conflicts_with_all = ["target", "container", "pod"])]
     pub pid: Option<u32>,
     /// As they bind the first process of this container
-    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "pod"])]
+    #[arg(long, value_name = "ID", group = "limits_of", conflicts_with_all = ["target", "pod"])]
     pub container: Option<String>,
     /// As they bind the first process of this pod's only container
-    #[arg(long, value_name = "POD", conflicts_with = "target")]
+    #[arg(
+        long,
+        value_name = "POD",
+        group = "limits_of",
+        conflicts_with = "target"
+    )]
     pub pod: Option<String>,
+    /// With RLIMIT_NPROC as it will bind the process once it has become this user (setuid)
+    #[arg(long, value_name = "UID", requires = "limits_of")]
+    pub user: Option<u32>,
+    /// Every limit of the node, of a cgroup or of a user of which half is used, fullest first
+    #[arg(long, conflicts_with = "limits_of")]
+    pub all: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

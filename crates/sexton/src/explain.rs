@@ -17,6 +17,7 @@ use crate::foresee::foresee;
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
+use crate::reached::{self, reached};
 use crate::scanner;
 use crate::target::{self, Meant, Target};
 
@@ -33,12 +34,16 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
     let mut meant = Meant::one(&mut scanner, &target, Some(&report))?;
     target::keep(&mut scanner, &mut report, std::slice::from_mut(&mut meant))?;
+    report.reached = reached(&scanner, std::slice::from_ref(&meant))?;
     if report.leaks.is_empty() {
         match output {
             Output::Json => output::json(&report)?,
             Output::Text => {
                 let text = format!("{} holds no zombies.", meant.subject());
-                Lines::new(output::stdout()).line(Style::new(), &text)?;
+                let mut lines = Lines::new(output::stdout());
+                lines.line(Style::new(), &text)?;
+                reached::draw(&mut lines, &report.reached)?;
+                lines.out.flush()?;
             }
         }
         return Ok(ExitCode::FAILURE);
@@ -59,6 +64,7 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
             for leak in &report.leaks {
                 draw(&mut lines, leak)?;
             }
+            reached::draw(&mut lines, &report.reached)?;
             for note in &report.notes {
                 lines.line(WARN, &format!("Note: {note}"))?;
             }
@@ -99,6 +105,7 @@ fn watch(
         if !seen.leaks.is_empty() {
             // What was found out about the target holds for the later looks, too.
             seen.notes = std::mem::take(&mut report.notes);
+            seen.reached = std::mem::take(&mut report.reached);
             *report = seen;
         }
         let left = end.saturating_duration_since(Instant::now()).as_millis();

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
+use sexton_core::limit::{Unit, first_of, first_of_threads};
+use sexton_core::text::limit;
 use sexton_core::{Container, Limit};
-use sexton_scan::Scanner;
+use sexton_scan::{Scanner, limits};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
@@ -16,6 +18,9 @@ use crate::output::table::{Column, Table};
 use crate::output::{self, BAD, HEADING, leak, nearness, text};
 use crate::scanner;
 use crate::target::{Meant, Target};
+
+/// From so many percent a limit is shown by `--all`.
+const HALF: u8 = 50;
 
 /// What `sexton limits -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -34,8 +39,25 @@ pub struct Document {
     /// Its container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
-    /// The limits, in the order in which the kernel checks them.
+    /// The limits, in the order in which the kernel checks them; with `--all` the fullest first.
     pub limits: Vec<Limit>,
+    /// What makes fork fail beside limits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Document {
+    fn of(limits: Vec<Limit>) -> Self {
+        Self {
+            api_version: sexton_core::report::API_VERSION,
+            kind: "Limits",
+            pid: None,
+            name: None,
+            container: None,
+            limits,
+            notes: vec![],
+        }
+    }
 }
 
 /// Runs the command; see its `--help` for the exit status.
@@ -45,6 +67,8 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         pid,
         container,
         pod,
+        user,
+        all,
         output,
     } = args;
     let named = target.map(|target| target.parse()).transpose()?;
@@ -55,37 +79,42 @@ pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
         Some(target) => Some(Meant::one(&mut scanner, &target, None)?.first_process()?),
         None => None,
     };
-    let document = read(&mut scanner, pid)?;
+    let document = match all {
+        true => Document::of(limits::of_all(&scanner, HALF)?),
+        false => read(&mut scanner, pid, user)?,
+    };
     match output {
         Output::Json => output::json(&document)?,
         Output::Text => draw(&document)?,
     }
-    let reached = document
-        .limits
-        .iter()
-        .any(|limit| limit.headroom() == Some(0));
+    let first = document.limits.iter().find(|limit| limit.first);
+    let reached = first.is_some_and(Limit::is_reached);
     Ok(ExitCode::from(u8::from(reached)))
 }
 
-fn read(scanner: &mut Scanner, pid: Option<u32>) -> Result<Document, Error> {
-    let mut document = Document {
-        api_version: sexton_core::report::API_VERSION,
-        kind: "Limits",
-        pid,
-        name: None,
-        container: None,
-        limits: vec![],
-    };
+fn read(scanner: &mut Scanner, pid: Option<u32>, user: Option<u32>) -> Result<Document, Error> {
     let Some(pid) = pid else {
-        document.limits = sexton_scan::limits::of_node(scanner, None);
-        return Ok(document);
+        return Ok(Document::of(limits::of_machine(scanner)?));
     };
     let gone = || Error::NoSuchTarget(format!("there is no process {pid}"));
     let holder = scanner.holder(pid)?.ok_or_else(gone)?;
-    document.name = Some(holder.name);
-    document.container = scanner.container_of(pid)?;
-    document.limits = sexton_scan::limits::of_process(scanner, pid)?.ok_or_else(gone)?;
-    Ok(document)
+    Ok(Document {
+        pid: Some(pid),
+        name: Some(holder.name),
+        container: scanner.container_of(pid)?,
+        notes: seccomp(scanner, pid).into_iter().collect(),
+        ..Document::of(limits::of_process_as(scanner, pid, user)?.ok_or_else(gone)?)
+    })
+}
+
+/// `EPERM` is no limit.
+fn seccomp(scanner: &Scanner, pid: u32) -> Option<String> {
+    let status = scanner.proc().process(pid).ok()??.status().ok()??;
+    (status.seccomp > 0).then(|| {
+        "The process has a seccomp filter. If fork fails with EPERM, \"Operation not permitted\", \
+         the filter forbids it, and no limit is reached."
+            .to_owned()
+    })
 }
 
 fn draw(document: &Document) -> io::Result<()> {
@@ -97,6 +126,7 @@ fn draw(document: &Document) -> io::Result<()> {
         name,
         container,
         limits,
+        notes,
     } = document;
     if let Some(pid) = pid {
         let name = name.as_deref().unwrap_or("?");
@@ -105,40 +135,83 @@ fn draw(document: &Document) -> io::Result<()> {
         lines.line(HEADING, &title)?;
         lines.gap()?;
     }
+    if limits.is_empty() {
+        let text = format!("Less than {HALF}% of every limit of this node is used.");
+        lines.line(Style::new(), &text)?;
+        return lines.out.flush();
+    }
     table(limits).write(&mut lines.out, Some(lines.width))?;
     if let Some(first) = limits.iter().find(|limit| limit.first) {
         lines.gap()?;
-        let style = if first.headroom() == Some(0) {
+        let style = if first.is_reached() {
             BAD
         } else {
             Style::new()
         };
         lines.line(style, &verdict(first))?;
+        if let Some(text) = beside(first, limits) {
+            lines.line(Style::new(), &text)?;
+        }
     }
+    who_fills(&mut lines, limits)?;
     for limit in limits {
         let Some(note) = &limit.note else { continue };
-        let note = format!(
-            "{} {}: {note}",
-            limit.kind.name(),
-            text::short_ids(&limit.scope)
-        );
+        let note = format!("{}: {note}", limit::name(limit));
         lines.hanging(2, "*", Style::new(), &note)?;
+    }
+    for note in notes {
+        lines.hanging(2, "*", Style::new(), note)?;
     }
     lines.out.flush()
 }
 
-fn verdict(first: &Limit) -> String {
-    let what = format!("{} of {}", first.kind.name(), text::short_ids(&first.scope));
-    match first.headroom() {
-        Some(0) => format!(
-            "Reached: {what}: fork fails with EAGAIN, \"Resource temporarily unavailable\"."
-        ),
-        Some(left) => format!(
-            "Reached first: {what}, with room for {} more.",
-            text::count(left)
-        ),
-        None => format!("Reached first: {what}."),
+/// The largest users of each limit that matters: of that which is reached first, and of those that
+/// are half full.
+fn who_fills<W: Write>(lines: &mut Lines<W>, limits: &[Limit]) -> io::Result<()> {
+    for limit in limits {
+        let matters = limit.first || limit.used_percent() >= Some(HALF);
+        if matters && !limit.users.is_empty() {
+            let users = limit::users(&limit.users);
+            let text = format!("Most of {} is taken by: {users}", limit::name(limit));
+            lines.line(Style::new(), &text)?;
+        }
     }
+    Ok(())
+}
+
+/// What the limit that is marked as the first means.
+fn verdict(first: &Limit) -> String {
+    match first.headroom() {
+        Some(0) => limit::reached(first),
+        Some(left) => format!(
+            "Reached first: {}, with room for {}.",
+            limit::name(first),
+            more(left)
+        ),
+        None => format!("Reached first: {}.", limit::name(first)),
+    }
+}
+
+/// The other half, where threads and `fork` do not end at the same limit.
+fn beside(first: &Limit, limits: &[Limit]) -> Option<String> {
+    if first.kind.threads_only() {
+        let fork = first_of(limits)?;
+        let room = more(fork.headroom()?);
+        return Some(format!(
+            "fork has room for {room}, until {}.",
+            limit::name(fork)
+        ));
+    }
+    let threads = first_of_threads(limits)?;
+    let room = more(threads.headroom()?);
+    Some(format!(
+        "Threads alone end earlier: {}, with room for {room}.",
+        limit::name(threads)
+    ))
+}
+
+fn more(left: u64) -> String {
+    format!("{} more", text::count(left))
 }
 
 fn table(limits: &[Limit]) -> Table {
@@ -154,8 +227,11 @@ fn table(limits: &[Limit]) -> Table {
     ]);
     for limit in limits {
         let plain = |text: String| (text, Style::new());
-        let figure =
-            |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), text::count));
+        let show: fn(u64) -> String = match limit.kind.unit() {
+            Unit::Bytes => text::bytes,
+            Unit::Tasks | Unit::Mappings => text::count,
+        };
+        let figure = |n: Option<u64>, none: &str| plain(n.map_or_else(|| none.to_owned(), show));
         let style = nearness(limit);
         table.row(vec![
             plain(limit.kind.name().to_owned()),
@@ -170,7 +246,10 @@ fn table(limits: &[Limit]) -> Table {
                 (limit.used_percent()).map_or_else(|| "-".to_owned(), |p| format!("{p}%")),
                 style,
             ),
-            figure(limit.zombies, "?"),
+            figure(
+                limit.zombies,
+                if limit.counts_zombies() { "?" } else { "-" },
+            ),
             plain(if limit.first { "← first" } else { "" }.to_owned()),
         ]);
     }

@@ -17,6 +17,7 @@ mod man;
 mod npd;
 mod output;
 mod policy;
+mod reached;
 mod reap;
 mod resume;
 mod scan;

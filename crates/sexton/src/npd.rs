@@ -8,8 +8,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use sexton_core::limit::first_of;
-use sexton_core::text::{count, leak::place};
+use sexton_core::text::{count, leak::place, limit};
 use sexton_core::{Leak, Limit};
+use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 
 use crate::error::Error;
@@ -64,7 +65,19 @@ fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
         return Ok(Some(problem));
     }
     let large = report.leaks.first().filter(|leak| leak.zombies >= args.min);
-    Ok(large.map(whose))
+    Ok(large.map(whose).or_else(|| full(&scanner, nodes)))
+}
+
+/// A limit at which fork fails, though zombies are not what fills it.
+fn full(scanner: &Scanner, nodes: Vec<Limit>) -> Option<String> {
+    let of_cgroups = sexton_scan::limits::of_cgroups(scanner, 100);
+    let mut reached = nodes.into_iter().chain(of_cgroups);
+    let limit = reached.find(Limit::is_reached)?;
+    let name = limit.kind.name();
+    Some(match &limit.users[..] {
+        [] => format!("{name} 100% used"),
+        users => format!("{name} 100% used: {}", limit::users(users)),
+    })
 }
 
 /// The limit that is reached first, if so much of it is used.

@@ -15,6 +15,7 @@ use crate::cli::{self, ScanOutput};
 use crate::error::Error;
 use crate::foresee::foresee;
 use crate::output::{self, progress::during};
+use crate::reached::reached;
 use crate::scanner;
 use crate::target::{self, Meant, Target};
 use view::{View, draw};
@@ -108,6 +109,7 @@ fn look(
     filter.resolve(scanner)?;
     target::keep(scanner, &mut report, &mut filter.meant)?;
     report.retain(|leak| leak.zombies >= filter.min);
+    report.reached = reached(scanner, &filter.meant)?;
     Ok(report)
 }
 

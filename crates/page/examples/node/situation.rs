@@ -62,6 +62,7 @@ pub(crate) fn quiet() -> Situation {
     mark_first(&mut limits);
     Situation {
         report: Report {
+            reached: Vec::new(),
             exit_signals: Vec::new(),
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
@@ -599,15 +600,10 @@ impl Story {
 
 fn limit(kind: LimitKind, scope: &str, used: u64, max: u64, zombies: u64) -> Limit {
     Limit {
-        kind,
-        scope: scope.to_owned(),
-        source: "made up".to_owned(),
         used: Some(used),
         limit: Some(max),
-        reserved: 0,
         zombies: Some(zombies),
-        first: false,
-        note: None,
+        ..Limit::new(kind, scope, "made up")
     }
 }
 

@@ -33,6 +33,21 @@ struct Counted {
     zombie: bool,
 }
 
+impl Counted {
+    fn tasks(&self) -> (u32, u64) {
+        (self.pid, self.threads.into())
+    }
+}
+
+/// What counts against the limit of one user.
+#[derive(Debug, Default)]
+pub(super) struct OfUser {
+    pub(super) tasks: u64,
+    pub(super) zombies: u64,
+    /// Each process with its tasks.
+    pub(super) processes: Vec<(u32, u64)>,
+}
+
 impl Census {
     /// Counts all tasks.
     pub(super) fn take(proc: &Proc) -> Result<Self, Error> {
@@ -80,10 +95,21 @@ impl Census {
         self.complete.then_some(self.zombies)
     }
 
-    /// Tasks that count against the `RLIMIT_NPROC` of `process`, and zombies among them: those
-    /// whose real user is its, in its user namespace or in one that this user made. `None` where
-    /// not all of the machine was seen.
-    pub(super) fn of_user(&self, proc: &Proc, process: &Process, uid: u32) -> Option<(u64, u64)> {
+    /// Every process with its tasks.
+    pub(super) fn tasks(&self) -> Vec<(u32, u64)> {
+        self.processes.iter().map(Counted::tasks).collect()
+    }
+
+    /// The processes that are no zombies.
+    pub(super) fn living(&self) -> impl Iterator<Item = u32> {
+        let living = self.processes.iter().filter(|process| !process.zombie);
+        living.map(|process| process.pid)
+    }
+
+    /// What counts against the `RLIMIT_NPROC` of `process`: the tasks whose real user is its, in
+    /// its user namespace or in one that this user made. `None` where not all of the machine was
+    /// seen.
+    pub(super) fn of_user(&self, proc: &Proc, process: &Process, uid: u32) -> Option<OfUser> {
         if !self.complete {
             return None;
         }
@@ -93,14 +119,15 @@ impl Census {
             uid,
             namespace: namespace.filter(|_| by_namespace),
         };
-        let (mut tasks, mut zombies) = (0, 0);
+        let mut all = OfUser::default();
         for other in &self.processes {
             if self.pays_for(proc, &user, other) {
-                add(&mut tasks, other.threads.into());
-                add(&mut zombies, other.zombie.into());
+                add(&mut all.tasks, other.threads.into());
+                add(&mut all.zombies, other.zombie.into());
+                all.processes.push(other.tasks());
             }
         }
-        Some((tasks, zombies))
+        Some(all)
     }
 
     fn pays_for(&self, proc: &Proc, user: &User, other: &Counted) -> bool {

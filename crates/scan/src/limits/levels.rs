@@ -6,9 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use sexton_core::{Limit, LimitKind};
+use sexton_core::{Limit, LimitKind, Runtime};
 
 use super::in_first_pid_namespace;
+use super::users::Users;
 use crate::proc::{Process, bounds, parse_pids};
 use crate::{Hierarchies, Scanner, container, hierarchy, lossy};
 
@@ -35,7 +36,7 @@ impl Levels {
 }
 
 /// The hierarchy that counts pids.
-struct Hierarchy<'s> {
+pub(super) struct Hierarchy<'s> {
     root: &'s Path,
     /// The file that lists threads.
     threads: &'static str,
@@ -62,15 +63,7 @@ pub(super) fn limits(scanner: &Scanner, process: &Process, known: &mut Levels) -
     let Some(root) = hierarchy else {
         return vec![unseen(path, "its hierarchy is not mounted here")];
     };
-    let hierarchy = Hierarchy {
-        root,
-        threads: if v1.is_some() {
-            "tasks"
-        } else {
-            "cgroup.threads"
-        },
-        v1: v1.is_some(),
-    };
+    let hierarchy = Hierarchy::at(root, v1.is_some());
     let Some(directory) = hierarchy.locate(path, process.pid(), known) else {
         return vec![unseen(path, "it lies outside the cgroup tree that we see")];
     };
@@ -110,7 +103,43 @@ pub(super) fn limits(scanner: &Scanner, process: &Process, known: &mut Levels) -
         .collect()
 }
 
-impl Hierarchy<'_> {
+impl<'s> Hierarchy<'s> {
+    fn at(root: &'s Path, v1: bool) -> Self {
+        let threads = if v1 { "tasks" } else { "cgroup.threads" };
+        Self { root, threads, v1 }
+    }
+
+    /// That of the machine.
+    pub(super) fn of(scanner: &'s Scanner) -> Option<Self> {
+        let v1 = scanner.hierarchies().v1("pids");
+        let v2 = || scanner.hierarchies().unified();
+        let root = v1.or_else(v2)?;
+        Some(Self::at(root, v1.is_some()))
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.root
+    }
+
+    /// The limit of one cgroup, and those who fill it.
+    pub(super) fn level(&self, scanner: &Scanner, directory: &Path, users: &mut Users) -> Limit {
+        // v1 leaves out, unlike v2, the tasks that the reader's PID namespace does not hold.
+        let told = !self.v1 || in_first_pid_namespace(scanner.proc());
+        let listed = told.then(|| self.count_listed(directory));
+        let threads = listed.and_then(|listed| listed.get(directory).copied().flatten());
+        let mut limit = self.limit(directory, threads);
+        self.fill(&mut limit, directory, users);
+        limit
+    }
+
+    /// Names those who fill a limit that `directory` sets.
+    pub(super) fn fill(&self, limit: &mut Limit, directory: &Path, users: &mut Users) {
+        if limit.limit.is_some() {
+            let below = self.directories(directory).unwrap_or_default();
+            limit.users = users.of_cgroup(&below);
+        }
+    }
+
     /// The directory of a path of `/proc/PID/cgroup`.
     ///
     /// A cgroup outside the reader's cgroup namespace begins with `/..` once for each step up
@@ -137,7 +166,7 @@ impl Hierarchy<'_> {
     }
 
     /// A directory and all below it; `None` if there are too many, or one cannot be listed.
-    fn directories(&self, top: &Path) -> Option<Vec<PathBuf>> {
+    pub(super) fn directories(&self, top: &Path) -> Option<Vec<PathBuf>> {
         let mut found = vec![top.to_owned()];
         let mut room = bounds::CGROUP_PATHS;
         let mut next = 0_usize;
@@ -182,7 +211,7 @@ impl Hierarchy<'_> {
 
     fn limit(&self, directory: &Path, listed: Option<u64>) -> Limit {
         let read = |file: &str| hierarchy::read(directory, file).ok().flatten();
-        let used = read("pids.current").and_then(|text| number(&text));
+        let used = current(directory);
         let path = directory.strip_prefix(self.root).unwrap_or(directory);
         let path = path.as_os_str().as_bytes();
         let maximum = read("pids.max");
@@ -195,19 +224,17 @@ impl Hierarchy<'_> {
         if path.is_empty() {
             notes.push("what is above it is hidden by our cgroup namespace".to_owned());
         }
+        let scope = format!("cgroup /{}", lossy(path));
+        let source = directory.join("pids.max").display().to_string();
         Limit {
-            kind: LimitKind::CgroupPids,
-            scope: format!("cgroup /{}", lossy(path)),
-            source: directory.join("pids.max").display().to_string(),
             used,
             // `max`, which is no number, is unlimited.
             limit: maximum.and_then(|text| number(&text)),
-            reserved: 0,
             zombies: used
                 .zip(listed)
                 .map(|(used, listed)| used.saturating_sub(listed)),
-            first: false,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
+            ..Limit::new(LimitKind::CgroupPids, scope, source)
         }
     }
 
@@ -235,8 +262,24 @@ impl Hierarchy<'_> {
     }
 }
 
+/// The tasks that a cgroup counts, those below it included.
+pub(super) fn current(directory: &Path) -> Option<u64> {
+    number(&hierarchy::read(directory, "pids.current").ok()??)
+}
+
+/// How much of a cgroup's limit is used; `None` where it has none.
+pub(super) fn used_percent(directory: &Path) -> Option<u8> {
+    let most = number(&hierarchy::read(directory, "pids.max").ok()??)?;
+    let limit = Limit {
+        used: Some(current(directory)?),
+        limit: Some(most),
+        ..Limit::new(LimitKind::CgroupPids, "", "")
+    };
+    limit.used_percent()
+}
+
 /// The processes that a cgroup lists; none if it is gone.
-fn lists(directory: &Path) -> Vec<u32> {
+pub(super) fn lists(directory: &Path) -> Vec<u32> {
     let listed = hierarchy::read_pids(directory, "cgroup.procs");
     parse_pids(&listed.unwrap_or_default()).collect()
 }
@@ -250,23 +293,32 @@ fn who_sets(path: &[u8]) -> Option<String> {
     if container::pod_uid(&name).is_some() {
         return Some("podPidsLimit of the kubelet".to_owned());
     }
+    if let Some(option) = option_of(path, &name) {
+        return Some(option);
+    }
     let unit = [".service", ".scope", ".slice"]
         .iter()
         .any(|suffix| name.ends_with(suffix));
     unit.then(|| format!("TasksMax of {name}"))
 }
 
+/// The option of the container's runtime, of the container's own cgroup.
+fn option_of(path: &[u8], name: &str) -> Option<String> {
+    let mark = container::mark(path).filter(|mark| mark.cgroup.ends_with(name))?;
+    let option = match mark.runtime {
+        Runtime::Docker => "--pids-limit of docker",
+        Runtime::Podman => "--pids-limit of podman",
+        Runtime::Crio => "pids_limit of cri-o",
+        _ => return None,
+    };
+    Some(option.to_owned())
+}
+
 fn unseen(path: &[u8], why: &str) -> Limit {
+    let scope = format!("cgroup {}", lossy(path));
     Limit {
-        kind: LimitKind::CgroupPids,
-        scope: format!("cgroup {}", lossy(path)),
-        source: "pids.max".to_owned(),
-        used: None,
-        limit: None,
-        reserved: 0,
-        zombies: None,
-        first: false,
         note: Some(why.to_owned()),
+        ..Limit::new(LimitKind::CgroupPids, scope, "pids.max")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use sexton_core::{Limit, LimitKind};
 
+use super::census::OfUser;
 use crate::proc::{Proc, Process, Status, resource_limit};
 
 /// `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
@@ -9,6 +10,8 @@ const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 /// capabilities(7)
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
+
+const ROOT: &str = "root is exempt";
 
 /// What the limit is, before anybody is counted.
 pub(super) struct Nproc {
@@ -18,6 +21,8 @@ pub(super) struct Nproc {
     inner: Option<u64>,
     soft: Option<u64>,
     exempt: Option<&'static str>,
+    /// It has not become this user yet.
+    to_be: bool,
 }
 
 /// The tasks that count against it.
@@ -30,15 +35,24 @@ pub(super) enum Count {
     Far,
 }
 
+impl Count {
+    pub(super) fn of(user: Option<&OfUser>) -> Self {
+        user.map_or(Self::Hidden, |user| Self::Of(user.tasks, user.zombies))
+    }
+}
+
 impl Nproc {
-    /// Of `process`; `None` where that is gone. Where it cannot be read, the limit of which
-    /// nothing is known but why.
+    /// Of `process`, or as it will bind it once it has become `user`; `None` where that is gone.
+    /// Where it cannot be read, the limit of which nothing is known but why.
     pub(super) fn read(
         process: &Process,
         status: &Status,
         ids: &Ids,
+        user: Option<u32>,
     ) -> Option<Result<Self, Box<Limit>>> {
-        let (pid, uid) = (process.pid(), status.real_uid());
+        let pid = process.pid();
+        let to_be = user.filter(|user| *user != status.real_uid());
+        let uid = to_be.unwrap_or_else(|| status.real_uid());
         let text = match process.read("limits") {
             Ok(text) => text?,
             Err(why) => {
@@ -54,8 +68,29 @@ impl Nproc {
             uid,
             inner: namespace.filter(|inode| *inode != FIRST_USER_NAMESPACE),
             soft: bound.soft,
-            exempt: exemption(ids, status, namespace),
+            exempt: match to_be {
+                Some(0) if ids.are_those_of_the_machine => Some(ROOT),
+                // What capabilities it will have kept then is not known; most keep none.
+                Some(_) => None,
+                None => exemption(ids, status, namespace),
+            },
+            to_be: to_be.is_some(),
         }))
+    }
+
+    /// The process that it was read from.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The user whose tasks count.
+    pub(super) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The same with his user namespace, where it is not the first.
+    pub(super) fn user(&self) -> (u32, Option<u64>) {
+        (self.uid, self.inner)
     }
 
     /// The number that binds; `None` where none does.
@@ -66,7 +101,18 @@ impl Nproc {
     pub(super) fn limit(&self, count: &Count) -> Limit {
         let mut notes = Vec::new();
         if let (Some(why), Some(number)) = (self.exempt, self.soft) {
-            notes.push(format!("{number} is set but does not bind: {why}"));
+            notes.push(format!(
+                "{number} is set but does not bind fork now: {why}. After setuid to a user with \
+                 more than {number} tasks, execve fails with EAGAIN: sexton limits --pid {} \
+                 --user UID",
+                self.pid
+            ));
+        }
+        if let (true, Some(number)) = (self.to_be, self.binds()) {
+            notes.push(format!(
+                "once the process has become this user: execve right after setuid fails with \
+                 EAGAIN where the user has more than {number} tasks, and fork where he has {number}"
+            ));
         }
         if self.inner.is_some() && self.exempt.is_none() {
             notes.push(
@@ -92,19 +138,16 @@ impl Nproc {
                 None
             }
         };
+        let scope = match self.inner {
+            Some(inode) => format!("user {} in user namespace {inode}", self.uid),
+            None => format!("user {}", self.uid),
+        };
         Limit {
-            kind: LimitKind::Nproc,
-            scope: match self.inner {
-                Some(inode) => format!("user {} in user namespace {inode}", self.uid),
-                None => format!("user {}", self.uid),
-            },
-            source: source(self.pid),
             used: of_user.map(|(tasks, _)| tasks),
             limit: self.binds(),
-            reserved: 0,
             zombies: of_user.map(|(_, zombies)| zombies),
-            first: false,
             note: (!notes.is_empty()).then(|| notes.join("; ")),
+            ..Limit::new(LimitKind::Nproc, scope, source(self.pid))
         }
     }
 }
@@ -118,7 +161,7 @@ fn source(pid: u32) -> String {
 /// namespace*; to be root of a container with a user namespace is not enough.
 fn exemption(ids: &Ids, status: &Status, namespace: Option<u64>) -> Option<&'static str> {
     if status.real_uid() == 0 && ids.are_those_of_the_machine {
-        return Some("root is exempt");
+        return Some(ROOT);
     }
     let capable = |capability| {
         namespace == Some(FIRST_USER_NAMESPACE) && status.effective_capabilities & capability != 0

@@ -61,11 +61,11 @@ impl<'s> Pass<'s> {
             &process,
             &mut self.levels.borrow_mut(),
         ));
-        match Nproc::read(&process, &status, &self.ids) {
+        match Nproc::read(&process, &status, &self.ids, None) {
             Some(Ok(nproc)) => {
                 let first = first_of(&limits).and_then(Limit::headroom);
                 let count = if self.may_be_first(&nproc, first) {
-                    super::count(self.census()?, proc, &process, &status)
+                    Count::of(self.census()?.of_user(proc, &process, nproc.uid()).as_ref())
                 } else {
                     Count::Far
                 };

@@ -42,7 +42,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sexton_core::{Container, Report};
+use sexton_core::limit::FILLING;
+use sexton_core::{Container, Limit, Report};
 use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 use sexton_web::Hosts;
@@ -106,6 +107,8 @@ struct Agent {
     causes: Causes,
     ender: Ender,
     ledger: Ledger,
+    /// Limits of cgroups of which much is used.
+    filling: Vec<Limit>,
     turns: Turns,
     halt: Halt,
     brake: Brake,
@@ -145,6 +148,7 @@ impl Agent {
         let boot = node.boot_id;
         let agent = Self {
             ledger: Ledger::new(),
+            filling: vec![],
             turns: Turns::default(),
             halt: Halt::new(&settings.state_dir),
             brake: Brake::new(),
@@ -426,8 +430,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Limits and forecasts of the largest leaks.
+    /// Limits and forecasts of the largest leaks, and the limits that fill up without a leak.
     fn forecast(&mut self, report: &mut Report, uptime: Duration) {
+        self.filling = sexton_scan::limits::of_cgroups(&self.scanner, FILLING);
+        let reached = self.filling.iter().filter(|limit| limit.is_reached());
+        report.reached = reached.cloned().collect();
         let acting = self.read_only.is_none();
         let mut fell = vec![];
         let mut pass = Pass::new(&self.scanner, &report.limits);

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub panics: u64,
     /// The limits that bind each holder.
     pub limits: BTreeMap<ProcessId, Vec<Limit>>,
+    /// Limits of cgroups of which much is used, zombies or not; fullest first.
+    pub filling: Vec<Limit>,
     /// How the agent does.
     pub agent: AgentState,
     /// What was counted, oldest first.

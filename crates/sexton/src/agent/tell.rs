@@ -88,6 +88,7 @@ impl Agent {
             halted: self.halt.why().is_some(),
             interval: self.interval(),
             panics: guard::panics(),
+            filling: self.filling.clone(),
             ..self.ledger.snapshot(report, failed, agent)
         });
         let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Watchdog]);

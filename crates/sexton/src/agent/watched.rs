@@ -126,8 +126,10 @@ mod tests {
             used: Some(0),
             limit: Some(left),
             reserved: 0,
+            each: 1,
             zombies: None,
             first: true,
+            users: vec![],
             note: None,
         }]
     }

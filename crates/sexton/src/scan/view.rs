@@ -10,6 +10,7 @@ use crate::cli::ScanOutput;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
 use crate::output::{BAD, DIM, WARN, leak, nearness, text};
+use crate::reached;
 
 /// How a report is drawn.
 #[derive(Clone, Copy)]
@@ -58,6 +59,7 @@ pub fn draw(out: &mut impl Write, report: &Report, view: View, place: &str) -> i
         )?;
     }
     node_limits(&mut lines, report)?;
+    reached::draw(&mut lines, &report.reached)?;
     if let Some(worst) = report.leaks.iter().find(|leak| leak.protected.is_none())
         && !view.rates
     {

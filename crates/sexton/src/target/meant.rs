@@ -173,6 +173,20 @@ impl Meant {
         }
     }
 
+    /// The processes whose limits are those of what is meant: the first of each container.
+    pub fn first_processes(&self) -> Vec<u32> {
+        match &self.scope {
+            Scope::Process { holder, .. } => vec![*holder],
+            Scope::Named {
+                containers,
+                programs,
+            } => {
+                let containers = containers.iter().map(|placed| placed.eldest);
+                containers.chain(programs.iter().copied()).collect()
+            }
+        }
+    }
+
     /// Whether this container, with these processes, is meant.
     pub fn is(&self, container: &Container, pids: &[u32]) -> bool {
         self.fits(pids, |own| own.id == container.id)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use sexton_core::audit::{ExitSignal, Mark};
 use sexton_core::forecast::Trend;
+use sexton_core::limit::Nearness;
 use sexton_core::text::leak;
 use sexton_core::{Leak, Limit};
 
@@ -18,6 +19,8 @@ use super::state::Snapshot;
 pub use text::Form;
 use text::{Kind, Text};
 
+/// Limits that have a series of their own: the fullest.
+const LIMITS: usize = 50;
 /// Containers that have series of their own; the others are added up as `other`.
 const CONTAINERS: usize = 50;
 
@@ -27,6 +30,7 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
     let Snapshot {
         report,
         limits,
+        filling,
         agent,
         history: _,
         actions: _,
@@ -48,6 +52,7 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
         places(&mut text, &report.leaks, limits);
         limits_of_node(&mut text, &report.limits);
         exit_signals(&mut text, &report.exit_signals);
+        filling_up(&mut text, filling.iter().chain(&report.limits));
     }
     policies(&mut text, snapshot);
     counters(&mut text, numbers);
@@ -209,6 +214,25 @@ fn limits_of_node(text: &mut Text, limits: &[Limit]) {
                 text.sample("", &[("kind", limit.kind.name())], value as f64);
             }
         }
+    }
+}
+
+/// Each with the file that sets it, which is of one cgroup alone.
+fn filling_up<'l>(text: &mut Text, limits: impl Iterator<Item = &'l Limit>) {
+    text.family(
+        "sexton_limit_used_ratio",
+        Kind::Gauge,
+        "How much of a limit of the machine or of a cgroup is used, from 0.7 on; at 1 fork fails.",
+    );
+    let full = limits.filter(|limit| limit.nearness() != Nearness::Far);
+    for limit in full.take(LIMITS) {
+        let taken = limit.used.unwrap_or(0).saturating_add(limit.reserved);
+        let ratio = match (limit.is_reached(), limit.limit) {
+            (false, Some(most)) => taken as f64 / most as f64,
+            _ => 1.0,
+        };
+        let labels = [("kind", limit.kind.name()), ("scope", limit.scope.as_str())];
+        text.sample("", &labels, ratio);
     }
 }
 
