@@ -37,6 +37,7 @@ fn facts() -> Facts {
             language: Language::Native,
             evidence: Some("no mark of a runtime (/proc/4242/exe)".to_owned()),
         },
+        starts_processes: Answer::Unknown,
         first: FirstProcess {
             kind: First::Init,
             pid: Some(4000),
@@ -46,6 +47,8 @@ fn facts() -> Facts {
         origins: Origins {
             direct: 10,
             adopted: 0,
+            inherited: 0,
+            early: false,
             unknown: 0,
             session: Session::Holder,
             same_name: false,
@@ -53,6 +56,10 @@ fn facts() -> Facts {
             evidence: vec!["It started all 10 itself.".to_owned()],
         },
         waited_faults: Some(0),
+        seen_waiting: false,
+        dead_seconds: Some(3_600),
+        waits_for: Vec::new(),
+        held_pipe: None,
         calls: vec![Call {
             name: "futex".to_owned(),
             threads: 3,
@@ -60,6 +67,7 @@ fn facts() -> Facts {
         sigchld: Sigchld {
             blocked: Blocked::None,
             pending: false,
+            collector: None,
         },
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
@@ -167,7 +175,7 @@ fn the_probe_of_go_is_no_wait_for_a_command() {
         ("go-start-without-wait".to_owned(), Confidence::High)
     );
     go.program.language = Language::Native;
-    assert_eq!(go.waited(), Answer::Yes);
+    assert_eq!(go.waited(), Answer::Unknown);
 }
 
 #[test]
@@ -304,6 +312,12 @@ mod knowledge_base {
         full.leak.holder.traced_by = Some(77);
         full.shared_pid_namespace = Answer::Yes;
         full.drivers = vec!["chromedriver (pid 9)".to_owned()];
+        full.waits_for = vec![7];
+        full.held_pipe = Some(HeldPipe {
+            name: "pipe:[5]".to_owned(),
+            writers: vec!["ssh (pid 12)".to_owned()],
+        });
+        full.sigchld.collector = Some(4243);
         full.misplaced_inits = vec!["tini (pid 8)".to_owned()];
         for entry in entries() {
             let templates = entry.facts.iter().chain(entry.now);
