@@ -161,6 +161,10 @@ impl Facts {
     /// Why nothing about a program that runs is sure yet.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
+        if self.leak.holder.namespace_init && self.first.kind == First::KeepAlive {
+            // It never waits, whatever it has and wherever that came from.
+            return None;
+        }
         let dead = self.dead_seconds.unwrap_or(0);
         if dead < PATIENCE_SECONDS {
             let seen = match self.dead_seconds {

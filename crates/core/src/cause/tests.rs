@@ -312,6 +312,7 @@ mod knowledge_base {
         full.leak.holder.traced_by = Some(77);
         full.shared_pid_namespace = Answer::Yes;
         full.drivers = vec!["chromedriver (pid 9)".to_owned()];
+        full.starts_processes = Answer::No;
         full.waits_for = vec![7];
         full.held_pipe = Some(HeldPipe {
             name: "pipe:[5]".to_owned(),

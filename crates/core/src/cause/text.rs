@@ -56,6 +56,13 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
         "first" => Some(first_quoted(facts)),
         "own-wait" => Some(own_wait(facts.program.language).to_owned()),
         "collector" => facts.sigchld.collector.map(|tid| tid.to_string()),
+        "starts-none" => (facts.starts_processes == Answer::No).then(|| {
+            format!(
+                "{} starts no processes of its own: its executable calls nothing that does (/proc/{}/exe).",
+                name_of(facts),
+                holder.id.pid
+            )
+        }),
         "waits-for" => waits_for(facts),
         "pipe" => pipe(facts),
         "program" => program(facts),
@@ -231,7 +238,7 @@ fn sigchld(facts: &Facts) -> String {
         ""
     };
     let collector = match facts.sigchld.collector {
-        Some(tid) => format!("; thread {tid} collects it by sigwait"),
+        Some(tid) => format!("; thread {tid} collects it by sigwait or a signalfd"),
         None => String::new(),
     };
     format!(

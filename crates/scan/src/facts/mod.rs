@@ -116,7 +116,7 @@ pub fn gather_since(
     facts.dead_seconds = age::dead_for(scanner, &judged.zombies, &mut notes);
     if leak.zombies <= pipe::FEW {
         let members = around.members.as_deref();
-        facts.held_pipe = pipe::held(scanner, &process, threads.reads, members, &mut notes)?;
+        facts.held_pipe = pipe::held(scanner, &process, &threads.reads, members, &mut notes)?;
     }
     scanner.notes.count(&notes);
     facts.notes = notes.into_list();

@@ -41,6 +41,25 @@ pub(super) fn unbroken(mut zombies: Vec<u32>, others: &HashSet<u32>) -> HashSet<
     row
 }
 
+/// Those of `zombies` below which no number is missing: all that the namespace ever had by then
+/// is there to be seen, so the parent of each is as well.
+pub(super) fn complete(mut zombies: Vec<u32>, others: &HashSet<u32>) -> HashSet<u32> {
+    zombies.sort_unstable();
+    let mut expected = 1_u32;
+    let mut whole = HashSet::new();
+    for number in zombies {
+        while expected < number && others.contains(&expected) {
+            expected = expected.saturating_add(1);
+        }
+        if expected != number {
+            break;
+        }
+        whole.insert(number);
+        expected = expected.saturating_add(1);
+    }
+    whole
+}
+
 /// The numbers of all live processes and threads of the namespace.
 pub(super) fn taken(
     scanner: &Scanner,
@@ -99,5 +118,19 @@ mod tests {
         assert!(row(&[3, 5, 7, 9], &[1]).is_empty());
         assert!(row(&[3, 4], &[1]).is_empty());
         assert!(row(&[], &[1]).is_empty());
+    }
+
+    #[test]
+    fn what_stands_below_a_gap_is_complete() {
+        let whole = |zombies: &[u32], others: &[u32]| {
+            let others = others.iter().copied().collect();
+            complete(zombies.to_vec(), &others).len()
+        };
+        assert_eq!(whole(&[2], &[1]), 1);
+        assert_eq!(whole(&[2, 4, 5], &[1, 3]), 3);
+        assert_eq!(whole(&[2, 4, 5], &[1]), 1);
+        // mkdir of the entry point was 2.
+        assert_eq!(whole(&[3, 4, 5], &[1]), 0);
+        assert_eq!(whole(&[], &[]), 0);
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn judge(
         .is_none_or(|status| is_background(&status));
     // What a holder that is a shell, or was started by one in the background, hands down itself.
     let background_tells = !circumstances.shell && !ignores_as_background;
-    let row = row(scanner, &zombies, circumstances, notes)?;
+    let numbers = numbers(scanner, &zombies, circumstances, notes)?;
     let parent_session = notes
         .take(scanner.proc.stat(holder.parent, &mut Vec::new()))
         .map(|parent| parent.session);
@@ -101,7 +101,7 @@ pub(super) fn judge(
         starts_none: circumstances.starts_processes == Answer::No,
         never_waited: circumstances.never_waited,
         alone_until: alone_until(holder, circumstances),
-        row,
+        numbers,
     };
     let mut counts = Counts::default();
     for zombie in &zombies {
@@ -186,8 +186,7 @@ struct View<'a> {
     never_waited: bool,
     /// No other process that lives can have left behind what was started before this time.
     alone_until: u64,
-    /// Numbers of zombies between which none is missing.
-    row: HashSet<u32>,
+    numbers: Numbers,
 }
 
 impl View<'_> {
@@ -206,7 +205,12 @@ impl View<'_> {
         let by_a_shell = seen.background && self.background_tells;
         let alone = zombie.start_ticks < self.alone_until;
         let own_session = zombie.session == holder.session || zombie.session == zombie.pid;
-        let in_a_row = seen.number.is_some_and(|number| self.row.contains(&number));
+        let is_among = |set: &HashSet<u32>| seen.number.is_some_and(|number| set.contains(&number));
+        let in_a_row = is_among(&self.numbers.row);
+        // Its parent is there to be seen, and none that lives but the holder can be it.
+        let parent_is_holder = alone
+            && (is_among(&self.numbers.complete)
+                || self.never_waited && zombie.session == holder.session);
         if seen.other_thread {
             Sign::OtherThread
         } else if zombie.start_ticks < holder.start_ticks {
@@ -219,15 +223,15 @@ impl View<'_> {
             Sign::BeforeExec
         } else if !self.adopts {
             Sign::CannotAdopt
-        } else if alone && self.never_waited && zombie.session == holder.session {
-            // The same one is the parent whatever it was then.
-            if by_a_shell || self.starts_none {
+        } else if by_a_shell || self.starts_none {
+            // The holder is their parent, whatever program it was then.
+            if parent_is_holder {
                 Sign::BeforeExec
             } else {
-                Sign::Alone
+                Sign::Background
             }
-        } else if by_a_shell || self.starts_none {
-            Sign::Background
+        } else if alone && self.never_waited && zombie.session == holder.session {
+            Sign::Alone
         } else if alone && own_session && in_a_row {
             Sign::InARow
         } else {
@@ -320,19 +324,30 @@ fn alone_until(holder: &Stat, circumstances: &Circumstances<'_>) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// The numbers of zombies between which none is missing.
-fn row(
+/// What the numbers of the zombies tell.
+#[derive(Default)]
+struct Numbers {
+    /// Between these none is missing.
+    row: HashSet<u32>,
+    /// Below these none is missing.
+    complete: HashSet<u32>,
+}
+
+fn numbers(
     scanner: &Scanner,
     zombies: &[Seen],
     circumstances: &Circumstances<'_>,
     notes: &mut Notes,
-) -> Result<HashSet<u32>, Error> {
+) -> Result<Numbers, Error> {
     let Some(members) = circumstances.members else {
-        return Ok(HashSet::new());
+        return Ok(Numbers::default());
     };
-    let zombies = zombies.iter().filter_map(|zombie| zombie.number).collect();
+    let zombies: Vec<u32> = zombies.iter().filter_map(|zombie| zombie.number).collect();
     let taken = numbers::taken(scanner, members, notes)?;
-    Ok(numbers::unbroken(zombies, &taken))
+    Ok(Numbers {
+        row: numbers::unbroken(zombies.clone(), &taken),
+        complete: numbers::complete(zombies, &taken),
+    })
 }
 
 /// All of them may have been there before the holder became its program by exec.
@@ -349,8 +364,10 @@ fn early(
         .first_thread
         .map_or(until, |start| start.min(until));
     let is_early = |zombie: &Seen| zombie.stat.start_ticks <= until && !zombie.other_thread;
+    // The mark is missing from those that the program started itself, unless they are so few.
     let told = background_tells && zombies.len() > FEW;
-    !circumstances.shell && !told && zombies.iter().all(is_early)
+    let is_told = |zombie: &Seen| told && !zombie.background;
+    !circumstances.shell && zombies.iter().all(|z| is_early(z) && !is_told(z))
 }
 
 fn is_background(status: &Status) -> bool {
@@ -507,7 +524,7 @@ mod tests {
             starts_none: false,
             never_waited: true,
             alone_until: u64::MAX,
-            row: HashSet::new(),
+            numbers: Numbers::default(),
         }
     }
 
@@ -541,7 +558,10 @@ mod tests {
         let holder = stat(100, 100, 100, 50);
         let waited = View {
             never_waited: false,
-            row: HashSet::from([200]),
+            numbers: Numbers {
+                row: HashSet::from([200]),
+                ..Numbers::default()
+            },
             ..view(true, &holder)
         };
         let sign = |zombie: &Stat| waited.sign(&seen(zombie, false));

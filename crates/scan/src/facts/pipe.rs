@@ -15,22 +15,23 @@ const MAX_PROCESSES: usize = 4_096;
 const MAX_FILES: usize = 256;
 const MAX_NAMED: usize = 4;
 
-/// The pipe that the holder reads from `fd`, if other processes can write to it and the holder
+/// The first pipe that the holder reads from `fds`, if other processes can write to it and the holder
 /// itself cannot.
 pub(super) fn held(
     scanner: &Scanner,
     holder: &Process,
-    fd: Option<u32>,
+    fds: &[u32],
     members: Option<&[Member]>,
     notes: &mut Notes,
 ) -> Result<Option<HeldPipe>, Error> {
-    let Some(name) = fd.and_then(|fd| notes.take(holder.open_name(fd))) else {
+    // What a command says never comes in on standard input. Both ends of a socket pair have
+    // names of their own, so of those nothing is told.
+    let mut names = (fds.iter().filter(|fd| **fd != 0))
+        .filter_map(|fd| notes.take(holder.open_name(*fd)))
+        .filter(|name| name.starts_with("pipe:["));
+    let Some(name) = names.next() else {
         return Ok(None);
     };
-    // Both ends of a socket pair have names of their own, so of those nothing is told.
-    if !name.starts_with("pipe:[") {
-        return Ok(None);
-    }
     let pids = match members {
         Some(members) => members.iter().map(|member| member.pid).collect(),
         None => scanner.proc().pids()?,

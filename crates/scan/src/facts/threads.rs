@@ -1,6 +1,7 @@
 //! Where the holder's threads sleep, and whether SIGCHLD can reach one of them.
 
 use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
 
 use sexton_core::cause::{Blocked, Call, Sigchld};
 
@@ -54,8 +55,8 @@ pub(super) struct Threads {
     pub(super) calls: Vec<Call>,
     /// Children by number that the main thread waits for, where it waits for no others.
     pub(super) waits_for: Vec<u32>,
-    /// The open file that the main thread reads from.
-    pub(super) reads: Option<u32>,
+    /// The open files that the main thread waits for input from.
+    pub(super) reads: Vec<u32>,
     /// When the first of the other threads started, in ticks. `execve` ends all threads but the
     /// one that calls it, so what is younger than one is younger than the program.
     pub(super) first_start: Option<u64>,
@@ -75,12 +76,14 @@ pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Thread
     let mut masks = Vec::new();
     let mut readable = native;
     for &tid in tasks.iter().take(MAX_THREADS) {
-        let mut collects = false;
+        let (mut collects, mut awaits_input) = (false, false);
         if readable {
             match read_task(process, tid, "syscall", notes) {
                 Some(call) => {
                     let name = call_name(&call);
                     collects = name == "rt_sigtimedwait";
+                    awaits_input =
+                        name == "read" || name.contains("poll") || name.contains("select");
                     let count = calls.entry(name).or_default();
                     *count = u32::saturating_add(*count, 1);
                     if tid == process.pid() {
@@ -97,7 +100,8 @@ pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Thread
             first_start = first_start.into_iter().chain(start).min();
         }
         if let Some(status) = task_status(process, tid, notes) {
-            if status.blocks_sigchld() && collecting.is_none() {
+            // Whom a signalfd serves is not shown: one that waits for input.
+            if status.blocks_sigchld() && awaits_input && collecting.is_none() {
                 collecting = Some(tid);
             }
             masks.push(status.blocked);
@@ -126,7 +130,7 @@ pub(super) fn look(process: &Process, native: bool, notes: &mut Notes) -> Thread
     let main = main.unwrap_or_default();
     Threads {
         waits_for: waits_for(&main).into_iter().collect(),
-        reads: reads(&main),
+        reads: reads(process, &main, notes),
         first_start,
         calls,
         sigchld: Sigchld {
@@ -165,8 +169,41 @@ fn waits_for(file: &[u8]) -> Option<u32> {
     i32::try_from(low).is_ok_and(|pid| pid > 0).then_some(low)
 }
 
-/// The open file that a thread reads from.
-fn reads(file: &[u8]) -> Option<u32> {
+/// The open files that a thread waits for input from.
+fn reads(process: &Process, file: &[u8], notes: &mut Notes) -> Vec<u32> {
+    let one = reads_one(file).into_iter().collect();
+    polled(file).map_or(one, |(address, length)| {
+        let memory = notes.take(process.open_file("mem"));
+        let mut list = vec![0; length];
+        match memory.is_some_and(|memory| memory.read_exact_at(&mut list, address).is_ok()) {
+            // struct pollfd: the file's number, then what is asked and what is answered.
+            true => list
+                .chunks_exact(POLLFD)
+                .filter_map(|entry| Some(u32::from_ne_bytes(*entry.first_chunk()?)))
+                .collect(),
+            false => Vec::new(),
+        }
+    })
+}
+
+/// Bytes of a `struct pollfd`, and so many of them are read.
+const POLLFD: usize = 8;
+const MAX_POLLED: usize = 16;
+
+/// Where the list of a `poll` is, and its length in bytes.
+fn polled(file: &[u8]) -> Option<(u64, usize)> {
+    let (name, arguments) = arguments(file)?;
+    match (name.as_str(), arguments.as_slice()) {
+        ("poll" | "ppoll", [address, count, ..]) => {
+            let count = usize::try_from(*count).ok()?.min(MAX_POLLED);
+            Some((*address, count.checked_mul(POLLFD)?))
+        }
+        _ => None,
+    }
+}
+
+/// The open file of a read.
+fn reads_one(file: &[u8]) -> Option<u32> {
     let (name, arguments) = arguments(file)?;
     let reading = ["read", "readv", "recvfrom", "recvmsg"];
     let fd = *arguments
@@ -212,8 +249,12 @@ mod tests {
         assert_eq!(waitid("0x0 0x0 0x0"), None);
         assert_eq!(waits_for(b"running"), None);
         let read = format!("{} 0x5 0x7ffd 0x1000 0x0 0x0 0x0", libc::SYS_read);
-        assert_eq!(reads(read.as_bytes()), Some(5));
-        assert_eq!(reads(b"-1 0x0 0x0"), None);
-        assert_eq!(reads(b"\xff 0x1"), None);
+        assert_eq!(reads_one(read.as_bytes()), Some(5));
+        assert_eq!(reads_one(b"-1 0x0 0x0"), None);
+        assert_eq!(reads_one(b"\xff 0x1"), None);
+        let poll = format!("{} 0x7ffd 0x2 0x0 0x0 0x0 0x0", libc::SYS_ppoll);
+        assert_eq!(polled(poll.as_bytes()), Some((0x7ffd, 16)));
+        let many = format!("{} 0x7ffd 0xffffffff 0x0", libc::SYS_ppoll);
+        assert_eq!(polled(many.as_bytes()), Some((0x7ffd, 128)));
     }
 }
