@@ -166,6 +166,43 @@ fn after_a_reap_the_cause_is_less_sure_and_the_same() {
 }
 
 #[test]
+fn zombies_that_are_young_or_may_be_a_scripts_are_never_sure() {
+    let mut young = facts();
+    young.dead_seconds = Some(4);
+    let mut not_shown = facts();
+    not_shown.dead_seconds = None;
+    let mut early = facts();
+    early.origins.early = true;
+    for doubtful in [young, not_shown, early] {
+        let causes = diagnose(&doubtful);
+        assert!(causes.iter().all(|c| c.confidence < Confidence::High));
+        assert_eq!(causes[0].id, diagnose(&facts())[0].id);
+        // A stopped process does not wait, however young its zombies are.
+        let mut stopped = doubtful;
+        stopped.leak.holder.state = State::Stopped;
+        assert_eq!(
+            first(&stopped),
+            ("holder-stopped".to_owned(), Confidence::High)
+        );
+    }
+}
+
+#[test]
+fn a_less_sure_cause_does_not_take_the_place_of_a_surer_one() {
+    let before = diagnose(&facts());
+    let mut reaped = facts();
+    reaped.waited_faults = Some(500);
+    let after = diagnose(&reaped);
+    assert_eq!(before[0].id, after[0].id);
+    assert!(outlast(&before, &after) && !outlast(&after, &before));
+    assert!(!outlast(&[], &after) && !outlast(&before, &[]));
+    // It goes on again: that it was stopped is no longer true.
+    let mut stopped = facts();
+    stopped.leak.holder.state = State::Stopped;
+    assert!(!outlast(&diagnose(&stopped), &after));
+}
+
+#[test]
 fn the_probe_of_go_is_no_wait_for_a_command() {
     let mut go = facts();
     go.program.language = Language::Go;

@@ -489,7 +489,10 @@ fn sigchld_to_other_thread() {
         let Some(situation) = require(native(mode)) else {
             return;
         };
-        let diagnosis = situation.diagnose(5);
+        let diagnosis = wait_until("the collector collects", || {
+            let diagnosis = situation.diagnose(5);
+            (diagnosis.facts.sigchld.collector.is_some()).then_some(diagnosis)
+        });
         diagnosis
             .is("sigchld-to-other-thread", Medium)
             .says("collects it");
