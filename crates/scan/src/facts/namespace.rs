@@ -15,13 +15,16 @@ pub(super) struct Around {
     pub(super) shared: Answer,
     pub(super) inits: Vec<String>,
     pub(super) drivers: Vec<String>,
-    /// The live processes of the namespace; `None` where they were not looked for.
+    /// The processes of the namespace; `None` where they were not looked for.
     pub(super) members: Option<Vec<Member>>,
 }
 
-/// A live process of the namespace.
+/// A process of the namespace. Zombies are among them where the kernel still shows their
+/// namespace.
 pub(super) struct Member {
     pub(super) pid: u32,
+    /// It is a zombie.
+    pub(super) ended: bool,
     pub(super) name: String,
     pub(super) start_ticks: u64,
     pub(super) inner_pid: u32,
@@ -107,6 +110,7 @@ fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
     let executable = notes.take(process.exe());
     Some(Member {
         pid: stat.pid,
+        ended: stat.is_reapable_zombie(),
         name: stat.comm.to_lossy(),
         start_ticks: stat.start_ticks,
         threads: stat.threads,

@@ -60,7 +60,7 @@ pub(super) fn complete(mut zombies: Vec<u32>, others: &HashSet<u32>) -> HashSet<
     whole
 }
 
-/// The numbers of all live processes and threads of the namespace.
+/// The numbers of all processes and threads of the namespace that are there to be seen.
 pub(super) fn taken(
     scanner: &Scanner,
     members: &[Member],
@@ -94,7 +94,7 @@ fn number_of_thread(process: &Process, tid: u32, notes: &mut Notes) -> Option<u3
 /// A live process may be an ancestor of orphans only if a child of its own has ended and is
 /// gone: it has waited for one, or has the kernel do it.
 pub(super) fn may_have_left_orphans(member: &Member) -> bool {
-    member.waited_faults > 0 || member.sigchld == SigchldAction::Ignored
+    !member.ended && (member.waited_faults > 0 || member.sigchld == SigchldAction::Ignored)
 }
 
 #[cfg(test)]

@@ -435,7 +435,9 @@ fn any_program_behind_a_script_has_its_jobs() {
     };
     let idle = format!("sleep 0.1 & sleep 0.1 & exec {} idle", parent.display());
     let reading = "sleep 0.1 & exec tee /dev/null </dev/zero >/dev/null";
-    for (script, zombies) in [(idle.as_str(), 2), (reading, 1)] {
+    // The job has waited for a child of its own; and then been the parent of none.
+    let waited = "(sleep 0.1; true) & exec tee /dev/null </dev/zero >/dev/null";
+    for (script, zombies) in [(idle.as_str(), 2), (reading, 1), (waited, 1)] {
         Situation::child(&["sh", "-c", script])
             .diagnose(zombies)
             .is("exec-after-background", High)
