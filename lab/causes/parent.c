@@ -2,11 +2,13 @@
  *
  * Its children end at once under the name NAME. When they are there to be seen it sleeps. */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,48 @@ static void orphans(int new_session)
     }
 }
 
+static void *idle(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+}
+
+static void collect(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+}
+
+static void *by_sigwait(void *unused)
+{
+    sigset_t chld;
+    int sig;
+
+    (void)unused;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    while (sigwait(&chld, &sig) == 0)
+        collect();
+    return NULL;
+}
+
+static void *by_signalfd(void *unused)
+{
+    struct signalfd_siginfo info;
+    sigset_t chld;
+
+    (void)unused;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    int fd = signalfd(-1, &chld, SFD_CLOEXEC);
+    /* Were it to read at once, it would sometimes be faster than the other thread. */
+    usleep(500000);
+    while (read(fd, &info, sizeof info) > 0)
+        collect();
+    return NULL;
+}
+
 static void wait_once(int sig)
 {
     (void)sig;
@@ -81,6 +125,14 @@ int main(int argc, char **argv)
             _exit(0);
         waitpid(waited_for, NULL, 0);
         own();
+        for (;;) {
+            usleep(100000);
+            waited_for = fork();
+            if (waited_for == 0)
+                _exit(0);
+            if (waited_for > 0)
+                waitpid(waited_for, NULL, 0);
+        }
     } else if (!strcmp(mode, "handler")) {
         /* The signals merge while they are blocked. */
         signal(SIGCHLD, wait_once);
@@ -96,6 +148,21 @@ int main(int argc, char **argv)
         own();
         all_ended();
         signal(SIGCHLD, SIG_IGN);
+    } else if (!strcmp(mode, "wait-for-one")) {
+        pid_t main_child = fork();
+        if (main_child == 0)
+            for (;;)
+                pause();
+        orphans(1);
+        waitpid(main_child, NULL, 0);
+    } else if (!strcmp(mode, "sigwait") || !strcmp(mode, "signalfd")) {
+        /* One thread does not block SIGCHLD, and another collects it. */
+        pthread_t thread;
+        pthread_create(&thread, NULL, idle, NULL);
+        sigprocmask(SIG_BLOCK, &chld, NULL);
+        pthread_create(&thread, NULL, mode[3] == 'w' ? by_sigwait : by_signalfd, NULL);
+        usleep(100000);
+        own();
     } else if (!strcmp(mode, "vfork")) {
         own();
         if (vfork() == 0) {

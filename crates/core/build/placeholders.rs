@@ -16,21 +16,28 @@ pub(crate) const VALUES: &[&str] = &[
     "language",
     "tracer",
     "first",
+    // How a program in the holder's language waits for its own children.
+    "own-wait",
+    // The thread that collects SIGCHLD for the holder: the tid to send it to.
+    "collector",
 ];
 
 /// Whole sentences with the place that each was read from. A template whose sentence is not
 /// known is left out.
 pub(crate) const SENTENCES: &[&str] = &[
-    "program",  // what the holder is written in
-    "origin",   // direct or adopted
-    "waited",   // cminflt
-    "calls",    // where its threads sleep
-    "sigchld",  // its action, where it is blocked, whether one is pending
-    "state",    // stopped, frozen, D, traced
-    "first-is", // PID 1 of the namespace
-    "shared",   // other containers in the namespace
-    "drivers",  // browsers' drivers
-    "inits",    // inits that are not PID 1
+    "program",     // what the holder is written in
+    "origin",      // direct or adopted
+    "waited",      // cminflt
+    "calls",       // where its threads sleep
+    "waits-for",   // the only children that it waits for
+    "starts-none", // the holder's program starts no processes
+    "pipe",        // who holds the pipe that it reads
+    "sigchld",     // its action, where it is blocked, whether one is pending
+    "state",       // stopped, frozen, D, traced
+    "first-is",    // PID 1 of the namespace
+    "shared",      // other containers in the namespace
+    "drivers",     // browsers' drivers
+    "inits",       // inits that are not PID 1
 ];
 
 /// The names of the placeholders in `text`, or what is wrong with its braces.

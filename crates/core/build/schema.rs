@@ -92,6 +92,10 @@ struct When {
     waited: Option<Vec<Answer>>,
     waiting: Option<Vec<Answer>>,
     tracer: Option<bool>,
+    starts_processes: Option<Vec<Answer>>,
+    waits_for_one: Option<bool>,
+    held_pipe: Option<bool>,
+    missed_by_collector: Option<bool>,
     driver: Option<Vec<String>>,
 }
 
@@ -271,6 +275,10 @@ impl When {
             waited,
             waiting,
             tracer,
+            starts_processes,
+            waits_for_one,
+            held_pipe,
+            missed_by_collector,
             driver,
         } = self;
         let mut code = String::new();
@@ -289,6 +297,7 @@ impl When {
         words_of(&mut code, "Hindrance", "Hindrance", hindrance);
         words_of(&mut code, "Waited", "Answer", waited);
         words_of(&mut code, "Waiting", "Answer", waiting);
+        words_of(&mut code, "StartsProcesses", "Answer", starts_processes);
         for (variant, list) in [
             ("Zombies", zombies),
             ("Holder", holder),
@@ -306,6 +315,9 @@ impl When {
             ("Killed", killed),
             ("MisplacedInit", misplaced_init),
             ("Tracer", tracer),
+            ("WaitsForOne", waits_for_one),
+            ("HeldPipe", held_pipe),
+            ("MissedByCollector", missed_by_collector),
         ] {
             if let Some(value) = value {
                 let _ = write!(code, "Condition::{variant}({value}), ");

@@ -15,8 +15,8 @@ mod words;
 
 pub(crate) use condition::glob;
 pub use driver::driver_of;
-pub use facts::{Call, Facts, FirstProcess, Origins, Program, Sigchld};
-pub use first::{is_init, is_shell, kind_of_first};
+pub use facts::{Call, Facts, FirstProcess, HeldPipe, Origins, Program, Sigchld};
+pub use first::{called_as, is_init, is_shell, kind_of_first};
 pub use handbook::handbook;
 pub use knowledge::{Entry, entries};
 pub use text::fill_with;
@@ -102,11 +102,11 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
     let mut fits: Vec<_> = entries()
         .iter()
         .filter_map(|entry| Some((entry, entry.fits(facts)?)))
+        .map(|(entry, fit)| match doubt(entry, facts) {
+            Some(_) => (entry, fit.min(Confidence::Medium)),
+            None => (entry, fit),
+        })
         .collect();
-    // The one that asks for nothing is for when there is no other.
-    if fits.len() > 1 {
-        fits.retain(|(entry, _)| !entry.when.is_empty());
-    }
     fits.sort_by_key(|(entry, confidence)| {
         std::cmp::Reverse((
             *confidence != Confidence::Low,
@@ -124,7 +124,10 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
             id: entry.id.to_owned(),
             title: entry.title.to_owned(),
             confidence,
-            facts: text::fill_all(entry.facts, shown),
+            facts: text::fill_all(entry.facts, shown)
+                .into_iter()
+                .chain(doubt(entry, facts))
+                .collect(),
             now: steps(entry, shown),
             cure: Cure {
                 text: text::fill(entry.cure.text, shown)
@@ -135,6 +138,24 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
             sources: entry.sources.iter().map(|s| (*s).to_owned()).collect(),
         })
         .collect()
+}
+
+/// What keeps an entry's cause from being sure, however well the facts fit.
+fn doubt(entry: &Entry, facts: &Facts) -> Option<String> {
+    // That a process is stopped is true at once.
+    (entry.tier != Tier::State).then(|| facts.doubt())?
+}
+
+/// The causes that are known stay in place of `new` ones that are less sure: after a reap the
+/// kernel tells less of a holder than before it. What a holder's state tells does not outlast
+/// that state.
+#[must_use]
+pub fn outlast(known: &[Cause], new: &[Cause]) -> bool {
+    let (Some(known), Some(new)) = (known.first(), new.first()) else {
+        return false;
+    };
+    let entry = entries().iter().find(|entry| entry.id == known.id);
+    known.confidence > new.confidence && entry.is_some_and(|entry| entry.tier != Tier::State)
 }
 
 /// What to do now; of a holder that is never touched, that first.

@@ -48,10 +48,16 @@ pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
         }
         return Ok(ExitCode::FAILURE);
     }
+    let before: HashMap<ProcessId, facts::Before> = (report.leaks.iter())
+        .filter_map(|leak| {
+            let holder = leak.holder.id;
+            Some((holder, facts::begin(&mut scanner, holder)?))
+        })
+        .collect();
     let histories = watch(&mut scanner, &meant, &mut report, sample, began)?;
     foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
-        let facts = facts::gather(&mut scanner, leak)?;
+        let facts = facts::gather_since(&mut scanner, leak, before.get(&leak.holder.id).copied())?;
         leak.causes = sexton_core::cause::diagnose(&facts);
         let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);
         let new: Vec<String> = facts.notes.into_iter().filter(|n| !told(n)).collect();

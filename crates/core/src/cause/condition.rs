@@ -49,6 +49,14 @@ pub enum Condition {
     Waiting(&'static [Answer]),
     /// It holds the zombies as their tracer.
     Tracer(bool),
+    /// It can start processes.
+    StartsProcesses(&'static [Answer]),
+    /// Its threads wait for certain children only.
+    WaitsForOne(bool),
+    /// It is in a read of a pipe that another process holds open.
+    HeldPipe(bool),
+    /// A thread collects SIGCHLD, and the kernel may give it to another.
+    MissedByCollector(bool),
     /// A browser's driver is near.
     Driver(&'static [&'static str]),
 }
@@ -77,6 +85,10 @@ impl Condition {
             Self::Waited(any) => any.contains(&facts.waited()),
             Self::Waiting(any) => any.contains(&facts.waiting()),
             Self::Tracer(is) => (holder.holds_as == HoldsAs::Tracer) == is,
+            Self::StartsProcesses(any) => any.contains(&facts.starts_processes),
+            Self::WaitsForOne(is) => facts.waits_for.is_empty() != is,
+            Self::HeldPipe(is) => facts.held_pipe.is_some() == is,
+            Self::MissedByCollector(is) => facts.sigchld.collector.is_some() == is,
             Self::Driver(any) => facts.drivers.iter().any(|name| matches_any(any, name)),
         }
     }

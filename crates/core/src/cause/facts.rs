@@ -13,6 +13,8 @@ pub struct Facts {
     pub leak: Leak,
     /// What the holder is written in.
     pub program: Program,
+    /// That program can start processes: `No` where its executable calls nothing that does.
+    pub starts_processes: Answer,
     /// PID 1 of the holder's PID namespace.
     pub first: FirstProcess,
     /// Other containers live in the holder's PID namespace (`shareProcessNamespace`, `--pid`).
@@ -21,12 +23,22 @@ pub struct Facts {
     pub origins: Origins,
     /// Minor page faults of all children that the holder has waited for, theirs included:
     /// `cminflt`, field 11 of `/proc/PID/stat`. It grows at each wait (kernel/exit.c,
-    /// `wait_task_zombie`), so 0 means that it has never waited; whoever makes it wait (a
+    /// `wait_task_zombie`), so 0 means that it has never waited. More says little: execve keeps
+    /// the count of the script that became this program, and whoever makes the holder wait (a
     /// debugger, `sexton reap`) makes it grow too.
     pub waited_faults: Option<u64>,
+    /// It waited for a child while we watched, and nothing of ours made it.
+    pub seen_waiting: bool,
+    /// For how many seconds the one of the zombies that ended first has been dead, at least.
+    pub dead_seconds: Option<u64>,
     /// System calls in which its threads sleep, most frequent first: `/proc/PID/task/TID/syscall`.
     /// Empty where that may not be read.
     pub calls: Vec<Call>,
+    /// The only children that its threads wait for, by their pids in its PID namespace; empty
+    /// where a thread waits for any child, or none waits.
+    pub waits_for: Vec<u32>,
+    /// Its main thread is in a read of a pipe that another process holds open.
+    pub held_pipe: Option<HeldPipe>,
     /// What happens to SIGCHLD, beside [`Holder::sigchld`].
     pub sigchld: Sigchld,
     /// Browsers' drivers among the live processes of the namespace and among the zombies.
@@ -44,6 +56,15 @@ pub struct Program {
     pub language: Language,
     /// What says so, with the place it was read from, to follow "is a … program: ".
     pub evidence: Option<String>,
+}
+
+/// A pipe whose end the holder waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldPipe {
+    /// Its name as `/proc/PID/fd` gives it: `pipe:[4711]`, `socket:[4711]`.
+    pub name: String,
+    /// Live processes, not threads of the holder, that can still write to it: `ssh (pid 12)`.
+    pub writers: Vec<String>,
 }
 
 /// PID 1 of a PID namespace.
@@ -64,6 +85,11 @@ pub struct Origins {
     pub direct: u64,
     /// Given to the holder when their parent ended, for sure.
     pub adopted: u64,
+    /// There before the holder became this program by exec, for sure.
+    pub inherited: u64,
+    /// They all may have been there before the holder became this program: they are about as
+    /// old as it is.
+    pub early: bool,
     /// Nothing tells.
     pub unknown: u64,
     /// Who leads the session of most of them.
@@ -92,12 +118,18 @@ pub struct Sigchld {
     pub blocked: Blocked,
     /// One is pending: `SigPnd` or `ShdPnd`.
     pub pending: bool,
+    /// A thread that collects the signal by sigwait, while another does not block it: the
+    /// kernel may give the signal to that other one.
+    pub collector: Option<u32>,
 }
 
 /// Before its first command Go (since 1.23) starts a child that shares its memory, ends at once
 /// and is waited for, to see whether pidfds work (os/pidfd_linux.go, `checkPidfd`). Such a child
 /// has no page faults, or one or two; whatever has called `execve` has dozens.
 const GO_PROBE_FAULTS: u64 = 8;
+
+/// Programs that wait for their children from time to time do so within this time.
+const PATIENCE_SECONDS: u64 = 60;
 
 impl Facts {
     /// What keeps the holder from running; the freezer goes before the state under it.
@@ -116,12 +148,39 @@ impl Facts {
     #[must_use]
     pub fn waited(&self) -> Answer {
         match self.waited_faults {
-            None => Answer::Unknown,
+            _ if self.seen_waiting => Answer::Yes,
             Some(0) => Answer::No,
             Some(faults) if self.program.language == Language::Go && faults <= GO_PROBE_FAULTS => {
                 Answer::No
             }
-            Some(_) => Answer::Yes,
+            // The script before it, a debugger or Sexton may have been the one.
+            None | Some(_) => Answer::Unknown,
+        }
+    }
+
+    /// Why nothing about a program that runs is sure yet.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        if self.leak.holder.namespace_init && self.first.kind == First::KeepAlive {
+            // It never waits, whatever it has and wherever that came from.
+            return None;
+        }
+        let dead = self.dead_seconds.unwrap_or(0);
+        if dead < PATIENCE_SECONDS {
+            let seen = match self.dead_seconds {
+                Some(_) => "None of them has been dead for a minute",
+                None => "How long they have been dead is not known",
+            };
+            Some(format!(
+                "{seen}: a program that waits from time to time may still take them (/proc/ZOMBIE/sched)."
+            ))
+        } else if self.origins.early {
+            Some(
+                "They are about as old as their parent: a script that started them and then became this program by exec leaves the same (field 22 of /proc/PID/stat)."
+                    .to_owned(),
+            )
+        } else {
+            None
         }
     }
 
@@ -164,12 +223,13 @@ impl Origins {
     /// The judgement. Those of which nothing tells are taken to be like the others.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        let few = (self.direct + self.adopted) / 10;
-        match (self.direct > few, self.adopted > few) {
-            (false, false) => Origin::Unknown,
-            (true, false) => Origin::Direct,
-            (false, true) => Origin::Adopted,
-            (true, true) => Origin::Mixed,
+        let few = (self.direct + self.adopted + self.inherited) / 10;
+        match (self.direct > few, self.adopted > few, self.inherited > few) {
+            (false, false, false) => Origin::Unknown,
+            (true, false, false) => Origin::Direct,
+            (false, true, false) => Origin::Adopted,
+            (false, false, true) => Origin::Inherited,
+            _ => Origin::Mixed,
         }
     }
 }

@@ -32,26 +32,45 @@ const SHELLS: &[&str] = &[
     "sh", "dash", "bash", "ash", "hush", "zsh", "ksh", "ksh93", "mksh", "busybox",
 ];
 
+/// What a program is, and its arguments: of one of many programs in one file (busybox, toybox,
+/// coreutils) the name by which it was called decides.
+#[must_use]
+pub fn called_as<'a>(
+    executable: Option<&'a str>,
+    command_line: &'a [String],
+) -> Option<(&'a str, &'a [String])> {
+    let program = executable.map(|path| base_name(path.strip_suffix(" (deleted)").unwrap_or(path)));
+    let argument0 = command_line.first().map(|arg| base_name(arg));
+    let name = match program {
+        Some(name) if !is_multi_call(name) => name,
+        // Nothing but its file's name is known.
+        Some(name) => argument0.unwrap_or(name),
+        None => argument0?,
+    };
+    let arguments = command_line.get(1..).unwrap_or_default();
+    // `/bin/busybox sleep infinity`
+    Some(match arguments.split_first() {
+        Some((applet, rest)) if is_multi_call(name) => (base_name(applet), rest),
+        _ => (name, arguments),
+    })
+}
+
+fn is_multi_call(name: &str) -> bool {
+    let families = ["busybox", "toybox", "coreutils"];
+    families.iter().any(|family| {
+        // `busybox.static`, `coreutils-single`, `toybox-x86_64`
+        name.strip_prefix(family)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    })
+}
+
 /// The kind of a PID 1, from its executable's path and its arguments.
 #[must_use]
 pub fn kind_of_first(executable: Option<&str>, command_line: &[String]) -> First {
-    let program = executable.map(|path| base_name(path.strip_suffix(" (deleted)").unwrap_or(path)));
-    let argument0 = command_line.first().map(|arg| base_name(arg));
-    let (Some(name), arguments) = (
-        // A multi-call binary (busybox, coreutils) is what it is called as.
-        match program {
-            Some("busybox" | "toybox" | "coreutils" | "coreutils-single") | None => argument0,
-            program => program,
-        },
-        command_line.get(1..).unwrap_or_default(),
-    ) else {
+    let Some((name, arguments)) = called_as(executable, command_line) else {
         return First::Unknown;
     };
-    // `/bin/busybox sleep infinity`
-    let (name, arguments) = match (name, arguments.split_first()) {
-        ("busybox" | "toybox" | "coreutils", Some((applet, rest))) => (base_name(applet), rest),
-        _ => (name, arguments),
-    };
+    let argument0 = command_line.first().map(|arg| base_name(arg));
     // supervisord and my_init are Python scripts: the interpreter is the executable.
     let script = argument0
         .into_iter()

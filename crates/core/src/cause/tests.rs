@@ -37,6 +37,7 @@ fn facts() -> Facts {
             language: Language::Native,
             evidence: Some("no mark of a runtime (/proc/4242/exe)".to_owned()),
         },
+        starts_processes: Answer::Unknown,
         first: FirstProcess {
             kind: First::Init,
             pid: Some(4000),
@@ -46,6 +47,8 @@ fn facts() -> Facts {
         origins: Origins {
             direct: 10,
             adopted: 0,
+            inherited: 0,
+            early: false,
             unknown: 0,
             session: Session::Holder,
             same_name: false,
@@ -53,6 +56,10 @@ fn facts() -> Facts {
             evidence: vec!["It started all 10 itself.".to_owned()],
         },
         waited_faults: Some(0),
+        seen_waiting: false,
+        dead_seconds: Some(3_600),
+        waits_for: Vec::new(),
+        held_pipe: None,
         calls: vec![Call {
             name: "futex".to_owned(),
             threads: 3,
@@ -60,6 +67,7 @@ fn facts() -> Facts {
         sigchld: Sigchld {
             blocked: Blocked::None,
             pending: false,
+            collector: None,
         },
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
@@ -158,6 +166,43 @@ fn after_a_reap_the_cause_is_less_sure_and_the_same() {
 }
 
 #[test]
+fn zombies_that_are_young_or_may_be_a_scripts_are_never_sure() {
+    let mut young = facts();
+    young.dead_seconds = Some(4);
+    let mut not_shown = facts();
+    not_shown.dead_seconds = None;
+    let mut early = facts();
+    early.origins.early = true;
+    for doubtful in [young, not_shown, early] {
+        let causes = diagnose(&doubtful);
+        assert!(causes.iter().all(|c| c.confidence < Confidence::High));
+        assert_eq!(causes[0].id, diagnose(&facts())[0].id);
+        // A stopped process does not wait, however young its zombies are.
+        let mut stopped = doubtful;
+        stopped.leak.holder.state = State::Stopped;
+        assert_eq!(
+            first(&stopped),
+            ("holder-stopped".to_owned(), Confidence::High)
+        );
+    }
+}
+
+#[test]
+fn a_less_sure_cause_does_not_take_the_place_of_a_surer_one() {
+    let before = diagnose(&facts());
+    let mut reaped = facts();
+    reaped.waited_faults = Some(500);
+    let after = diagnose(&reaped);
+    assert_eq!(before[0].id, after[0].id);
+    assert!(outlast(&before, &after) && !outlast(&after, &before));
+    assert!(!outlast(&[], &after) && !outlast(&before, &[]));
+    // It goes on again: that it was stopped is no longer true.
+    let mut stopped = facts();
+    stopped.leak.holder.state = State::Stopped;
+    assert!(!outlast(&diagnose(&stopped), &after));
+}
+
+#[test]
 fn the_probe_of_go_is_no_wait_for_a_command() {
     let mut go = facts();
     go.program.language = Language::Go;
@@ -167,7 +212,7 @@ fn the_probe_of_go_is_no_wait_for_a_command() {
         ("go-start-without-wait".to_owned(), Confidence::High)
     );
     go.program.language = Language::Native;
-    assert_eq!(go.waited(), Answer::Yes);
+    assert_eq!(go.waited(), Answer::Unknown);
 }
 
 #[test]
@@ -304,6 +349,13 @@ mod knowledge_base {
         full.leak.holder.traced_by = Some(77);
         full.shared_pid_namespace = Answer::Yes;
         full.drivers = vec!["chromedriver (pid 9)".to_owned()];
+        full.starts_processes = Answer::No;
+        full.waits_for = vec![7];
+        full.held_pipe = Some(HeldPipe {
+            name: "pipe:[5]".to_owned(),
+            writers: vec!["ssh (pid 12)".to_owned()],
+        });
+        full.sigchld.collector = Some(4243);
         full.misplaced_inits = vec!["tini (pid 8)".to_owned()];
         for entry in entries() {
             let templates = entry.facts.iter().chain(entry.now);

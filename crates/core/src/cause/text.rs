@@ -54,6 +54,17 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
         "language" => Some(facts.program.language.label().to_owned()),
         "tracer" => holder.traced_by.map(|pid| pid.to_string()),
         "first" => Some(first_quoted(facts)),
+        "own-wait" => Some(own_wait(facts.program.language).to_owned()),
+        "collector" => facts.sigchld.collector.map(|tid| tid.to_string()),
+        "starts-none" => (facts.starts_processes == Answer::No).then(|| {
+            format!(
+                "{} starts no processes of its own: its executable calls nothing that does (/proc/{}/exe).",
+                name_of(facts),
+                holder.id.pid
+            )
+        }),
+        "waits-for" => waits_for(facts),
+        "pipe" => pipe(facts),
         "program" => program(facts),
         "origin" => (!facts.origins.evidence.is_empty()).then(|| facts.origins.evidence.join(" ")),
         "waited" => waited(facts),
@@ -136,8 +147,54 @@ fn waited(facts: &Facts) -> Option<String> {
         (Answer::No, _) => {
             format!("It has waited for no command, only for Go's own probe: {field}.")
         }
-        _ => format!("It has waited for children before, or was made to: {field}."),
+        (Answer::Yes, _) => {
+            format!("It has waited for children before, and did while Sexton watched: {field}.")
+        }
+        (Answer::Unknown, _) => format!(
+            "Children of it have been waited for; whether by this program, by a script that became it by exec, or because a debugger or Sexton made it wait, is not known: {field}."
+        ),
     })
+}
+
+/// How a program in this language waits for its own children.
+fn own_wait(language: Language) -> &'static str {
+    match language {
+        Language::Go => "call cmd.Wait after each cmd.Start, or use cmd.Run",
+        Language::Python => "use subprocess.run, or call wait() or poll() on each Popen",
+        Language::Node => "keep the event loop free, as Node.js waits in it",
+        Language::Java => "start processes with ProcessBuilder only, as the JVM waits for those",
+        Language::Ruby => "call Process.wait, or Process.detach, for each process",
+        Language::Php => "call pcntl_waitpid after pcntl_fork, and proc_close after proc_open",
+        Language::Perl => "call waitpid for each process",
+        Language::DotNet => "start processes with System.Diagnostics.Process only",
+        Language::Erlang => "start programs as ports only",
+        Language::Rust => "call wait() on each Child",
+        Language::Shell => "call `wait` in the script",
+        Language::Native | Language::Unknown => "call waitpid for each process",
+    }
+}
+
+fn waits_for(facts: &Facts) -> Option<String> {
+    let pid = facts.leak.holder.id.pid;
+    let list: Vec<_> = facts.waits_for.iter().map(u32::to_string).collect();
+    let (process, list) = match list.as_slice() {
+        [] => return None,
+        [one] => ("process", one.clone()),
+        several => ("processes", several.join(", ")),
+    };
+    Some(format!(
+        "It waits for {process} {list} of its PID namespace only, so it takes no other (the argument of the call in /proc/{pid}/syscall)."
+    ))
+}
+
+fn pipe(facts: &Facts) -> Option<String> {
+    let pipe = facts.held_pipe.as_ref()?;
+    let pid = facts.leak.holder.id.pid;
+    Some(format!(
+        "It reads {} and gets no end of file, because another process holds the other end: {} (/proc/{pid}/syscall, /proc/*/fd).",
+        pipe.name,
+        pipe.writers.join(", ")
+    ))
 }
 
 fn calls(facts: &Facts) -> Option<String> {
@@ -180,8 +237,12 @@ fn sigchld(facts: &Facts) -> String {
     } else {
         ""
     };
+    let collector = match facts.sigchld.collector {
+        Some(tid) => format!("; thread {tid} collects it by sigwait or a signalfd"),
+        None => String::new(),
+    };
     format!(
-        "{action}{blocked}{pending} (SigCgt, SigIgn, SigBlk, ShdPnd of /proc/{pid}/task/*/status)."
+        "{action}{blocked}{pending}{collector} (SigCgt, SigIgn, SigBlk, ShdPnd of /proc/{pid}/task/*/status)."
     )
 }
 

@@ -35,6 +35,8 @@ pub enum Origin {
     Direct,
     /// Their parent ended first, and the kernel gave them to the holder.
     Adopted,
+    /// A script had them before it became the holder by exec.
+    Inherited,
     /// Some of each.
     Mixed,
     /// The kernel keeps no record, and nothing else tells.

@@ -563,6 +563,8 @@ impl Story {
             origins: Origins {
                 direct: if self.adopted { 0 } else { leak.zombies },
                 adopted: if self.adopted { leak.zombies } else { 0 },
+                inherited: 0,
+                early: false,
                 unknown: 0,
                 session: if self.adopted {
                     Session::Ended
@@ -576,7 +578,12 @@ impl Story {
                     leak.zombies
                 )],
             },
+            starts_processes: Answer::Unknown,
             waited_faults: Some(0),
+            seen_waiting: false,
+            dead_seconds: Some(3_600),
+            waits_for: vec![],
+            held_pipe: None,
             calls: vec![
                 Call {
                     name: "epoll_wait".to_owned(),
@@ -590,6 +597,7 @@ impl Story {
             sigchld: Sigchld {
                 blocked: Blocked::None,
                 pending: false,
+                collector: None,
             },
             drivers: self.drivers.iter().map(|d| (*d).to_owned()).collect(),
             misplaced_inits: vec![],

@@ -9,7 +9,7 @@ use crate::proc::{Process, bounds};
 const MAX_THREADS: usize = 64;
 
 /// The mask of all that it awaits.
-pub(super) fn by(process: &Process, blocked: &[u64], notes: &mut Notes) -> u64 {
+pub(crate) fn by(process: &Process, blocked: &[u64], notes: &mut Notes) -> u64 {
     let waited_for = in_waits(process, notes);
     // A signal is taken from a signalfd only while it is blocked (`signalfd(2)`).
     if blocked.iter().all(|mask| *mask == 0) {

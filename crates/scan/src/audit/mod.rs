@@ -3,7 +3,7 @@
 //! Reads only: one look at each process of the node for its container, and a closer one at
 //! each container's main process and what hangs on it.
 
-mod awaited;
+pub(crate) mod awaited;
 mod by_hand;
 mod connections;
 mod looks;

@@ -105,6 +105,13 @@ impl Elf {
         (found < wanted.len()).then_some(found)
     }
 
+    /// A whole section, if it is a small one.
+    pub(super) fn small_section(&self, file: &File, name: &str) -> Option<Vec<u8>> {
+        let section = self.section(name)?;
+        let fits = section.size <= bounds::ELF_NAMES;
+        fits.then(|| bytes(file, section.offset, section.size))?
+    }
+
     fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| {
             let start = usize::try_from(section.name).ok();

@@ -3,19 +3,22 @@
 //! Everything here may vanish or be hidden at any moment. What cannot be read is unknown, and
 //! a note says why; only a `/proc` that cannot be listed is an error.
 
+mod age;
 mod elf;
 mod namespace;
+mod numbers;
 mod origins;
+mod pipe;
 mod program;
 mod threads;
 
-use sexton_core::Leak;
 use sexton_core::cause::{
     Answer, Blocked, Facts, First, FirstProcess, Language, Origins, Program, Session, Sigchld,
 };
+use sexton_core::{Leak, ProcessId};
 
 use crate::notes::Notes;
-use crate::proc::Process;
+use crate::proc::{Process, Status};
 use crate::{Error, Scanner};
 
 pub(crate) use program::recognise;
@@ -26,6 +29,36 @@ pub(crate) use threads::call_name;
 /// Reads only. Costs milliseconds, and a look at each process of the node where the holder is
 /// in a PID namespace of its own.
 pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
+    gather_since(scanner, leak, None)
+}
+
+/// What is remembered of a holder from the first look at it, to see what it does itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    holder: ProcessId,
+    faults: u64,
+}
+
+/// Begins to watch a holder. Nothing of ours may make it wait until [`gather_since`].
+///
+/// `None` where it has ended or cannot be read.
+pub fn begin(scanner: &mut Scanner, holder: ProcessId) -> Option<Before> {
+    let stat = scanner.proc.stat(holder.pid, &mut Vec::new()).ok()??;
+    (stat.id() == holder).then_some(Before {
+        holder,
+        faults: stat.children_minor_faults,
+    })
+}
+
+/// [`gather`] at the end of a time of watching.
+///
+/// # Errors
+/// As [`gather`].
+pub fn gather_since(
+    scanner: &mut Scanner,
+    leak: &Leak,
+    before: Option<Before>,
+) -> Result<Facts, Error> {
     let mut facts = unknown(leak);
     let mut notes = Notes::default();
     let process = notes.take(scanner.proc.process(leak.holder.id.pid));
@@ -42,10 +75,15 @@ pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
         return Ok(facts);
     };
     facts.waited_faults = Some(stat.children_minor_faults);
+    facts.seen_waiting = before.is_some_and(|before| {
+        before.holder == stat.id() && before.faults < stat.children_minor_faults
+    });
     let (program, native) = program::recognise(&process, &leak.holder, &mut notes);
     facts.program = program;
+    facts.starts_processes = program::starts_processes(&process, &leak.holder, &mut notes);
     let threads = threads::look(&process, native, &mut notes);
     facts.calls = threads.calls;
+    facts.waits_for = threads.waits_for;
     facts.sigchld = threads.sigchld;
 
     let around = namespace::look(scanner, leak, &mut notes)?;
@@ -60,18 +98,26 @@ pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
             .map(|driver| format!("{driver} (ended)")),
     );
 
-    facts.origins = origins::judge(
+    let judged = origins::judge(
         scanner,
         &process,
         &stat,
         leak,
         &origins::Circumstances {
-            job_control: facts.program.language == Language::Shell,
+            shell: facts.program.language == Language::Shell,
+            starts_processes: facts.starts_processes,
             never_waited: facts.waited() == Answer::No,
-            live_children: around.live_children,
+            first_thread: threads.first_start,
+            members: around.members.as_deref(),
         },
         &mut notes,
     )?;
+    facts.origins = judged.origins;
+    facts.dead_seconds = age::dead_for(scanner, &judged.zombies, &mut notes);
+    if leak.zombies <= pipe::FEW {
+        let members = around.members.as_deref();
+        facts.held_pipe = pipe::held(scanner, &process, &threads.reads, members, &mut notes)?;
+    }
     scanner.notes.count(&notes);
     facts.notes = notes.into_list();
     Ok(facts)
@@ -85,6 +131,7 @@ fn unknown(leak: &Leak) -> Facts {
             language: Language::Unknown,
             evidence: None,
         },
+        starts_processes: Answer::Unknown,
         first: FirstProcess {
             kind: First::Unknown,
             pid: None,
@@ -94,6 +141,8 @@ fn unknown(leak: &Leak) -> Facts {
         origins: Origins {
             direct: 0,
             adopted: 0,
+            inherited: 0,
+            early: false,
             unknown: 0,
             session: Session::Unknown,
             same_name: false,
@@ -101,15 +150,25 @@ fn unknown(leak: &Leak) -> Facts {
             evidence: Vec::new(),
         },
         waited_faults: None,
+        seen_waiting: false,
+        dead_seconds: None,
+        waits_for: Vec::new(),
+        held_pipe: None,
         calls: Vec::new(),
         sigchld: Sigchld {
             blocked: Blocked::Unknown,
             pending: false,
+            collector: None,
         },
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
         notes: Vec::new(),
     }
+}
+
+/// What a thread's own `status` says.
+fn task_status(process: &Process, tid: u32, notes: &mut Notes) -> Option<Status> {
+    Status::parse(&read_task(process, tid, "status", notes)?).ok()
 }
 
 /// `task/TID/NAME`, with a note when it is refused.

@@ -1,7 +1,7 @@
 //! The holder's PID namespace: its PID 1, and who else lives there.
 
-use sexton_core::Leak;
 use sexton_core::cause::{Answer, First, FirstProcess, driver_of, kind_of_first};
+use sexton_core::{Leak, SigchldAction};
 
 use crate::notes::Notes;
 use crate::proc::Process;
@@ -15,14 +15,25 @@ pub(super) struct Around {
     pub(super) shared: Answer,
     pub(super) inits: Vec<String>,
     pub(super) drivers: Vec<String>,
-    /// The holder's live children; `None` where they were not looked for.
-    pub(super) live_children: Option<Vec<LiveChild>>,
+    /// The processes of the namespace; `None` where they were not looked for.
+    pub(super) members: Option<Vec<Member>>,
 }
 
-/// A child of the holder that has not ended.
-pub(super) struct LiveChild {
+/// A process of the namespace. Zombies are among them where the kernel still shows their
+/// namespace.
+pub(super) struct Member {
+    pub(super) pid: u32,
+    /// It is a zombie.
+    pub(super) ended: bool,
     pub(super) name: String,
     pub(super) start_ticks: u64,
+    pub(super) inner_pid: u32,
+    pub(super) threads: u32,
+    /// `cminflt`: 0 where it has never waited for a child.
+    pub(super) waited_faults: u64,
+    pub(super) sigchld: SigchldAction,
+    command_line: Vec<String>,
+    executable: Option<String>,
 }
 
 pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Result<Around, Error> {
@@ -35,7 +46,7 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
         shared: Answer::Unknown,
         inits: Vec::new(),
         drivers: Vec::new(),
-        live_children: None,
+        members: None,
     };
     let Some(inode) = leak.holder.pid_namespace else {
         notes.push("the holder's PID namespace is hidden: its PID 1 is not known");
@@ -44,7 +55,7 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
     // What is hidden of others is no news in a note about this holder.
     let mut others = Notes::of_viewer(scanner.viewer.sees_all);
     let members = members(scanner, inode, &mut others)?;
-    let mut live_children = Vec::new();
+    let mut found = Vec::new();
     for &pid in &members {
         let Some(process) = others.take(scanner.proc.process(pid)) else {
             continue;
@@ -52,12 +63,6 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
         let Some(member) = read(&process, &mut others) else {
             continue;
         };
-        if member.parent == leak.holder.id.pid {
-            live_children.push(LiveChild {
-                name: member.name.clone(),
-                start_ticks: member.start_ticks,
-            });
-        }
         if let Some(driver) = driver_of(&member.name, &member.command_line.join(" ")) {
             around.drivers.push(format!("{driver} (pid {pid})"));
         }
@@ -71,9 +76,10 @@ pub(super) fn look(scanner: &mut Scanner, leak: &Leak, notes: &mut Notes) -> Res
         } else if kind == First::Init {
             around.inits.push(format!("{} (pid {pid})", member.name));
         }
+        found.push(member);
     }
     // Of the machine's own namespace only PID 1 was looked at.
-    around.live_children = (members != [1]).then_some(live_children);
+    around.members = (members != [1]).then_some(found);
     if let Some(pid) = around.first.pid {
         around.shared = is_shared(scanner, leak, pid, &mut others);
     }
@@ -97,24 +103,19 @@ fn members(scanner: &Scanner, inode: u64, notes: &mut Notes) -> Result<Vec<u32>,
     Ok(found)
 }
 
-struct Member {
-    name: String,
-    parent: u32,
-    start_ticks: u64,
-    command_line: Vec<String>,
-    executable: Option<String>,
-    inner_pid: u32,
-}
-
 fn read(process: &Process, notes: &mut Notes) -> Option<Member> {
     let stat = notes.take(process.stat())?;
     let status = notes.take(process.status())?;
     let command_line = notes.take(process.cmdline()).unwrap_or_default();
     let executable = notes.take(process.exe());
     Some(Member {
+        pid: stat.pid,
+        ended: stat.is_reapable_zombie(),
         name: stat.comm.to_lossy(),
-        parent: stat.parent,
         start_ticks: stat.start_ticks,
+        threads: stat.threads,
+        waited_faults: stat.children_minor_faults,
+        sigchld: status.sigchld(),
         command_line: command_line.iter().map(|arg| lossy(arg)).collect(),
         executable: executable.map(|path| lossy(path.as_os_str().as_encoded_bytes())),
         inner_pid: status.ns_pids.last().copied().unwrap_or(0),

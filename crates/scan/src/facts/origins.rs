@@ -8,32 +8,70 @@
 //!   by the zombie itself came from a process between the two.
 //! - What a PID 1 that has never waited is given was started by a child of its own, which is
 //!   then alive or a zombie too. With no such child alive that is older than the zombies, some
-//!   of them are its own.
+//!   of them are its own. The same holds of zombies between whose numbers none is missing
+//!   ([`super::numbers`]), whatever the holder has waited for.
+//! - A shell without job control starts what ends in `&` with SIGINT and SIGQUIT ignored, and
+//!   execve and death keep that. A holder that is no shell and does not ignore them did not
+//!   start such a process: it had it before it became this program by exec, or was given it.
 //! - Who is neither PID 1 of its PID namespace nor a subreaper is given no orphans.
 
-use sexton_core::cause::{Origins, Session, is_init};
+use std::collections::HashSet;
+
+use sexton_core::cause::{Answer, Origins, Session, is_init};
 use sexton_core::report::Exit;
 use sexton_core::{Leak, State};
 
-use super::namespace::LiveChild;
+use super::namespace::Member;
+use super::numbers;
 use crate::notes::Notes;
-use crate::proc::{Process, Stat};
+use crate::proc::{Process, Stat, Status};
 use crate::{Error, Scanner};
 
 /// Zombies looked at, spread evenly over all.
 const MAX_INSPECTED: usize = 400;
+/// Of the newest, each is looked at.
+const NEWEST: usize = 64;
 
 /// SIGKILL (`signal(7)`).
 const SIGKILL: u8 = 9;
+/// Bits of SIGINT (2) and SIGQUIT (3) in a signal mask: what a shell has its background ignore.
+const BACKGROUND: u64 = 0b110;
+/// A script may do much before its `exec`; more than this is rare.
+const EARLY_SECONDS: u64 = 60;
+/// Of so few early zombies nothing tells that no script had them: bash starts what it runs for
+/// `<(…)` and `coproc` with SIGINT as it is.
+const FEW: usize = 2;
 
 /// What else bears on the question.
-pub(super) struct Circumstances {
-    /// The holder is a shell: those put children in each other's process groups.
-    pub(super) job_control: bool,
+pub(super) struct Circumstances<'a> {
+    /// The holder is a shell: those put children in each other's process groups, and start
+    /// them in the background.
+    pub(super) shell: bool,
+    /// Whether the holder's program can start processes.
+    pub(super) starts_processes: Answer,
     /// The holder has waited for no child that it started.
     pub(super) never_waited: bool,
-    /// The holder's live children, where known.
-    pub(super) live_children: Option<Vec<LiveChild>>,
+    /// When the first thread of the holder beside its main one started.
+    pub(super) first_thread: Option<u64>,
+    /// The live processes of the holder's PID namespace, where known.
+    pub(super) members: Option<&'a [Member]>,
+}
+
+/// Where the zombies came from, and those that were looked at.
+pub(super) struct Judged {
+    pub(super) origins: Origins,
+    pub(super) zombies: Vec<Stat>,
+}
+
+/// A zombie of the sample.
+struct Seen {
+    stat: Stat,
+    /// On the list of a thread that is not the main one.
+    other_thread: bool,
+    /// A shell started it in the background.
+    background: bool,
+    /// Its pid in its own namespace.
+    number: Option<u32>,
 }
 
 pub(super) fn judge(
@@ -41,10 +79,16 @@ pub(super) fn judge(
     process: &Process,
     holder: &Stat,
     leak: &Leak,
-    circumstances: &Circumstances,
+    circumstances: &Circumstances<'_>,
     notes: &mut Notes,
-) -> Result<Origins, Error> {
+) -> Result<Judged, Error> {
     let zombies = sample(scanner, process, holder, notes)?;
+    let ignores_as_background = notes
+        .take(process.status())
+        .is_none_or(|status| is_background(&status));
+    // What a holder that is a shell, or was started by one in the background, hands down itself.
+    let background_tells = !circumstances.shell && !ignores_as_background;
+    let numbers = numbers(scanner, &zombies, circumstances, notes)?;
     let parent_session = notes
         .take(scanner.proc.stat(holder.parent, &mut Vec::new()))
         .map(|parent| parent.session);
@@ -52,32 +96,57 @@ pub(super) fn judge(
         holder,
         adopts: leak.holder.namespace_init || leak.holder.subreaper || is_known_subreaper(leak),
         parent_session,
-        job_control: circumstances.job_control,
-        alone_until: alone_until(leak, circumstances),
+        shell: circumstances.shell,
+        background_tells,
+        starts_none: circumstances.starts_processes == Answer::No,
+        never_waited: circumstances.never_waited,
+        alone_until: alone_until(holder, circumstances),
+        numbers,
     };
     let mut counts = Counts::default();
-    for (zombie, by_other_thread) in &zombies {
-        counts.add(view.sign(zombie, *by_other_thread));
+    for zombie in &zombies {
+        counts.add(view.sign(zombie));
     }
     counts.doubt();
+    let may_be_inherited = sum([
+        counts.cannot_adopt,
+        counts.alone,
+        counts.in_a_row,
+        counts.background,
+    ]) > 0;
+    let early = may_be_inherited && early(holder, &zombies, circumstances, background_tells);
     let half = |count: usize| count > 0 && count >= zombies.len().div_ceil(2);
     let same_name = zombies
         .iter()
-        .filter(|(z, _)| z.comm == holder.comm)
+        .filter(|zombie| zombie.stat.comm == holder.comm)
         .count();
     let killed = zombies
         .iter()
-        .filter(|(z, _)| z.exit() == Some(Exit::Signal(SIGKILL)))
+        .filter(|zombie| zombie.stat.exit() == Some(Exit::Signal(SIGKILL)))
         .count();
-    Ok(Origins {
-        direct: sum([counts.other_thread, counts.cannot_adopt, counts.alone]),
-        adopted: sum([counts.session, counts.group, counts.older]),
+    let origins = Origins {
+        direct: sum([
+            counts.other_thread,
+            counts.cannot_adopt,
+            counts.alone,
+            counts.in_a_row,
+        ]),
+        adopted: sum([
+            counts.session,
+            counts.group,
+            counts.older,
+            counts.background,
+        ]),
+        inherited: counts.before_exec,
+        early: early && counts.before_exec == 0,
         unknown: counts.untold,
         session: common_session(scanner, holder, &zombies, notes),
         same_name: half(same_name),
         killed: half(killed),
         evidence: counts.evidence(holder.pid, zombies.len()),
-    })
+    };
+    let zombies = zombies.into_iter().map(|zombie| zombie.stat).collect();
+    Ok(Judged { origins, zombies })
 }
 
 /// What tells where one zombie came from.
@@ -95,6 +164,12 @@ enum Sign {
     Older,
     /// No other process is there that could have started it: some, if not all, are started.
     Alone,
+    /// No parent of its own can have come and gone: some, if not all, are started.
+    InARow,
+    /// A shell started it in the background, and the holder takes orphans over.
+    Background,
+    /// The holder had it before it became this program.
+    BeforeExec,
     /// Nothing.
     Untold,
 }
@@ -103,14 +178,20 @@ struct View<'a> {
     holder: &'a Stat,
     adopts: bool,
     parent_session: Option<u32>,
-    job_control: bool,
-    /// Nobody but the holder can have begun what was started before this time, in ticks.
+    shell: bool,
+    /// A zombie that bears the mark of a shell's background was not started by the holder.
+    background_tells: bool,
+    /// The holder's program starts no processes.
+    starts_none: bool,
+    never_waited: bool,
+    /// No other process that lives can have left behind what was started before this time.
     alone_until: u64,
+    numbers: Numbers,
 }
 
 impl View<'_> {
-    fn sign(&self, zombie: &Stat, by_other_thread: bool) -> Sign {
-        let holder = self.holder;
+    fn sign(&self, seen: &Seen) -> Sign {
+        let (holder, zombie) = (self.holder, &seen.stat);
         // A holder that leads its session was in its parent's before it called setsid, and may
         // have forked there.
         let foreign_session = zombie.session != 0
@@ -120,8 +201,17 @@ impl View<'_> {
         let foreign_group = zombie.process_group != 0
             && zombie.process_group != holder.process_group
             && zombie.process_group != zombie.pid
-            && !self.job_control;
-        if by_other_thread {
+            && !self.shell;
+        let by_a_shell = seen.background && self.background_tells;
+        let alone = zombie.start_ticks < self.alone_until;
+        let own_session = zombie.session == holder.session || zombie.session == zombie.pid;
+        let is_among = |set: &HashSet<u32>| seen.number.is_some_and(|number| set.contains(&number));
+        let in_a_row = is_among(&self.numbers.row);
+        // Its parent is there to be seen, and none that lives but the holder can be it.
+        let parent_is_holder = alone
+            && (is_among(&self.numbers.complete)
+                || self.never_waited && zombie.session == holder.session);
+        if seen.other_thread {
             Sign::OtherThread
         } else if zombie.start_ticks < holder.start_ticks {
             Sign::Older
@@ -129,10 +219,21 @@ impl View<'_> {
             Sign::Session
         } else if foreign_group && self.adopts {
             Sign::Group
+        } else if !self.adopts && (by_a_shell || self.starts_none) {
+            Sign::BeforeExec
         } else if !self.adopts {
             Sign::CannotAdopt
-        } else if zombie.start_ticks < self.alone_until && zombie.session == holder.session {
+        } else if by_a_shell || self.starts_none {
+            // The holder is their parent, whatever program it was then.
+            if parent_is_holder {
+                Sign::BeforeExec
+            } else {
+                Sign::Background
+            }
+        } else if alone && self.never_waited && zombie.session == holder.session {
             Sign::Alone
+        } else if alone && own_session && in_a_row {
+            Sign::InARow
         } else {
             Sign::Untold
         }
@@ -147,6 +248,9 @@ struct Counts {
     group: u64,
     older: u64,
     alone: u64,
+    in_a_row: u64,
+    background: u64,
+    before_exec: u64,
     untold: u64,
 }
 
@@ -159,6 +263,9 @@ impl Counts {
             Sign::Group => &mut self.group,
             Sign::Older => &mut self.older,
             Sign::Alone => &mut self.alone,
+            Sign::InARow => &mut self.in_a_row,
+            Sign::Background => &mut self.background,
+            Sign::BeforeExec => &mut self.before_exec,
             Sign::Untold => &mut self.untold,
         };
         *count = count.saturating_add(1);
@@ -188,8 +295,11 @@ impl Counts {
             (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
             (
                 self.alone,
-                format!("share its session and group, and as it has never waited, and no other child of it lives that is older, it started some of them if not all (field 11 of /proc/{pid}/stat)"),
+                format!("share its session and group, and as it has never waited, and no process lives in its PID namespace that is older and has waited for a child, it started some of them if not all (field 11 of /proc/{pid}/stat)"),
             ),
+            (self.in_a_row, format!("were started one after another with no number missing between them, as one would be for each parent that had ended; so {pid} started some of them if not all (NSpid of /proc/ZOMBIE/status)")),
+            (self.background, "were not started by it: a shell put them in the background, or its program starts nothing, so another process started them or a script that it was before (SigIgn of /proc/ZOMBIE/status)".to_owned()),
+            (self.before_exec, "were there before it became this program by exec: a shell put them in the background, or this program starts nothing (SigIgn of /proc/ZOMBIE/status, the names in its executable)".to_owned()),
             (self.untold, "may be its own or orphans: neither session nor group tells, and the kernel keeps no record of a first parent".to_owned()),
         ];
         sentences
@@ -200,21 +310,68 @@ impl Counts {
     }
 }
 
-/// Where the holder has never waited, every child that it started is alive or among the zombies.
-/// Those alive that bear other names than the zombies may have started some, but none that is
-/// older than themselves. Between fork and exec each child is such a one, for a moment.
-fn alone_until(leak: &Leak, circumstances: &Circumstances) -> u64 {
-    let is_stranger = |child: &&LiveChild| leak.commands.iter().all(|c| c.name != child.name);
-    match &circumstances.live_children {
-        Some(live) if circumstances.never_waited => {
-            let strangers = live.iter().filter(is_stranger);
-            strangers
-                .map(|child| child.start_ticks)
-                .min()
-                .unwrap_or(u64::MAX)
-        }
-        _ => 0,
-    }
+/// An orphan's parent has ended. So a process that lives can have left orphans behind only if it
+/// is older than they are, and has waited for the process between.
+fn alone_until(holder: &Stat, circumstances: &Circumstances<'_>) -> u64 {
+    let Some(members) = circumstances.members else {
+        return 0;
+    };
+    members
+        .iter()
+        .filter(|member| member.pid != holder.pid && numbers::may_have_left_orphans(member))
+        .map(|member| member.start_ticks)
+        .min()
+        .unwrap_or(u64::MAX)
+}
+
+/// What the numbers of the zombies tell.
+#[derive(Default)]
+struct Numbers {
+    /// Between these none is missing.
+    row: HashSet<u32>,
+    /// Below these none is missing.
+    complete: HashSet<u32>,
+}
+
+fn numbers(
+    scanner: &Scanner,
+    zombies: &[Seen],
+    circumstances: &Circumstances<'_>,
+    notes: &mut Notes,
+) -> Result<Numbers, Error> {
+    let Some(members) = circumstances.members else {
+        return Ok(Numbers::default());
+    };
+    let zombies: Vec<u32> = zombies.iter().filter_map(|zombie| zombie.number).collect();
+    let taken = numbers::taken(scanner, members, notes)?;
+    Ok(Numbers {
+        row: numbers::unbroken(zombies.clone(), &taken),
+        complete: numbers::complete(zombies, &taken),
+    })
+}
+
+/// All of them may have been there before the holder became its program by exec.
+fn early(
+    holder: &Stat,
+    zombies: &[Seen],
+    circumstances: &Circumstances<'_>,
+    background_tells: bool,
+) -> bool {
+    let hertz = rustix::param::clock_ticks_per_second();
+    let script = hertz.saturating_mul(EARLY_SECONDS);
+    let until = holder.start_ticks.saturating_add(script);
+    let until = circumstances
+        .first_thread
+        .map_or(until, |start| start.min(until));
+    let is_early = |zombie: &Seen| zombie.stat.start_ticks <= until && !zombie.other_thread;
+    // The mark is missing from those that the program started itself, unless they are so few.
+    let told = background_tells && zombies.len() > FEW;
+    let is_told = |zombie: &Seen| told && !zombie.background;
+    !circumstances.shell && zombies.iter().all(|z| is_early(z) && !is_told(z))
+}
+
+fn is_background(status: &Status) -> bool {
+    status.ignored & BACKGROUND == BACKGROUND
 }
 
 /// Subreapers that are known by name; the kernel shows the attribute nowhere.
@@ -236,7 +393,7 @@ fn sample(
     process: &Process,
     holder: &Stat,
     notes: &mut Notes,
-) -> Result<Vec<(Stat, bool)>, Error> {
+) -> Result<Vec<Seen>, Error> {
     let mut candidates: Vec<(u32, bool)> = Vec::new();
     let mut listed = false;
     for tid in notes.take(process.tasks()).unwrap_or_default() {
@@ -255,13 +412,27 @@ fn sample(
     } else {
         1
     };
+    // The newest stand last, and of those each is looked at: numbers that are passed over would
+    // be missing.
+    let newest = candidates.len().saturating_sub(NEWEST);
+    let chosen = candidates
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| *index >= newest || index.checked_rem(step) == Some(0))
+        .map(|(_, candidate)| candidate);
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
-    for (pid, other) in candidates.into_iter().step_by(step) {
+    for (pid, other) in chosen {
         let Some(stat) = notes.take(scanner.proc.stat(pid, &mut buffer)) else {
             continue;
         };
         if stat.parent == holder.pid && stat.is_reapable_zombie() {
-            found.push((stat, other && main_thread_lives));
+            let status = notes.take(scanner.proc.status(pid, &mut buffer));
+            found.push(Seen {
+                stat,
+                other_thread: other && main_thread_lives,
+                background: status.as_ref().is_some_and(is_background),
+                number: status.and_then(|status| status.ns_pids.last().copied()),
+            });
         }
     }
     Ok(found)
@@ -271,7 +442,7 @@ fn sample(
 fn common_session(
     scanner: &Scanner,
     holder: &Stat,
-    zombies: &[(Stat, bool)],
+    zombies: &[Seen],
     notes: &mut Notes,
 ) -> Session {
     let kinds = [
@@ -298,7 +469,10 @@ fn common_session(
             Session::Ended
         }
     };
-    let leaders: Vec<Session> = zombies.iter().map(|(z, _)| leader_of(z)).collect();
+    let leaders: Vec<Session> = zombies
+        .iter()
+        .map(|zombie| leader_of(&zombie.stat))
+        .collect();
     let count = |kind: &Session| leaders.iter().filter(|leader| *leader == kind).count();
     let most = kinds.into_iter().max_by_key(count);
     most.filter(|kind| count(kind) > 0)
@@ -321,15 +495,86 @@ mod tests {
         Stat::parse(text.as_bytes()).unwrap()
     }
 
-    fn sign(adopts: bool, job_control: bool, alone_until: u64, zombie: &Stat, other: bool) -> Sign {
+    fn seen(stat: &Stat, other_thread: bool) -> Seen {
+        Seen {
+            stat: stat.clone(),
+            other_thread,
+            background: false,
+            number: Some(stat.pid),
+        }
+    }
+
+    fn sign(adopts: bool, shell: bool, alone_until: u64, zombie: &Stat, other: bool) -> Sign {
+        let holder = stat(100, 100, 100, 50);
         let view = View {
-            holder: &stat(100, 100, 100, 50),
+            shell,
+            alone_until,
+            ..view(adopts, &holder)
+        };
+        view.sign(&seen(zombie, other))
+    }
+
+    fn view(adopts: bool, holder: &Stat) -> View<'_> {
+        View {
+            holder,
             adopts,
             parent_session: Some(7),
-            job_control,
-            alone_until,
+            shell: false,
+            background_tells: true,
+            starts_none: false,
+            never_waited: true,
+            alone_until: u64::MAX,
+            numbers: Numbers::default(),
+        }
+    }
+
+    #[test]
+    fn what_a_shell_put_in_the_background_is_not_the_programs_own() {
+        let holder = stat(100, 100, 100, 50);
+        let mut zombie = seen(&stat(200, 100, 100, 60), false);
+        zombie.background = true;
+        assert_eq!(view(false, &holder).sign(&zombie), Sign::BeforeExec);
+        assert_eq!(view(true, &holder).sign(&zombie), Sign::BeforeExec);
+        let waited = View {
+            never_waited: false,
+            ..view(true, &holder)
         };
-        view.sign(zombie, other)
+        assert_eq!(waited.sign(&zombie), Sign::Background);
+        // A holder that ignores those signals itself hands that down.
+        let nothing_told = View {
+            background_tells: false,
+            ..view(false, &holder)
+        };
+        assert_eq!(nothing_told.sign(&zombie), Sign::CannotAdopt);
+        let starts_none = View {
+            starts_none: true,
+            ..nothing_told
+        };
+        assert_eq!(starts_none.sign(&zombie), Sign::BeforeExec);
+    }
+
+    #[test]
+    fn in_a_row_tells_whatever_the_holder_has_waited_for() {
+        let holder = stat(100, 100, 100, 50);
+        let waited = View {
+            never_waited: false,
+            numbers: Numbers {
+                row: HashSet::from([200]),
+                ..Numbers::default()
+            },
+            ..view(true, &holder)
+        };
+        let sign = |zombie: &Stat| waited.sign(&seen(zombie, false));
+        assert_eq!(sign(&stat(200, 100, 100, 60)), Sign::InARow);
+        assert_eq!(sign(&stat(201, 100, 100, 60)), Sign::Untold);
+        let older = View {
+            alone_until: 60,
+            ..waited
+        };
+        assert_eq!(
+            older.sign(&seen(&stat(200, 100, 100, 60), false)),
+            Sign::Untold
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::ControlFlow;
 
 use sexton_core::Holder;
-use sexton_core::cause::{Language, Program, is_shell};
+use sexton_core::cause::{Answer, First, Language, Program, called_as, is_shell, kind_of_first};
 
 use super::elf::Elf;
 use crate::notes::Notes;
@@ -63,9 +63,10 @@ fn language_of(
     let pid = process.pid();
     let path = holder.executable.as_deref().unwrap_or("?");
     let name = base_name(path);
-    let called_as = holder.command_line.first().map_or("", |arg| base_name(arg));
-    // A shell is known by its file; busybox is one when it is called as one.
-    if is_shell(name) && (name != "busybox" || is_shell(called_as) || runs_shell_applet(holder)) {
+    // A shell is known by its file; of busybox the applet decides.
+    let (called, _) =
+        called_as(holder.executable.as_deref(), &holder.command_line).unwrap_or((name, &[]));
+    if is_shell(called) {
         return Program {
             language: Language::Shell,
             evidence: Some(format!("its executable is {path} (/proc/{pid}/exe)")),
@@ -106,11 +107,72 @@ fn language_of(
     }
 }
 
-fn runs_shell_applet(holder: &Holder) -> bool {
-    holder
-        .command_line
-        .get(1)
-        .is_some_and(|applet| is_shell(base_name(applet)))
+/// Libraries of the C library, by the beginnings of their names: they start nothing by themselves.
+const PLAIN_LIBRARIES: [&str; 7] = [
+    "libc.so",
+    "libc.musl",
+    "libm.so",
+    "libpthread.so",
+    "librt.so",
+    "ld-linux",
+    "ld-musl",
+];
+
+/// Functions of the C library that start a process, or let unknown code do it.
+const STARTERS: [&str; 16] = [
+    "fork",
+    "_Fork",
+    "__fork",
+    "vfork",
+    "__vfork",
+    "clone",
+    "clone3",
+    "posix_spawn",
+    "posix_spawnp",
+    "popen",
+    "system",
+    "wordexp",
+    "forkpty",
+    "daemon",
+    "dlopen",
+    "syscall",
+];
+
+/// `No` where the executable needs the C library alone, and calls nothing in it that starts a
+/// process. A static program tells nothing, as it has no table of what it calls.
+pub(super) fn starts_processes(process: &Process, holder: &Holder, notes: &mut Notes) -> Answer {
+    let executable = holder.executable.as_deref();
+    if kind_of_first(executable, &holder.command_line) == First::KeepAlive {
+        return Answer::No;
+    }
+    let file = notes.take(process.open_file("exe"));
+    let read = |file: &File| Elf::read(file)?.small_section(file, ".dynstr");
+    file.as_ref()
+        .and_then(read)
+        .map_or(Answer::Unknown, |names| starts(&names))
+}
+
+/// The same of the names that an executable has of functions and libraries.
+fn starts(names: &[u8]) -> Answer {
+    let (mut c_library, mut starts) = (false, false);
+    for name in names.split(|byte| *byte == 0) {
+        let name = String::from_utf8_lossy(name);
+        if STARTERS.contains(&name.as_ref()) {
+            starts = true;
+        } else if PLAIN_LIBRARIES
+            .iter()
+            .any(|library| name.starts_with(library))
+        {
+            c_library = true;
+        } else if name.contains(".so") {
+            return Answer::Unknown;
+        }
+    }
+    match (c_library, starts) {
+        (true, false) => Answer::No,
+        (true, true) => Answer::Yes,
+        (false, _) => Answer::Unknown,
+    }
 }
 
 fn by_section(elf: &Elf) -> Option<(String, Language)> {

@@ -154,6 +154,12 @@ impl Process {
             .map(|target| target.map(|t| PathBuf::from(OsString::from_vec(t))))
     }
 
+    /// What one of its open files is, as the kernel names it: a path, `pipe:[4711]`.
+    pub(crate) fn open_name(&self, fd: u32) -> Result<Option<String>, Error> {
+        let target = self.link(&format!("fd/{fd}"))?;
+        Ok(target.map(|target| crate::lossy(&target)))
+    }
+
     /// Inode of a namespace: `pid`, `user`, `mnt`… `None` too for a zombie, which has left them.
     pub fn ns_inode(&self, kind: &str) -> Result<Option<u64>, Error> {
         ns_inode(self.dir.as_fd(), &format!("ns/{kind}"), &self.path)

@@ -46,7 +46,7 @@ fn python_init_orphans() {
         .says("PID 1 of its PID namespace is")
         .is_not("python-popen-without-wait");
 
-    // In the session of PID 1 nothing tells, and it says so.
+    // What a shell put into the background is no child of Python, in its session either.
     let same_session = program("['sh', '-c', 'sleep 0.2 &']");
     let Some(situation) = require(Situation::pid1(&[&python, "-c", &same_session])) else {
         return;
@@ -54,8 +54,31 @@ fn python_init_orphans() {
     let diagnosis = situation.diagnose_only(5, "sleep");
     diagnosis
         .is("python-init", Medium)
-        .says("the kernel keeps no record of a first parent");
-    assert_eq!(diagnosis.facts.origins.origin(), Origin::Unknown);
+        .says("a shell put them in the background")
+        .is_not("python-popen-without-wait");
+    assert_eq!(diagnosis.facts.origins.origin(), Origin::Adopted);
+
+    // Where no shell was between, nothing tells, and it says so, with both cures and no code.
+    let forked = program(
+        "[sys.executable, '-c', 'import os, time\\nos.fork() or (time.sleep(0.2), os._exit(0))']",
+    )
+    .replace("import subprocess", "import subprocess, sys");
+    let Some(situation) = require(Situation::pid1(&[&python, "-c", &forked])) else {
+        return;
+    };
+    let diagnosis = situation.diagnose(5);
+    diagnosis
+        .is("pid1-own-or-orphans", Low)
+        .says("the kernel keeps no record of a first parent")
+        .is_not("python-init")
+        .is_not("python-popen-without-wait");
+    assert!(
+        diagnosis.causes[0]
+            .cure
+            .text
+            .contains("poll() on each Popen")
+    );
+    assert_eq!(diagnosis.causes[0].cure.code, None);
 }
 
 #[test]
@@ -258,4 +281,104 @@ fn shared_pid_namespace() {
     diagnosis
         .is("rust-child-dropped", High)
         .is_not("keep-alive-init");
+}
+
+#[test]
+fn php_init_orphans() {
+    let Some(php) = require(which("php")) else {
+        return;
+    };
+    let program =
+        "for ($i = 0; $i < 5; $i++) exec('setsid sh -c \"sleep 0.2 &\" >/dev/null'); sleep(1000);";
+    let Some(situation) = require(Situation::pid1(&[&php, "-r", program])) else {
+        return;
+    };
+    situation.diagnose_only(5, "sleep").is("php-init", High);
+}
+
+#[test]
+fn perl_init_orphans() {
+    let Some(perl) = require(which("perl")) else {
+        return;
+    };
+    let program = "for (1..5) { system('setsid', 'sh', '-c', 'sleep 0.2 &') } sleep 1000";
+    let Some(situation) = require(Situation::pid1(&[&perl, "-e", program])) else {
+        return;
+    };
+    situation.diagnose_only(5, "sleep").is("perl-init", High);
+}
+
+#[test]
+fn pid1_waits_for_one() {
+    let Some(situation) = require(native_pid1("wait-for-one")) else {
+        return;
+    };
+    situation
+        .diagnose(5)
+        .is("pid1-waits-for-one", High)
+        .says("It waits for process 2 of its PID namespace only");
+    // `timeout` and `flock` do the same.
+    for command in [["timeout", "1000"], ["flock", "/dev/null"]] {
+        let Some(program) = require(which(command[0])) else {
+            return;
+        };
+        let argv = [
+            program.as_str(),
+            command[1],
+            "sh",
+            "-c",
+            "for i in 1 2 3; do setsid sh -c 'sleep 0.3 &'; done; sleep 1000; :",
+        ];
+        let Some(situation) = require(Situation::pid1(&argv)) else {
+            return;
+        };
+        let diagnosis = situation.diagnose_only(3, "sleep");
+        diagnosis.is_not("parent-never-waits");
+        if diagnosis.facts.waits_for.is_empty() {
+            // timeout(1) waits in rt_sigsuspend between its waits.
+            diagnosis.is("pid1-does-not-adopt", High);
+        } else {
+            diagnosis.is("pid1-waits-for-one", High);
+        }
+    }
+}
+
+/// `npm start`: a live child of the zombies' name is older, and their ancestor.
+#[test]
+fn an_older_child_of_the_same_name_may_have_left_them() {
+    let Some(node) = require(which("node")) else {
+        return;
+    };
+    let script = "for i in 1 2 3; do sh -c '(sleep 0.3; exit 0) & exit 0'; done; sleep 1000; :";
+    let program = format!(
+        "require('child_process').spawn('sh', ['-c', {script:?}]); setInterval(() => {{}}, 1000)"
+    );
+    let Some(situation) = require(Situation::pid1(&[&node, "-e", &program])) else {
+        return;
+    };
+    let diagnosis = situation.diagnose(3);
+    diagnosis.is_not("node-loop-blocked");
+    assert_eq!(diagnosis.ids()[0], "node-init");
+}
+
+/// busybox is what it is called.
+#[test]
+fn an_applet_is_no_shell() {
+    let Some(busybox) = require(which("busybox")) else {
+        return;
+    };
+    let dir = directory();
+    let tabs = dir.path().to_str().unwrap();
+    let argv = [&busybox, "crond", "-f", "-L", "/dev/null", "-c", tabs];
+    let Some(situation) = require(Situation::pid1(&argv)) else {
+        return;
+    };
+    for _ in 0..3 {
+        let mut shell = situation.exec(&["sh", "-c", "(sleep 0.3; exit 3) & exit 0"]);
+        assert!(shell.child().wait().unwrap().success());
+    }
+    let diagnosis = situation.diagnose(3);
+    diagnosis.is_not("shell-init-busy");
+    assert_eq!(diagnosis.facts.program.language, Language::Native);
+    assert_eq!(diagnosis.facts.origins.origin(), Origin::Adopted);
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use sexton_core::Confidence::{High, Low, Medium};
 use sexton_core::cause::{Language, Origin};
 use sexton_lab::{Leak, Program, Skip, live_children_of, require, wait_until, zombies_of};
+use sexton_scan::{Roots, Scanner, facts};
 
-use crate::situation::{Situation, copy, directory, parent, python, source, which};
+use crate::situation::{Diagnosis, Situation, copy, directory, parent, python, source, which};
 
 fn argv(program: &Program) -> Vec<&str> {
     program.argv.iter().map(String::as_str).collect()
@@ -236,8 +237,17 @@ fn parent_waits_for_some() {
     let Some(situation) = require(native("some")) else {
         return;
     };
-    situation
-        .diagnose(5)
+    // It goes on to wait for one of its children now and then, and is seen to.
+    let mut scanner = Scanner::new(Roots::default()).unwrap();
+    let leak = wait_until("the zombies are there", || {
+        (zombies_of(situation.holder).len() >= 5).then(|| situation.leak(&mut scanner))
+    });
+    let before = facts::begin(&mut scanner, leak.holder.id);
+    let facts = wait_until("it has waited", || {
+        let facts = facts::gather_since(&mut scanner, &leak, before).unwrap();
+        facts.seen_waiting.then_some(facts)
+    });
+    Diagnosis::of(facts)
         .is("parent-waits-for-some", Medium)
         .says("has waited for children before")
         .is_not("parent-never-waits");
@@ -353,4 +363,141 @@ fn init_not_the_parent() {
         diagnosis.ids()
     );
     assert_ne!(causes[0].confidence, Low);
+}
+
+/// Nearly every image: a script prepares, and then becomes the program.
+#[test]
+fn what_a_script_waited_for_before_exec_is_not_the_programs() {
+    let behind = |program: &str| {
+        let script = format!("mkdir -p /tmp; true; /bin/true; exec {program}");
+        Situation::pid1(&["sh", "-c", &script])
+    };
+    if let Some(python) = require(python()) {
+        let Some(situation) = require(behind(&format!("{python} -c \"{PYTHON_POPEN}\""))) else {
+            return;
+        };
+        situation
+            .diagnose(5)
+            .is("python-popen-without-wait", Medium)
+            .is_not("python-init")
+            .says("no number missing between them");
+    }
+    let Some(parent) = require(parent()) else {
+        return;
+    };
+    let Some(situation) = require(behind(&format!("{} own child 5", parent.display()))) else {
+        return;
+    };
+    situation
+        .diagnose(5)
+        .is("native-fork-without-wait", Medium)
+        .is_not("parent-waits-for-some");
+}
+
+/// puma's master: its workers bear its name, and a live child is older than they are.
+#[test]
+fn workers_of_ruby_are_its_own() {
+    let Some(ruby) = require(which("ruby")) else {
+        return;
+    };
+    let program = "Process.detach(spawn('sleep 1000')); 4.times { fork { sleep 0.2 } }; sleep 1000";
+    let Some(situation) = require(Situation::pid1(&[&ruby, "-e", program])) else {
+        return;
+    };
+    let diagnosis = situation.diagnose(4);
+    diagnosis.is_not("ruby-init");
+    assert_eq!(diagnosis.ids()[0], "ruby-spawn-without-wait");
+}
+
+/// A supervisor that waits every few seconds has not had its turn yet.
+#[test]
+fn nothing_is_sure_of_zombies_that_have_just_ended() {
+    let Some(situation) = require(native("own")) else {
+        return;
+    };
+    let diagnosis = situation.diagnose_at_once(5);
+    assert!(
+        diagnosis
+            .causes
+            .iter()
+            .all(|cause| cause.confidence <= Medium)
+    );
+    diagnosis
+        .is("native-fork-without-wait", Medium)
+        .says("None of them has been dead for a minute");
+}
+
+/// Whatever program stands behind such a script, it has children that it never started.
+#[test]
+fn any_program_behind_a_script_has_its_jobs() {
+    let Some(parent) = require(parent()) else {
+        return;
+    };
+    let idle = format!("sleep 0.1 & sleep 0.1 & exec {} idle", parent.display());
+    let reading = "sleep 0.1 & exec tee /dev/null </dev/zero >/dev/null";
+    // The job has waited for a child of its own; and then been the parent of none.
+    let waited = "(sleep 0.1; true) & exec tee /dev/null </dev/zero >/dev/null";
+    for (script, zombies) in [(idle.as_str(), 2), (reading, 1), (waited, 1)] {
+        Situation::child(&["sh", "-c", script])
+            .diagnose(zombies)
+            .is("exec-after-background", High)
+            .is_not("native-fork-without-wait")
+            .is_not("parent-never-waits");
+        let Some(situation) = require(Situation::pid1(&["sh", "-c", script])) else {
+            return;
+        };
+        situation
+            .diagnose(zombies)
+            .is("exec-after-background", High)
+            .is_not("native-fork-without-wait");
+    }
+}
+
+/// composer and ssh's ControlPersist: a daemon that the ended child left holds the pipe.
+#[test]
+fn pipe_held() {
+    for (program, code) in [
+        (
+            which("php"),
+            "$p = proc_open('sleep 1000 & exit 0', [1 => ['pipe', 'w']], $q); \
+             echo stream_get_contents($q[1]); proc_close($p);",
+        ),
+        (
+            which("ruby"),
+            "IO.popen('sleep 1000 & exit 0') { |io| io.read }",
+        ),
+        (
+            which("perl"),
+            "open(my $p, '-|', 'sleep 1000 & exit 0'); my @all = <$p>; close($p);",
+        ),
+    ] {
+        let Some(program) = require(program) else {
+            continue;
+        };
+        let option = if program.ends_with("php") { "-r" } else { "-e" };
+        let Some(situation) = require(Situation::pid1(&[&program, option, code])) else {
+            return;
+        };
+        situation
+            .diagnose(1)
+            .is("pipe-held", Medium)
+            .says("another process holds the other end: sleep (pid ");
+    }
+}
+
+#[test]
+fn sigchld_to_other_thread() {
+    for mode in ["sigwait", "signalfd"] {
+        let Some(situation) = require(native(mode)) else {
+            return;
+        };
+        let diagnosis = wait_until("the collector collects", || {
+            let diagnosis = situation.diagnose(5);
+            (diagnosis.facts.sigchld.collector.is_some()).then_some(diagnosis)
+        });
+        diagnosis
+            .is("sigchld-to-other-thread", Medium)
+            .says("collects it");
+        assert_ne!(diagnosis.facts.sigchld.collector, Some(situation.holder));
+    }
 }

@@ -13,6 +13,9 @@ use sexton_lab::{Running, Skip, require_root, wait_until};
 use sexton_scan::{Options, Roots, Scanner, facts};
 use tempfile::TempDir;
 
+/// What starts the tests may ignore these, and hand that down.
+const FOREGROUND: &str = "--default-signal=INT,QUIT";
+
 /// A holder that runs. It and all that it started are gone on drop.
 pub(crate) struct Situation {
     pub(crate) holder: u32,
@@ -30,8 +33,8 @@ pub(crate) struct Diagnosis {
 impl Situation {
     /// A child of the test.
     pub(crate) fn child(argv: &[&str]) -> Self {
-        let mut command = Command::new(argv[0]);
-        command.args(&argv[1..]);
+        let mut command = Command::new("env");
+        command.arg(FOREGROUND).args(argv);
         quiet(&mut command);
         let running = Running::start(&mut command);
         Self {
@@ -46,8 +49,9 @@ impl Situation {
     pub(crate) fn pid1(argv: &[&str]) -> Result<Self, Skip> {
         require_root()?;
         let unshare = which("unshare")?;
-        let mut command = Command::new(unshare);
+        let mut command = Command::new("env");
         command
+            .args([FOREGROUND, unshare.as_str()])
             .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"])
             .args(argv);
         quiet(&mut command);
@@ -98,8 +102,16 @@ impl Situation {
         self
     }
 
-    /// Waits for so many zombies and asks why they stay.
+    /// Waits for so many zombies and asks why they stay, as if they had been dead for an hour.
     pub(crate) fn diagnose(&self, zombies: usize) -> Diagnosis {
+        let mut diagnosis = self.diagnose_at_once(zombies);
+        diagnosis.facts.dead_seconds = Some(3_600);
+        diagnosis.causes = diagnose(&diagnosis.facts);
+        diagnosis
+    }
+
+    /// The same of zombies that are as young as they are.
+    pub(crate) fn diagnose_at_once(&self, zombies: usize) -> Diagnosis {
         wait_until("the zombies are there", || {
             (zombies_of(self.holder).len() >= zombies).then_some(())
         });
@@ -153,6 +165,12 @@ impl Drop for Situation {
 }
 
 impl Diagnosis {
+    /// Of facts that were gathered in a way of one's own.
+    pub(crate) fn of(facts: Facts) -> Self {
+        let causes = diagnose(&facts);
+        Self { facts, causes }
+    }
+
     /// The first cause is this one, as sure as this.
     #[track_caller]
     pub(crate) fn is(&self, id: &str, confidence: Confidence) -> &Self {
@@ -292,7 +310,7 @@ pub(crate) fn parent() -> Result<PathBuf, Skip> {
     built(&BUILT, "parent", |program| {
         let mut command = Command::new(which("gcc").or_else(|_| which("cc"))?);
         command
-            .arg("-O1")
+            .args(["-O1", "-pthread"])
             .arg("-o")
             .arg(program)
             .arg(source("parent.c"));

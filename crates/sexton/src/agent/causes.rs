@@ -130,7 +130,10 @@ impl Causes {
             match answer {
                 Answer::Why(holder, causes) => {
                     if let Some(known) = self.known.get_mut(&holder) {
-                        known.causes = causes;
+                        // A reap takes away what told of a leak before.
+                        if !cause::outlast(&known.causes, &causes) {
+                            known.causes = causes;
+                        }
                     }
                 }
                 Answer::WhoEnds(exit_signals) => self.exit_signals = exit_signals,
