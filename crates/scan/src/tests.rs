@@ -175,6 +175,10 @@ impl Machine {
         for limit in limits.iter_mut().filter(|limit| limit.scope == "node") {
             limit.zombies = None;
         }
+        // Nor can one that is not read be told among those that share a limit.
+        for limit in &mut limits {
+            limit.users.clear();
+        }
         Answers {
             of_other: [
                 serde_json::to_string(&leak).unwrap(),

@@ -42,7 +42,7 @@ pub struct Document {
     /// The limits, in the order in which the kernel checks them; with `--all` the fullest first.
     pub limits: Vec<Limit>,
     /// What makes fork fail beside limits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
