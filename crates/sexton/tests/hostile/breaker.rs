@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use sexton_lab::program::find;
 use sexton_lab::{Running, Skip, require, require_root, wait_until};
 
 use crate::sexton::sexton;
@@ -31,7 +32,11 @@ fn a_crowd_of_long_command_lines_shares_what_a_report_may_hold() {
         return;
     }
     let long = "x".repeat(3_500);
-    let mut command = Command::new("python3");
+    let python = find("python3").ok_or_else(|| Skip("there is no python3".to_owned()));
+    let Some(python) = require(python) else {
+        return;
+    };
+    let mut command = Command::new(python);
     command.args(["-c", CROWD, &HOLDERS.to_string(), &long]);
     let mut crowd = Running::start(command.stdout(Stdio::piped()));
     let mut line = String::new();

@@ -15,7 +15,7 @@ use crate::agent::folder::Folder;
 
 /// The file is set aside at this size, and this many of the old ones are kept.
 const LARGEST: u64 = 10 << 20;
-const KEPT: u32 = 4;
+const KEPT: u32 = 5;
 /// Of a file that somebody else has made large only the end is read.
 const MOST_READ: u64 = 2 * LARGEST;
 /// Former versions wrote lines of up to 602 kB; what is longer is no line of ours.
