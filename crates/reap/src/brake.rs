@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::trace;
+
 /// Between two questions while something is waited for.
 const BETWEEN: Duration = Duration::from_millis(20);
 
@@ -36,6 +38,8 @@ impl<'a> Brake<'a> {
 
     /// Asks now.
     pub(crate) fn ask(&mut self) {
+        // None of a former holder is to stand still while this one is waited for.
+        trace::let_go();
         self.asked = Instant::now();
         if let Some(ask) = &mut self.ask
             && !self.on

@@ -63,3 +63,11 @@ pub use ready::is_ready;
 pub use refusal::{LeftBecause, Refusal};
 pub use seccomp::Trust;
 pub use settle::AgesFrom;
+
+/// Lets go of threads that this thread asked to stop in an earlier call and gave up, since they did
+/// not in time (`D`): they stop when that sleep ends, and stand still until this is called. How
+/// many are still to come. Who goes on living after a reap calls it now and then, until it is 0.
+#[must_use]
+pub fn let_go() -> usize {
+    trace::let_go()
+}

@@ -126,8 +126,10 @@ pub enum End {
         /// Its id.
         thread: u32,
     },
-    /// A thread did not stop; it stays traced until it does, or until Sexton exits.
-    #[error("thread {thread} did not stop (uninterruptible sleep); it is let go when Sexton exits")]
+    /// A thread did not stop; it stays traced until it does ([`crate::let_go`]), or until Sexton exits.
+    #[error(
+        "thread {thread} did not stop in time (uninterruptible sleep); it is let go as soon as it does"
+    )]
     ThreadStuck {
         /// Its id.
         thread: u32,

@@ -7,6 +7,7 @@
 //! SIGTRAP outlives the tracer and kills), no change of the signal mask.
 
 use std::{
+    cell::RefCell,
     io,
     num::NonZeroU64,
     ptr, thread,
@@ -17,10 +18,35 @@ use libc::{c_int, c_long, c_uint, c_void, pid_t};
 
 use crate::{arch::Registers, bpf::Instruction, brake::Brake};
 
-/// A running thread that this thread traces.
+/// A running thread that this thread traces. One that is dropped, because it did not stop in time
+/// or because of an error, is remembered: it will stop, and nobody but us can let it go on then
+/// ([`let_go`]).
 #[derive(Debug)]
 pub(crate) struct Seized {
     thread: pid_t,
+}
+
+thread_local! {
+    /// Threads that were asked to stop, and have not been let go: by their tracer.
+    static LATE: RefCell<Vec<pid_t>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Seized {
+    fn drop(&mut self) {
+        LATE.with_borrow_mut(|late| late.push(self.thread));
+    }
+}
+
+/// Lets those go that have come to a stop since they were given up; how many are still to come.
+/// A thread in an uninterruptible sleep stops when that ends, and stands still until this is called
+/// or this thread exits.
+pub(crate) fn let_go() -> usize {
+    let late = LATE.take();
+    for thread in late {
+        // Still late, it comes back into the list.
+        let _ = Seized { thread }.await_stop(Duration::ZERO, &mut Brake::none());
+    }
+    LATE.with_borrow(Vec::len)
 }
 
 /// A thread that stands still until this value is dropped.
@@ -112,7 +138,10 @@ impl Seized {
                     match error.raw_os_error() {
                         Some(libc::EINTR) => {}
                         // Another thread's execve took this thread away together with the trace.
-                        Some(libc::ECHILD) => return Ok(Interrupted::Gone),
+                        Some(libc::ECHILD) => {
+                            std::mem::forget(self);
+                            return Ok(Interrupted::Gone);
+                        }
                         _ => return Err(error),
                     }
                 }
@@ -123,12 +152,12 @@ impl Seized {
 
     /// Judges a wait status by `ptrace(2)`, "Attaching and detaching".
     fn at(self, status: c_int) -> Interrupted {
+        let thread = self.thread;
+        std::mem::forget(self);
         if !libc::WIFSTOPPED(status) {
             return Interrupted::Gone;
         }
-        let stopped = Stopped {
-            thread: self.thread,
-        };
+        let stopped = Stopped { thread };
         let (event, signal) = (status >> 16, libc::WSTOPSIG(status));
         match (event, signal) {
             (libc::PTRACE_EVENT_STOP, libc::SIGTRAP) => Interrupted::Stopped(stopped),
@@ -363,5 +392,64 @@ impl Drop for Punctual {
             // It was this a moment ago.
             let _ = rustix::thread::set_current_timer_slack(Some(usual));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn state(pid: u32) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+        let (_, rest) = stat.rsplit_once(") ").expect("a stat");
+        rest.chars().next().expect("a state")
+    }
+
+    fn until(pid: u32, wanted: char) {
+        let began = Instant::now();
+        while state(pid) != wanted {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", state(pid));
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// It would stand still for as long as the agent lives.
+    #[test]
+    fn a_thread_that_stops_after_it_was_given_up_is_let_go() {
+        let sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
+        let sleeper = Sleeper(sleeper);
+        let pid = sleeper.0.id();
+        until(pid, 'S');
+        let mut late = 0;
+        for _ in 0..1_000 {
+            let Ok(Seizing::Seized(seized)) = Seized::seize(pid) else {
+                println!("SKIP: trace: this user may not trace");
+                return;
+            };
+            // No patience at all: as good as never is it there at once.
+            match seized.interrupt(Duration::ZERO, &mut Brake::none()) {
+                Ok(Interrupted::Late(seized)) => drop(seized),
+                _ => continue,
+            }
+            late += 1;
+            until(pid, 't');
+            assert_eq!(let_go(), 0);
+            until(pid, 'S');
+            if late == 3 {
+                return;
+            }
+        }
+        panic!("it stopped at once each time");
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 /// How long a thread may take to stop; only an uninterruptible sleep takes longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a thread that did not stop in time is waited for in the end.
-const STUCK_PATIENCE: Duration = Duration::from_secs(5);
+const STUCK_PATIENCE: Duration = Duration::from_millis(300);
 /// How long the code may take before we stop looking; a handler may run on top of it.
 const CODE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a thread that has done its work is waited for, to be seen back in its call.
@@ -422,12 +422,13 @@ impl Visitor {
     }
 
     /// Clears the tail if nobody can be in it and the kernel lets us, and gives threads that did
-    /// not stop another chance to be let go. What does not stop even now is told by the end of
-    /// the work; the kernel lets it go when we exit.
+    /// not stop another chance to be let go, called off or not: they would stand still. What does
+    /// not stop even now is told by the end of the work, and let go later ([`crate::let_go`]), or
+    /// by the kernel when we exit.
     pub(crate) fn leave(&mut self, brake: &mut Brake<'_>) -> Result<Trace, Error> {
         let trace = self.clear(brake);
         for seized in std::mem::take(&mut self.stuck) {
-            let _ = seized.await_stop(STUCK_PATIENCE, brake);
+            let _ = seized.await_stop(STUCK_PATIENCE, &mut Brake::none());
         }
         trace
     }

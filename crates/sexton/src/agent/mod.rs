@@ -120,6 +120,9 @@ struct Agent {
     read_only: Option<String>,
 }
 
+/// How often threads that did not stop in time are looked after while the agent rests.
+const LATE: Duration = Duration::from_millis(5);
+
 impl Agent {
     fn start(settings: Settings, paths: cli::Roots, wake: Wake) -> Result<Self, Error> {
         let host = paths.path_rootfs.clone();
@@ -227,8 +230,13 @@ impl Agent {
         let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let woken = wait(&self.wake, left.min(FEED_EVERY))?;
-            if woken != Woken::Time || left <= FEED_EVERY {
+            // A thread that stopped too late stands still until we let it go.
+            let slice = match sexton_reap::let_go() {
+                0 => FEED_EVERY,
+                _ => LATE,
+            };
+            let woken = wait(&self.wake, left.min(slice))?;
+            if woken != Woken::Time || left <= slice {
                 return Ok(woken);
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
