@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// For one second of processor time the agent rests so long, or has rested: a tenth of a core.
-const WALL_PER_CPU: u32 = 10;
+/// For one second of processor time this many pass. A tenth of a core would be ten; what the look in
+/// flight has used is not yet rested for, so it is a little more.
+const WALL_PER_CPU: u32 = 11;
 /// Never longer than this between two looks, whatever they cost.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -63,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_at_once_is_rested_for_ten_times() {
+    fn what_is_used_at_once_is_rested_for() {
         // The look itself took 2 s of wall time for 2 s of work.
-        assert_eq!(owed(ms(0), ms(2_000), ms(2_000)), ms(18_000));
+        assert_eq!(owed(ms(0), ms(2_000), ms(2_000)), ms(20_000));
         assert_eq!(owed(ms(0), ms(900_000), ms(0)), LONGEST);
     }
 
     #[test]
-    fn in_the_long_run_it_is_a_tenth_of_a_core() {
+    fn in_the_long_run_it_is_less_than_a_tenth_of_a_core() {
         for look in [ms(1), ms(50), ms(700), ms(3_000)] {
             let (mut debt, mut wall, mut cpu) = (ms(0), ms(0), ms(0));
             let mut pause = ms(0);
@@ -84,7 +85,7 @@ mod tests {
             let share = cpu.as_secs_f64() / (wall + pause).as_secs_f64();
             assert!(share <= 0.1, "{look:?}: {share}");
             // And not much less: a look that costs a lot is still made as often as may be.
-            assert!(share > 0.099 || look < ms(50), "{look:?}: {share}");
+            assert!(share > 0.09 || look < ms(50), "{look:?}: {share}");
         }
     }
 }
