@@ -13,6 +13,7 @@ use super::budget::{Budget, Share};
 use super::judge::{self, Case, Judgement, Means, Trouble};
 use super::names::Known;
 use super::record::Intent;
+use super::turns::Crowd;
 use super::{Agent, fault, guard};
 use crate::identity;
 
@@ -114,11 +115,11 @@ impl Agent {
     fn deal_with_all(
         &mut self,
         round: &Round<'_>,
-        mut candidates: Vec<(&Leak, &Policy)>,
+        candidates: Vec<(&Leak, &Policy)>,
         budget: &Budget,
     ) -> Duration {
         let mut soonest = ladder::LONGEST;
-        self.turns.sort(&mut candidates, |(leak, _)| leak.holder.id);
+        let candidates = self.turns.in_order(candidates, who);
         let is_fresh = |agent: &Self, leak: &Leak| agent.turns.misses(leak.holder.id).is_none();
         let fresh = candidates.iter().filter(|(leak, _)| is_fresh(self, leak));
         let mut others = fresh.count();
@@ -217,6 +218,11 @@ impl Agent {
         // What it had read may be half of something.
         self.renew_scanner();
     }
+}
+
+/// The holder of a candidate, and with whom it takes its turns.
+fn who<'a>((leak, _): &(&'a Leak, &Policy)) -> (ProcessId, Crowd<'a>) {
+    (leak.holder.id, Crowd::of(leak))
 }
 
 fn say(leak: &Leak, judgement: &Judgement<'_>) {

@@ -1,7 +1,8 @@
-//! Whose turn it is: those that were left over at the last look, then the fresh ones by size, and
-//! last those that could not be borrowed, who has waited longest first.
+//! Whose turn it is: one holder of each container, then a second of each, and so on, so that a
+//! neighbour waits for one turn of a container, however many holders that has. Within a container
+//! those that were left over at the last look come first, then the largest. Last of all come those
+//! that could not be borrowed, who has waited longest first.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -11,12 +12,40 @@ use sexton_core::{Leak, ProcessId};
 /// failure, as the ladder counts it; before it is only busy.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whose holders take their turns as one: those of a container, or of a user on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Crowd<'a> {
+    /// The id of the container.
+    Container(&'a str),
+    /// The user's id.
+    User(u32),
+}
+
+impl<'a> Crowd<'a> {
+    /// That of the leak's holder.
+    pub fn of(leak: &'a Leak) -> Self {
+        match &leak.container {
+            Some(container) => Self::Container(&container.id),
+            None => Self::User(leak.holder.uid),
+        }
+    }
+}
+
 /// What is remembered of the tries.
 #[derive(Default)]
 pub struct Turns {
     missed: HashMap<ProcessId, Missed>,
     left_over: HashSet<ProcessId>,
     tries: u64,
+}
+
+/// The first comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// Which of its crowd it is.
+    Place(usize),
+    /// With the number of its last try.
+    Last(u64),
 }
 
 /// A holder no thread of which could be borrowed in its time.
@@ -41,13 +70,32 @@ impl Turns {
         self.left_over.retain(|holder| there.contains(holder));
     }
 
-    /// Puts them, the largest first, into the order in which they are dealt with.
-    pub fn sort<T>(&self, candidates: &mut [T], holder: impl Fn(&T) -> ProcessId) {
-        candidates.sort_by_key(|candidate| {
-            let holder = holder(candidate);
-            let last = self.missed.get(&holder).map(|missed| missed.last);
-            (last, Reverse(self.left_over.contains(&holder)))
-        });
+    /// Puts them, which come by size, into the order in which they are dealt with.
+    pub fn in_order<'a, T>(
+        &self,
+        mut candidates: Vec<T>,
+        who: impl Fn(&T) -> (ProcessId, Crowd<'a>),
+    ) -> Vec<T> {
+        // Stable: by size still.
+        candidates.sort_by_key(|candidate| !self.left_over.contains(&who(candidate).0));
+        let mut before: HashMap<Crowd<'a>, usize> = HashMap::new();
+        let mut with_turns: Vec<_> = candidates
+            .into_iter()
+            .map(|candidate| {
+                let (holder, crowd) = who(&candidate);
+                let turn = match self.missed.get(&holder) {
+                    Some(missed) => Turn::Last(missed.last),
+                    None => {
+                        let place = before.entry(crowd).or_default();
+                        *place += 1;
+                        Turn::Place(*place)
+                    }
+                };
+                (turn, candidate)
+            })
+            .collect();
+        with_turns.sort_by_key(|(turn, _)| *turn);
+        with_turns.into_iter().map(|(_, it)| it).collect()
     }
 
     /// How often it was waited for in vain, where it comes last.
@@ -93,9 +141,25 @@ mod tests {
         }
     }
 
-    fn sorted(turns: &Turns, mut pids: Vec<u32>) -> Vec<u32> {
-        turns.sort(&mut pids, |pid| id(*pid));
-        pids
+    fn sorted(turns: &Turns, pids: Vec<u32>) -> Vec<u32> {
+        turns.in_order(pids, |pid| (id(*pid), Crowd::User(*pid)))
+    }
+
+    #[test]
+    fn a_crowd_costs_a_neighbour_one_turn() {
+        let crowd = |pid: &u32| {
+            (
+                id(*pid),
+                Crowd::Container(if *pid < 100 { "a" } else { "b" }),
+            )
+        };
+        let mut turns = Turns::default();
+        let pids = vec![10, 11, 12, 100, 13, 101];
+        let by_turns = turns.in_order(pids.clone(), crowd);
+        assert_eq!(by_turns, [10, 100, 11, 101, 12, 13]);
+        turns.leave_over([12, 13, 101].into_iter().map(id));
+        let by_turns = turns.in_order(pids, crowd);
+        assert_eq!(by_turns, [12, 101, 13, 100, 10, 11]);
     }
 
     #[test]
