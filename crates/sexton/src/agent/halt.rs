@@ -86,7 +86,11 @@ pub fn release(state_dir: &Path) -> io::Result<Option<String>> {
     // Where that folder is not there, another one is meant: nothing is known of this node.
     fs::metadata(state_dir)?;
     let why = read(&path).unwrap_or_else(|error| Some(format!("the reason is lost: {error}")));
-    match fs::remove_file(&path) {
+    let removed = match fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(&path),
+        removed => removed,
+    };
+    match removed {
         Ok(()) => Ok(why),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -154,6 +158,7 @@ mod tests {
         for make in [
             (|path| std::os::unix::fs::symlink("nowhere", path).unwrap()) as fn(PathBuf),
             |path| fs::write(path, vec![b'x'; 1 << 20]).unwrap(),
+            |path| fs::create_dir(path).unwrap(),
         ] {
             let dir = tempfile::tempdir().unwrap();
             make(path(dir.path()));
