@@ -6,12 +6,9 @@
 // A test reads files that it made, and those of processes that it started.
 #![allow(clippy::disallowed_methods)]
 
-use std::{
-    env, io,
-    ops::ControlFlow,
-    ptr, thread,
-    time::{Duration, Instant},
-};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+use std::{env, io, ptr, thread};
 
 use sexton_core::ProcessId;
 use sexton_reap::{Options, Outcome, execute, plan};

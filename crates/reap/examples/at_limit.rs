@@ -7,7 +7,9 @@
 // A test reads files that it made, and those of processes that it started.
 #![allow(clippy::disallowed_methods)]
 
-use std::{env, fs, io, ops::ControlFlow, process, thread, time::Duration};
+use std::ops::ControlFlow;
+use std::time::Duration;
+use std::{env, fs, io, process, thread};
 
 use serde_json::json;
 use sexton_reap::{autoreap, execute, plan};

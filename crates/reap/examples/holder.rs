@@ -27,14 +27,11 @@
 // A test reads files that it made, and those of processes that it started.
 #![allow(clippy::disallowed_methods)]
 
-use std::{
-    env, fs,
-    io::{self, BufRead, Read, Write},
-    os::unix::process::CommandExt,
-    process::{self, Command, Stdio},
-    ptr, thread,
-    time::Duration,
-};
+use std::io::{self, BufRead, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, ptr, thread};
 
 fn main() {
     if env::args()

@@ -4,14 +4,14 @@
 //! Usage: `reaper PID [settle seconds] [again and again: loop]`,
 //! or `reaper PID autoreap|undo` for its future children.
 
-use std::{env, ops::ControlFlow, process::ExitCode, time::Duration};
+use std::env;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use sexton_core::ProcessId;
-use sexton_reap::{
-    Error, Options,
-    autoreap::{self, Waiter},
-    execute, plan,
-};
+use sexton_reap::autoreap::{self, Waiter};
+use sexton_reap::{Error, Options, execute, plan};
 use sexton_scan::{Roots, Scanner};
 
 fn main() -> ExitCode {

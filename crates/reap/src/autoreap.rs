@@ -14,36 +14,28 @@
 //! or by a seccomp filter (`do_sigaction`, `kernel/signal.c`), so it has been made when the
 //! thread has been through the code, and that is seen from outside.
 
-use std::{
-    collections::BTreeSet,
-    ops::ControlFlow,
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{
-    Container, Holder, ProcessId, SigchldAction,
-    cause::{First, kind_of_first},
-};
-use sexton_scan::{
-    Scanner,
-    proc::{Proc, Process, Status},
-};
+use sexton_core::cause::{First, kind_of_first};
+use sexton_core::{Container, Holder, ProcessId, SigchldAction};
+use sexton_scan::Scanner;
+use sexton_scan::proc::{Proc, Process, Status};
 
-use crate::{
-    Error, Refusal, Trust,
-    arch::Errand,
-    borrow::{AWAY_PATIENCE, Borrower, Lent},
-    brake::Brake,
-    execute::micros,
-    outcome::{End, Trace},
-    rules::Who,
-    threads::{Sleep, sigwaits_for_sigchld},
-    trace::Punctual,
-    visit::{self, Task, Unfit, Visitor},
-};
+use crate::borrow::arch::Errand;
+use crate::borrow::brake::Brake;
+use crate::borrow::pause::Punctual;
+use crate::borrow::threads::{Sleep, sigwaits_for_sigchld};
+use crate::borrow::visit::{self, Task, Unfit, Visitor};
+use crate::borrow::{AWAY_PATIENCE, Borrower, Lent};
+use crate::execute::micros;
+use crate::outcome::{End, Trace};
+use crate::rules::Who;
+use crate::{Error, Refusal, Trust};
 
 /// `SA_NOCLDWAIT`, where the kernel keeps it.
 const NO_CHILD_WAIT: u64 = libc::SA_NOCLDWAIT as u64;

@@ -1,20 +1,28 @@
 //! Finding a thread that may be borrowed, and sending it on errands, one after another.
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+pub(crate) mod arch;
+pub(crate) mod brake;
+pub(crate) mod guest;
+pub(crate) mod held;
+pub(crate) mod pause;
+pub(crate) mod socket;
+pub(crate) mod tail;
+pub(crate) mod threads;
+pub(crate) mod trace;
+pub(crate) mod visit;
 
-use sexton_core::{State, report::Exit};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use crate::{
-    Error,
-    brake::Brake,
-    outcome::End,
-    threads::{self, Candidate},
-    trace::Pause,
-    visit::{Task, Visit, Visitor},
-};
+use sexton_core::State;
+use sexton_core::report::Exit;
+
+use crate::Error;
+use crate::borrow::brake::Brake;
+use crate::borrow::pause::Pause;
+use crate::borrow::threads::Candidate;
+use crate::borrow::visit::{Task, Visit, Visitor};
+use crate::outcome::End;
 
 /// A visit is made as long as this, as far as the visits before it tell.
 pub(crate) const VISIT: Duration = Duration::from_micros(650);

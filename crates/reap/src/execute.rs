@@ -1,26 +1,21 @@
 //! Carrying out a plan.
 
-use std::{
-    cell::Cell,
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use sexton_core::{State, Zombie};
 use sexton_scan::proc::Proc;
 
-use crate::{
-    Error, LeftBecause, Nudge, Outcome, Plan,
-    arch::Errand,
-    borrow::{Borrower, Lent, VISIT},
-    brake::Brake,
-    held::open_pidfd,
-    nudge,
-    outcome::{End, Left, Progress, Trace, left, statuses},
-    risk::Risk,
-    trace::Punctual,
-    visit::{self, Task, Unfit},
-};
+use crate::borrow::arch::Errand;
+use crate::borrow::brake::Brake;
+use crate::borrow::held::open_pidfd;
+use crate::borrow::pause::Punctual;
+use crate::borrow::visit::{self, Task, Unfit};
+use crate::borrow::{Borrower, Lent, VISIT};
+use crate::outcome::{End, Left, Progress, Trace, left, statuses};
+use crate::risk::Risk;
+use crate::{Error, LeftBecause, Nudge, Outcome, Plan, nudge};
 
 /// The first visit finds out how long a wait takes.
 const FIRST_BATCH: usize = 32;

@@ -40,7 +40,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::held::{has_ended, open_pidfd};
+    use crate::borrow::held::{has_ended, open_pidfd};
 
     #[test]
     fn how_it_ended_is_told_after_it_was_waited_for() {

@@ -27,16 +27,12 @@
     )
 )]
 
-mod arch;
 pub mod autoreap;
 mod borrow;
 mod bpf;
-mod brake;
 mod error;
 mod execute;
 mod exit;
-mod guest;
-mod held;
 mod mapping;
 mod nudge;
 mod outcome;
@@ -47,12 +43,7 @@ mod risk;
 mod rules;
 mod seccomp;
 mod settle;
-mod socket;
-mod tail;
 pub mod terminate;
-mod threads;
-mod trace;
-mod visit;
 
 pub use error::Error;
 pub use execute::execute;
@@ -69,5 +60,5 @@ pub use settle::AgesFrom;
 /// many are still to come. Who goes on living after a reap calls it now and then, until it is 0.
 #[must_use]
 pub fn let_go() -> usize {
-    trace::let_go()
+    borrow::trace::let_go()
 }

@@ -2,7 +2,9 @@
 //! `/proc/PID/maps` (`linux/fs.h`), since Linux 6.11. To read the whole list takes milliseconds
 //! where it is long, and a thread of the holder stands still meanwhile.
 
-use std::{fs::File, io, os::fd::AsRawFd};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 
 use libc::c_ulong;
 

@@ -1,16 +1,16 @@
 //! The gentle way: remind the holder that children of it have ended.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::{Holder, SigchldAction};
 
-use crate::{Error, brake::Brake, held::Held};
+use crate::Error;
+use crate::borrow::brake::Brake;
+use crate::borrow::held::Held;
 
 /// A handler that reaps does so within microseconds; one that only wakes an event loop takes
 /// longer.

@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{ProcessId, Zombie, report::Exit};
+use sexton_core::report::Exit;
+use sexton_core::{ProcessId, Zombie};
 
 use crate::{LeftBecause, Refusal};
 

@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use sexton_core::{Container, Holder, ProcessId, Zombie};
 use sexton_scan::{DeadChild, Scanner};
 
-use crate::{
-    AgesFrom, Error, LeftBecause, Nudge, Refusal, Trust,
-    outcome::{Left, left},
-    rules::Who,
-    settle::{self, Settled},
-};
+use crate::outcome::{Left, left};
+use crate::rules::Who;
+use crate::settle::{self, Settled};
+use crate::{AgesFrom, Error, LeftBecause, Nudge, Refusal, Trust};
 
 /// What an engineer may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

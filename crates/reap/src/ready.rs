@@ -3,9 +3,9 @@
 use sexton_core::ProcessId;
 use sexton_scan::proc::Proc;
 
-use crate::brake::Brake;
-use crate::held::Held;
-use crate::threads;
+use crate::borrow::brake::Brake;
+use crate::borrow::held::Held;
+use crate::borrow::threads;
 
 /// Whether a thread of `holder` sleeps in a call at this moment from which it may be borrowed.
 ///

@@ -11,7 +11,8 @@
 use sexton_core::SigchldAction;
 use sexton_scan::proc::Proc;
 
-use crate::{Error, held::Held};
+use crate::Error;
+use crate::borrow::held::Held;
 
 /// So many at a time from a holder that waits by itself.
 const FEW: usize = 16;

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use sexton_core::{Container, Holder, State, protect};
-use sexton_scan::{Scanner, proc::Proc};
+use sexton_scan::Scanner;
+use sexton_scan::proc::Proc;
 
-use crate::{
-    Error, Refusal, arch,
-    brake::Brake,
-    guest::Guest,
-    seccomp::{self, Trust},
-    visit::{self, Unfit},
-};
+use crate::borrow::arch;
+use crate::borrow::brake::Brake;
+use crate::borrow::tail::Guest;
+use crate::borrow::visit::{self, Unfit};
+use crate::seccomp::{self, Trust};
+use crate::{Error, Refusal};
 
 /// How long to wait, while planning, for a thread to be seen out of the code of an earlier reap
 /// that was killed.

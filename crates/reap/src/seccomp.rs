@@ -11,16 +11,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::{Container, Holder};
-use sexton_scan::{
-    Scanner,
-    proc::{Proc, Process, Status},
-};
+use sexton_scan::Scanner;
+use sexton_scan::proc::{Proc, Process, Status};
 
-use crate::{
-    Error, Refusal,
-    bpf::{self, Call, Instruction},
-    trace::{NoFilter, Stopped},
-};
+use crate::borrow::trace::{NoFilter, Stopped};
+use crate::bpf::{self, Call, Instruction};
+use crate::{Error, Refusal};
 
 /// `Seccomp` of `/proc/PID/status`.
 const STRICT: u32 = 1;

@@ -7,18 +7,15 @@
 //! CPU, and the difference is the time since its death, less what that clock leaves out
 //! (interrupts, time stolen by a hypervisor). So it is never too long.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rustix::{
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
-    time::{ClockId, clock_gettime},
-};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_scan::{
-    DeadChild,
-    proc::{Proc, Sched},
-};
+use sexton_scan::DeadChild;
+use sexton_scan::proc::{Proc, Sched};
 
 /// What was known of the times of death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

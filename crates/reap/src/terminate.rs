@@ -12,13 +12,13 @@ pub use execute::{End, HeldBy, Outcome, execute};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{
-    Container, Holder, ProcessId, Zombie,
-    cause::{First, is_shell, kind_of_first},
-};
+use sexton_core::cause::{First, is_shell, kind_of_first};
+use sexton_core::{Container, Holder, ProcessId, Zombie};
 use sexton_scan::Scanner;
 
-use crate::{Error, Refusal, held, rules::Who};
+use crate::borrow::held;
+use crate::rules::Who;
+use crate::{Error, Refusal};
 
 /// Programs that, like a shell, stand and fall with the command that they run.
 const WRAPPERS: &[&str] = &["timeout", "sudo", "su", "runuser", "setpriv", "script"];

@@ -10,11 +10,9 @@
 
 mod actors;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
-};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 
 use actors::{Actor, example, zombies_of};
 use sexton_lab::{Cgroup, live_children_of, require, require_root, wait_until};

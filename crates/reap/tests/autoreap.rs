@@ -10,17 +10,19 @@
 
 mod actors;
 
-use std::{fs, ops::ControlFlow, process::Command, thread, time::Duration};
+use std::ops::ControlFlow;
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, thread};
 
 use actors::{Actor, example};
+use sexton_lab::program::find;
 use sexton_lab::{
-    Container, Leak, Program, Runtime, Skip, identity, live_children_of, program::find, require,
-    wait_until, zombies_of,
+    Container, Leak, Program, Runtime, Skip, identity, live_children_of, require, wait_until,
+    zombies_of,
 };
-use sexton_reap::{
-    End, Error, Refusal, Trace,
-    autoreap::{self, Options, Outcome, Plan, Waiter},
-};
+use sexton_reap::autoreap::{self, Options, Outcome, Plan, Waiter};
+use sexton_reap::{End, Error, Refusal, Trace};
 use sexton_scan::{Roots, Scanner};
 
 fn plan_with(pid: u32, options: &Options) -> Plan {

@@ -10,10 +10,13 @@
 
 mod actors;
 
-use std::{ops::ControlFlow, thread, time::Duration};
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
 
 use actors::{Actor, zombies_of};
-use sexton_core::{ProcessId, report::Exit};
+use sexton_core::ProcessId;
+use sexton_core::report::Exit;
 use sexton_reap::{End, Error, Options, Outcome, Plan, Refusal, Trust, autoreap};
 use sexton_scan::{Roots, Scanner};
 

@@ -10,15 +10,13 @@
 
 mod actors;
 
-use std::{
-    fs, io,
-    ops::ControlFlow,
-    os::unix::{fs::FileExt, process::CommandExt},
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use actors::{Actor, Dice, example, zombies_of};
 use sexton_core::ProcessId;

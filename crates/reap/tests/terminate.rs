@@ -8,23 +8,20 @@
 
 mod actors;
 
-use std::{
-    fs,
-    ops::ControlFlow,
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use actors::{Actor, example};
+use sexton_lab::program::find;
 use sexton_lab::{
-    Container, Leak, Program, Runtime, Skip, identity, live_children_of, program::find, require,
-    require_root, wait_until, zombies_of,
+    Container, Leak, Program, Runtime, Skip, identity, live_children_of, require, require_root,
+    wait_until, zombies_of,
 };
-use sexton_reap::{
-    Error, Refusal,
-    terminate::{self, End, Options, Outcome, Plan, ReapsSince},
-};
+use sexton_reap::terminate::{self, End, Options, Outcome, Plan, ReapsSince};
+use sexton_reap::{Error, Refusal};
 use sexton_scan::{Roots, Scanner};
 
 const GRACE: Duration = Duration::from_secs(30);

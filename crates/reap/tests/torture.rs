@@ -8,13 +8,10 @@
 
 mod actors;
 
-use std::{
-    io,
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use actors::{Actor, Dice, example, reap};
 

@@ -1,11 +1,10 @@
 //! The calls that the actor sleeps in, and what each has to give.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::io;
+use std::time::{Duration, Instant};
 
-use crate::{checked, handled, ring::Ring};
+use crate::ring::Ring;
+use crate::{checked, handled};
 
 const NAP: Duration = Duration::from_millis(20);
 /// The machine of the tests is shared; what is looked for is a lost wake-up, not a late one.

@@ -17,11 +17,9 @@ mod calls;
 mod checked;
 mod ring;
 
-use std::{
-    fs, io, mem, process, ptr,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use std::{fs, io, mem, process, ptr};
 
 use calls::Sleeper;
 

@@ -5,25 +5,20 @@
 //! `kernel/exit.c`). It shows nowhere who is a subreaper: some are known by name, some have
 //! children that they cannot have forked.
 
-use std::{
-    fs::File,
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::File;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sexton_core::{
-    Holder, ProcessId, SigchldAction, State,
-    cause::{First, kind_of_first},
-};
-use sexton_scan::{Scanner, proc::Process};
+use sexton_core::cause::{First, kind_of_first};
+use sexton_core::{Holder, ProcessId, SigchldAction, State};
+use sexton_scan::Scanner;
+use sexton_scan::proc::Process;
 
 use super::TALLEST;
-use crate::{
-    Error, Refusal,
-    threads::{Sleep, int, sigwaits_for_sigchld},
-};
+use crate::borrow::threads::{Sleep, int, sigwaits_for_sigchld};
+use crate::{Error, Refusal};
 
 /// An init under load has zombies for moments; those that stay for so long are left standing.
 const STANDING: Duration = Duration::from_millis(300);

@@ -1,20 +1,23 @@
 //! Carrying out the end of a holder.
 
-use std::{
-    collections::BTreeMap,
-    ops::ControlFlow,
-    os::fd::OwnedFd,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sexton_core::{ProcessId, State, Zombie};
-use sexton_scan::{Scanner, proc::Proc};
+use sexton_scan::Scanner;
+use sexton_scan::proc::Proc;
 
 use super::{Options, Plan};
-use crate::{Error, Refusal, brake::Brake, execute::micros, held, outcome::add_one};
+use crate::borrow::brake::Brake;
+use crate::borrow::held;
+use crate::execute::micros;
+use crate::outcome::add_one;
+use crate::{Error, Refusal};
 
 /// Between two looks.
 const SLICE: Duration = Duration::from_millis(20);

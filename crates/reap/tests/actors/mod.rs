@@ -5,13 +5,11 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A program of `examples/`, built by the same `cargo test`.
 pub(crate) fn example(name: &str) -> PathBuf {

@@ -1,22 +1,20 @@
 //! A process, held so that nothing that is done to it can reach another.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    ops::ControlFlow,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
-    path::PathBuf,
-    time::Duration,
-};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
-use sexton_core::{ProcessId, report::Exit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sexton_core::ProcessId;
+use sexton_core::report::Exit;
 use sexton_scan::proc::{Proc, Process};
 
-use crate::{Error, Refusal, exit, mapping, tail::Vdso};
+use crate::borrow::tail::Vdso;
+use crate::{Error, Refusal, exit, mapping};
 
 /// The holder, held by its directory, its pidfd and its memory.
 #[derive(Debug)]

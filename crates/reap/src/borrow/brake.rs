@@ -1,11 +1,9 @@
 //! Stopping in the middle: every wait asks whoever ordered the work whether to go on.
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use crate::trace;
+use crate::borrow::trace;
 
 /// Between two questions while something is waited for.
 const BETWEEN: Duration = Duration::from_millis(20);

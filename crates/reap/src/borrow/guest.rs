@@ -10,29 +10,16 @@
 
 use std::os::unix::fs::FileExt;
 
-use crate::{
-    Error,
-    held::Held,
-    tail::Tail,
-    threads::{Sleep, sleep_of},
-};
+use crate::Error;
+use crate::borrow::held::Held;
+use crate::borrow::tail::{Guest, Tail};
+use crate::borrow::threads::{Sleep, sleep_of};
 
 /// A stack is searched this far above its pointer. Frames lie close to it; 8 MiB is the usual
 /// size of a whole stack.
 const SEARCH: u64 = 8 << 20;
 /// Read at a time.
 const BLOCK: usize = 64 << 10;
-
-/// A thread that was sent into the tail and has not been seen outside it since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Guest {
-    /// Its id in its own PID namespace.
-    pub(crate) thread: u32,
-    /// Where it goes on when it is done.
-    pub(crate) pc: u64,
-    /// Its stack pointer then.
-    pub(crate) sp: u64,
-}
 
 /// Whether `guest` is certainly out of the tail: at a glance.
 ///
@@ -58,13 +45,13 @@ pub(crate) fn is_elsewhere(
     if tail.contains(before.pc) {
         return Ok(false);
     }
-    let switches = crate::threads::switches(holder, thread)?;
+    let switches = crate::borrow::threads::switches(holder, thread)?;
     if returns_into(holder, tail, before.sp, guest.sp) {
         return Ok(false);
     }
     // It must have slept through the search.
     Ok(sleep_of(holder, thread)? == Some(before)
-        && crate::threads::switches(holder, thread)? == switches)
+        && crate::borrow::threads::switches(holder, thread)? == switches)
 }
 
 /// Whether a signal frame above `sp` returns into the tail with `saved_sp`.

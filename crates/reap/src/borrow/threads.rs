@@ -1,20 +1,17 @@
 //! Which thread of the holder to borrow: one that sleeps, and that will not notice.
 
-use std::{
-    fs::File,
-    os::{fd::AsFd, unix::fs::FileExt},
-    time::{Duration, Instant},
-};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 
-use crate::{
-    Error,
-    arch::{self, Habit, Timeout},
-    brake::Brake,
-    held::Held,
-    trace::Pause,
-};
+use crate::Error;
+use crate::borrow::arch::{self, Habit, Timeout};
+use crate::borrow::brake::Brake;
+use crate::borrow::held::Held;
+use crate::borrow::pause::Pause;
 
 /// A rewound timeout is not lengthened by more than this part of it …
 const STRETCH: u32 = 50;
@@ -246,7 +243,7 @@ fn receive_timeout(holder: &Held, thread: u32, fd: u64) -> Option<Option<Duratio
     }
     // A copy of the descriptor (`pidfd_getfd(2)`): the options belong to the socket itself.
     let socket = pidfd_getfd(&holder.pidfd, fd, PidfdGetfdFlags::empty()).ok()?;
-    let (timeout, low_water) = crate::socket::receive_options(socket.as_fd()).ok()?;
+    let (timeout, low_water) = crate::borrow::socket::receive_options(socket.as_fd()).ok()?;
     (low_water <= 1).then_some(timeout)
 }
 

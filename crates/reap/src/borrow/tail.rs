@@ -5,9 +5,12 @@
 //! write there, and the page then becomes private to that process. So nothing has to be
 //! allocated in the target, and a write that is never used harms nobody.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 
-use crate::{Refusal, guest::Guest, mapping::Mapping};
+use crate::Refusal;
+use crate::mapping::Mapping;
 
 /// The `[vdso]` mapping is a few pages; anything above this is none.
 const LARGEST_VDSO: u64 = 1 << 20;
@@ -49,6 +52,17 @@ impl Header {
     pub(crate) fn visit_word(self) -> u64 {
         u64::from(self.thread) | u64::from(self.visit) << 32
     }
+}
+
+/// A thread that was sent into the tail and has not been seen outside it since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// Its id in its own PID namespace.
+    pub(crate) thread: u32,
+    /// Where it goes on when it is done.
+    pub(crate) pc: u64,
+    /// Its stack pointer then.
+    pub(crate) sp: u64,
 }
 
 /// The tail of one process's vdso.
@@ -103,7 +117,7 @@ impl Tail {
     /// How many pids, of four bytes each, fit into one visit.
     pub(crate) fn capacity(self) -> usize {
         self.room
-            .saturating_sub(crate::arch::MAX_CODE)
+            .saturating_sub(crate::borrow::arch::MAX_CODE)
             .div_euclid(4)
     }
 

@@ -19,11 +19,9 @@
 //! state but registers, which it loads again from constants before it leaves, so it needs
 //! nobody to clean up after it.
 
-use crate::{
-    arch::{Encoded, Errand},
-    bpf::Call,
-    tail::Header,
-};
+use crate::borrow::arch::{Encoded, Errand};
+use crate::borrow::tail::Header;
+use crate::bpf::Call;
 
 /// The result of an interrupted call that a program sees.
 const EINTR: i64 = -4;

@@ -1,10 +1,8 @@
 //! Any other architecture: plans are refused before any of this is reached.
 
-use crate::{
-    arch::{Encoded, Errand},
-    bpf::Call,
-    tail::Header,
-};
+use crate::borrow::arch::{Encoded, Errand};
+use crate::borrow::tail::Header;
+use crate::bpf::Call;
 
 pub(crate) const MAX_CODE: usize = 0;
 pub(crate) type Registers = libc::user_regs_struct;

@@ -1,10 +1,8 @@
 //! Options of a socket, `socket(7)`.
 
-use std::{
-    io, mem,
-    os::fd::{AsRawFd, BorrowedFd},
-    time::Duration,
-};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+use std::{io, mem};
 
 use libc::{c_int, c_void, socklen_t};
 

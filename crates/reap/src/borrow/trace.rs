@@ -6,17 +6,16 @@
 //! the kernel then detaches, and the thread goes on. So no breakpoint, no single step (its
 //! SIGTRAP outlives the tracer and kills), no change of the signal mask.
 
-use std::{
-    cell::RefCell,
-    io,
-    num::NonZeroU64,
-    ptr, thread,
-    time::{Duration, Instant},
-};
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+use std::{io, ptr};
 
 use libc::{c_int, c_long, c_uint, c_void, pid_t};
 
-use crate::{arch::Registers, bpf::Instruction, brake::Brake};
+use crate::borrow::arch::Registers;
+use crate::borrow::brake::Brake;
+use crate::borrow::pause::Pause;
+use crate::bpf::Instruction;
 
 /// A running thread that this thread traces. One that is dropped, because it did not stop in time
 /// or because of an error, is remembered: it will stop, and nobody but us can let it go on then
@@ -345,59 +344,10 @@ unsafe fn request(
     Ok(result)
 }
 
-/// Waits a little, longer the longer it goes on: most waits here end within microseconds.
-///
-/// It never yields: on a busy machine a thread that yields comes back milliseconds later, and
-/// one of the holder's stands still meanwhile. A thread that wakes from a short sleep is let in
-/// at once, and the thread waited for has had the processor.
-#[derive(Debug)]
-pub(crate) struct Pause {
-    taken: u32,
-}
-
-impl Pause {
-    pub(crate) fn new() -> Self {
-        Self { taken: 0 }
-    }
-
-    pub(crate) fn take(&mut self) {
-        self.taken = self.taken.saturating_add(1);
-        match self.taken {
-            // The system call between two of these takes longer than this.
-            0..=40 => std::hint::spin_loop(),
-            41..=1_000 => thread::sleep(Duration::from_micros(15)),
-            _ => thread::sleep(Duration::from_millis(1)),
-        }
-    }
-}
-
-/// Sleeps end when they should, not up to 50 µs later (`PR_SET_TIMERSLACK(2const)`), until this
-/// is dropped.
-#[derive(Debug)]
-pub(crate) struct Punctual(Option<u64>);
-
-impl Punctual {
-    pub(crate) fn begin() -> Self {
-        let usual = rustix::thread::current_timer_slack().ok();
-        if usual.is_some() {
-            let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        }
-        Self(usual)
-    }
-}
-
-impl Drop for Punctual {
-    fn drop(&mut self) {
-        if let Some(usual) = self.0.and_then(NonZeroU64::new) {
-            // It was this a moment ago.
-            let _ = rustix::thread::set_current_timer_slack(Some(usual));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command};
+    use std::thread;
 
     use super::*;
 

@@ -3,28 +3,25 @@
 //! Everything up to the write of the instruction pointer changes nothing that the program can
 //! see, and everything after it needs no tracer, so Sexton may be killed at any instant.
 
-use std::{
-    io,
-    os::{fd::OwnedFd, unix::fs::FileExt},
-    thread,
-    time::{Duration, Instant},
-};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use sexton_core::{SigchldAction, State};
 use sexton_scan::proc::{Proc, Status};
 
-use crate::{
-    Error, Refusal,
-    arch::{self, Encoded, Errand, Habit, Stand},
-    brake::Brake,
-    guest::{self, Guest},
-    held::{Held, NotHeld, is_gone},
-    outcome::Trace,
-    seccomp::{Filters, Trust},
-    tail::{Header, Tail, Unusable, Vdso},
-    threads::{self, Candidate},
-    trace::{Interrupted, Pause, Seized, Seizing, Stopped},
-};
+use crate::borrow::arch::{self, Encoded, Errand, Habit, Stand};
+use crate::borrow::brake::Brake;
+use crate::borrow::guest;
+use crate::borrow::held::{Held, NotHeld, is_gone};
+use crate::borrow::pause::Pause;
+use crate::borrow::tail::{Guest, Header, Tail, Unusable, Vdso};
+use crate::borrow::threads::{self, Candidate};
+use crate::borrow::trace::{Interrupted, Seized, Seizing, Stopped};
+use crate::outcome::Trace;
+use crate::seccomp::{Filters, Trust};
+use crate::{Error, Refusal};
 
 /// How long a thread may take to stop; only an uninterruptible sleep takes longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
