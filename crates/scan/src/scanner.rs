@@ -89,7 +89,7 @@ impl Scanner {
     /// Says what the node is called. A pod's host name is its own, not its node's; without a
     /// name the host name is taken.
     #[must_use]
-    pub fn named(self, node_name: Option<String>) -> Self {
+    pub fn with_node_name(self, node_name: Option<String>) -> Self {
         Self { node_name, ..self }
     }
 

@@ -11,6 +11,7 @@ mod brake;
 mod budget;
 mod causes;
 mod clock;
+mod effect;
 mod ender;
 mod fault;
 mod folder;
@@ -30,6 +31,7 @@ pub mod record;
 mod round;
 mod serve;
 mod settings;
+mod snapshot;
 mod state;
 mod steps;
 mod tell;
@@ -50,9 +52,9 @@ use sexton_web::Hosts;
 
 pub use settings::{Given, STATE};
 
-use crate::cli;
 use crate::error::Error;
 use crate::identity;
+use crate::node::Roots;
 use brake::Brake;
 use causes::Causes;
 use ender::Ender;
@@ -77,7 +79,7 @@ const FEED_EVERY: Duration = Duration::from_secs(20);
 const SETTLE_NEWS: Duration = Duration::from_millis(50);
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(given: Given, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(given: Given, paths: Roots) -> Result<ExitCode, Error> {
     let settings = Settings::from(given)?;
     log::start(settings.log_format);
     guard::start();
@@ -124,10 +126,10 @@ struct Agent {
 const LATE: Duration = Duration::from_millis(5);
 
 impl Agent {
-    fn start(settings: Settings, paths: cli::Roots, wake: Wake) -> Result<Self, Error> {
+    fn start(settings: Settings, paths: Roots, wake: Wake) -> Result<Self, Error> {
         let host = paths.path_rootfs.clone();
-        let roots = crate::roots(paths);
-        let scanner = Scanner::new(roots.clone())?.named(settings.node_name.clone());
+        let roots = sexton_scan::Roots::from(paths);
+        let scanner = Scanner::new(roots.clone())?.with_node_name(settings.node_name.clone());
         let node = scanner.node()?;
         let shared = Arc::new(Shared::new(settings.interval));
         if let Listen::At(address) = settings.listen {
@@ -337,7 +339,7 @@ impl Agent {
     fn renew_scanner(&mut self) {
         let roots = self.scanner.roots().clone();
         match Scanner::new(roots) {
-            Ok(scanner) => self.scanner = scanner.named(self.settings.node_name.clone()),
+            Ok(scanner) => self.scanner = scanner.with_node_name(self.settings.node_name.clone()),
             Err(error) => guard::lose("main", format!("after a panic: {error}")),
         }
     }

@@ -16,11 +16,12 @@ pub use prove::Proof;
 
 use crate::cli::{self, AuditOutput, AuditVerdict};
 use crate::error::Error;
+use crate::node::{Roots, scanner};
+use crate::output;
 use crate::target::{Meant, Target};
-use crate::{output, scanner};
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: cli::Audit, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::Audit, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Audit {
         target,
         container,

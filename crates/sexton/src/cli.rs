@@ -28,44 +28,9 @@ A name that fits several things is an error with a list of them, and nothing is 
 and the options --pid, --container and --pod show all that fit.")]
 pub struct Cli {
     #[command(flatten)]
-    pub roots: Roots,
+    pub roots: crate::node::Roots,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Where the kernel's file systems are, for a Sexton that runs in a container.
-#[derive(Args, Debug)]
-pub struct Roots {
-    /// Where proc is mounted
-    #[arg(
-        long,
-        global = true,
-        env = "SEXTON_PATH_PROCFS",
-        default_value = "/proc",
-        value_name = "DIR",
-        help_heading = "Paths"
-    )]
-    pub path_procfs: PathBuf,
-    /// Where cgroups are mounted
-    #[arg(
-        long,
-        global = true,
-        env = "SEXTON_PATH_CGROUPFS",
-        default_value = "/sys/fs/cgroup",
-        value_name = "DIR",
-        help_heading = "Paths"
-    )]
-    pub path_cgroupfs: PathBuf,
-    /// The host's root, for the names that runtimes keep in files
-    #[arg(
-        long,
-        global = true,
-        env = "SEXTON_PATH_ROOTFS",
-        default_value = "/",
-        value_name = "DIR",
-        help_heading = "Paths"
-    )]
-    pub path_rootfs: PathBuf,
 }
 
 #[derive(Subcommand, Debug)]

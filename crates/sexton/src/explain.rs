@@ -14,15 +14,15 @@ use sexton_scan::{Scanner, facts};
 use crate::cli::{self, Output};
 use crate::error::Error;
 use crate::foresee::foresee;
+use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
 use crate::reached::{self, reached};
-use crate::scanner;
 use crate::target::{self, Meant, Target};
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: cli::Explain, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Explain {
         target,
         sample,

@@ -13,10 +13,10 @@ use sexton_scan::{Scanner, limits};
 
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
 use crate::output::{self, BAD, HEADING, leak, nearness, text};
-use crate::scanner;
 use crate::target::{Meant, Target};
 
 /// From so many percent a limit is shown by `--all`.
@@ -61,7 +61,7 @@ impl Document {
 }
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: cli::Limits, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::Limits, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Limits {
         target,
         pid,

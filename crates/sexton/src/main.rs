@@ -6,14 +6,17 @@
 mod agent;
 mod audit;
 mod cli;
+mod clock;
 mod crds;
 mod demo;
 mod error;
+mod evidence;
 mod explain;
 mod foresee;
 mod identity;
 mod limits;
 mod man;
+mod node;
 mod npd;
 mod output;
 mod policy;
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
+fn run(command: Command, roots: node::Roots) -> Result<ExitCode, Error> {
     match command {
         Command::Scan(args) => scan::run(args, roots),
         Command::Limits(args) => limits::run(args, roots),
@@ -74,30 +77,5 @@ fn run(command: Command, roots: cli::Roots) -> Result<ExitCode, Error> {
         Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => Ok(man::completions(&args)),
         Command::Man(args) => man::man(&args),
-    }
-}
-
-/// A scanner of the node as the command line and the environment describe it.
-fn scanner(paths: cli::Roots) -> Result<sexton_scan::Scanner, sexton_scan::Error> {
-    Ok(sexton_scan::Scanner::new(roots(paths))?.named(node_name()))
-}
-
-/// The node's name, as a pod is told by the downward API (`fieldRef: spec.nodeName`).
-fn node_name() -> Option<String> {
-    let name = std::env::var("NODE_NAME").ok();
-    name.filter(|name| !name.is_empty())
-}
-
-/// The places to look, as the scanner wants them.
-fn roots(paths: cli::Roots) -> sexton_scan::Roots {
-    let cli::Roots {
-        path_procfs,
-        path_cgroupfs,
-        path_rootfs,
-    } = paths;
-    sexton_scan::Roots {
-        proc: path_procfs,
-        cgroup: path_cgroupfs,
-        host: path_rootfs,
     }
 }

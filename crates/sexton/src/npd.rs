@@ -14,8 +14,9 @@ use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 
 use crate::error::Error;
+use crate::node::{Roots, scanner};
 use crate::output::text;
-use crate::{cli, output, scanner};
+use crate::{cli, output};
 
 const PROBLEM: u8 = 1;
 const UNKNOWN: u8 = 2;
@@ -23,7 +24,7 @@ const UNKNOWN: u8 = 2;
 const LOOKED_AT: usize = 8;
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: &cli::Npd, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: &cli::Npd, paths: Roots) -> Result<ExitCode, Error> {
     let (status, message) = match look(args, paths) {
         Ok(None) => (0, "no zombies that matter".to_owned()),
         Ok(Some(problem)) => (PROBLEM, problem),
@@ -37,7 +38,7 @@ pub fn run(args: &cli::Npd, paths: cli::Roots) -> Result<ExitCode, Error> {
 }
 
 /// The worst problem, in words that still say it when they are cut off.
-fn look(args: &cli::Npd, paths: cli::Roots) -> Result<Option<String>, Error> {
+fn look(args: &cli::Npd, paths: Roots) -> Result<Option<String>, Error> {
     let mut scanner = scanner(paths)?;
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
     let nodes = sexton_scan::limits::of_node(&scanner, Some(report.zombies));

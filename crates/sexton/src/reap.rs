@@ -13,13 +13,14 @@ use sexton_reap::autoreap::{self, Waiter};
 use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal, Trust};
 use sexton_scan::Scanner;
 
+use crate::REFUSED;
 use crate::cli::{self, Output};
 use crate::error::Error;
+use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
 use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, text};
 use crate::target::{Meant, Target};
-use crate::{REFUSED, scanner};
 
 /// What `sexton reap -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -104,7 +105,7 @@ impl Entry {
 }
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: cli::Reap, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::Reap, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Reap {
         target,
         yes,

@@ -14,14 +14,14 @@ use sexton_scan::Scanner;
 use crate::cli::{self, ScanOutput};
 use crate::error::Error;
 use crate::foresee::foresee;
+use crate::node::{Roots, scanner};
 use crate::output::{self, progress::during};
 use crate::reached::reached;
-use crate::scanner;
 use crate::target::{self, Meant, Target};
 use view::{View, draw};
 
 /// Runs the command; see its `--help` for the exit status.
-pub fn run(args: cli::Scan, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::Scan, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Scan {
         target,
         pid,

@@ -10,12 +10,12 @@ use sexton_reap::{End, Nudge, Plan, autoreap, terminate};
 use sexton_scan::Scanner;
 
 use super::budget::Slice;
+use super::effect::Effect;
 use super::ender::Ender;
 use super::fault;
 use super::member::Member;
 use super::names::Names;
 use super::ongoing::Kind;
-use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
 use crate::identity;
 use sexton_core::text;
 
@@ -41,7 +41,7 @@ pub struct Hands<'a> {
 /// A step that was begun.
 pub enum Taken {
     /// It is over.
-    Done(Result),
+    Done(Effect),
     /// It takes its time.
     Begun(Kind),
     /// The holder did not cooperate within its share of the time: nothing was done.
@@ -50,107 +50,6 @@ pub enum Taken {
     Killed(String),
     /// The holder has ended meanwhile, and this kernel does not tell how.
     Lost(String),
-}
-
-/// What came of a step, without its place in the log.
-pub struct Result {
-    /// In a word.
-    pub verdict: Verdict,
-    /// In a sentence.
-    pub detail: String,
-    /// The zombies that it was about.
-    pub zombies: Option<BeforeAndAfter>,
-    /// The container in the place of one that was restarted.
-    pub new_container: Option<String>,
-    /// Statuses that were taken.
-    pub statuses: Vec<sexton_reap::Status>,
-}
-
-impl Result {
-    /// It was not done.
-    pub fn refused(why: impl ToString) -> Self {
-        Self::plain(Verdict::Refused, why)
-    }
-
-    /// It was tried and did not work.
-    pub fn failed(why: impl ToString) -> Self {
-        Self::plain(Verdict::Failed, why)
-    }
-
-    /// The hands gave it up.
-    pub fn gave_up(error: &sexton_reap::Error) -> Self {
-        match error {
-            sexton_reap::Error::Refused(refusal) => Self::refused(refusal),
-            error => Self::failed(error),
-        }
-    }
-
-    /// It would have been done.
-    pub fn dry(settled: u64) -> Self {
-        Self {
-            // As if it had worked: a dry run must not climb the ladder over its own idleness.
-            zombies: Some(BeforeAndAfter {
-                before: settled,
-                left: 0,
-            }),
-            ..Self::plain(
-                Verdict::DryRun,
-                format!(
-                    "would be done for {}",
-                    text::plural(settled, "zombie", "zombies")
-                ),
-            )
-        }
-    }
-
-    /// It goes on, and nobody will see its end.
-    pub fn interrupted(why: impl ToString) -> Self {
-        Self::plain(Verdict::Interrupted, why)
-    }
-
-    fn plain(verdict: Verdict, detail: impl ToString) -> Self {
-        Self {
-            verdict,
-            detail: detail.to_string(),
-            zombies: None,
-            new_container: None,
-            statuses: vec![],
-        }
-    }
-
-    /// It was done, and this is what a look afterwards shows.
-    pub fn measured(before: u64, left: u64, detail: String) -> Self {
-        Self {
-            verdict: if left == 0 {
-                Verdict::Succeeded
-            } else {
-                Verdict::Failed
-            },
-            zombies: Some(BeforeAndAfter { before, left }),
-            ..Self::plain(Verdict::Succeeded, detail)
-        }
-    }
-
-    /// For the log.
-    pub fn outcome(self, intent: &Intent, now: Stamp) -> Outcome {
-        let Self {
-            verdict,
-            detail,
-            zombies,
-            new_container,
-            statuses,
-        } = self;
-        Outcome {
-            id: intent.id.clone(),
-            time: now.time,
-            uptime_millis: now.uptime_millis,
-            verdict,
-            detail,
-            zombies,
-            new_container,
-            statuses,
-        }
-    }
 }
 
 impl Hands<'_> {
@@ -164,13 +63,13 @@ impl Hands<'_> {
         spec: &PolicySpec,
     ) -> Taken {
         match rung {
-            Rung::Observe => Taken::Done(Result::refused("observing is no step")),
+            Rung::Observe => Taken::Done(Effect::refused("observing is no step")),
             Rung::Nudge => self.nudge(plan),
             Rung::Reap => self.reap(plan),
             Rung::Autoreap => self.autoreap(leak, plan, spec),
             Rung::Terminate | Rung::Restart | Rung::Evict => {
                 if let Err(why) = identity::confirm(self.scanner, leak, workload) {
-                    return Taken::Done(Result::refused(why));
+                    return Taken::Done(Effect::refused(why));
                 }
                 match rung {
                     Rung::Restart => self.restart(leak, workload),
@@ -191,13 +90,13 @@ impl Hands<'_> {
         let slice = self.slice;
         let done = sexton_reap::execute(self.scanner.proc(), &only_a_nudge, |_| slice.go_on(0));
         if let Err(error) = done {
-            return Taken::Done(Result::gave_up(&error));
+            return Taken::Done(Effect::gave_up(&error));
         }
         match self.still_there(plan.holder.id, plan) {
             // It was not given the time that a handler may take.
             Ok(left) if left == before && slice.is_over() => Taken::Missed,
-            Ok(left) => Taken::Done(Result::measured(before, left, taken_of(before, left))),
-            Err(why) => Taken::Done(Result::failed(why)),
+            Ok(left) => Taken::Done(Effect::measured(before, left, taken_of(before, left))),
+            Err(why) => Taken::Done(Effect::failed(why)),
         }
     }
 
@@ -211,7 +110,7 @@ impl Hands<'_> {
         });
         let outcome = match done {
             Ok(outcome) => outcome,
-            Err(error) => return Taken::Done(Result::gave_up(&error)),
+            Err(error) => return Taken::Done(Effect::gave_up(&error)),
         };
         if let Some(death) = death(&outcome.end) {
             return death;
@@ -226,7 +125,7 @@ impl Hands<'_> {
             return match over {
                 true => Taken::Missed,
                 // That is no failure, for which the next agent would do something worse.
-                false => Taken::Done(Result::refused("the agent was told to stop")),
+                false => Taken::Done(Effect::refused("the agent was told to stop")),
             };
         }
         let (tried, left) = if over && gone > 0 {
@@ -244,14 +143,14 @@ impl Hands<'_> {
             text::plural(outcome.visits, "visit", "visits"),
             text::millis(outcome.longest_borrowing_micros)
         );
-        Taken::Done(Result {
+        Taken::Done(Effect {
             statuses: outcome.statuses,
-            ..Result::measured(tried, left, detail)
+            ..Effect::measured(tried, left, detail)
         })
     }
 
     /// How many of those that were planned for are still zombies of this holder.
-    fn still_there(&mut self, holder: ProcessId, plan: &Plan) -> std::result::Result<u64, String> {
+    fn still_there(&mut self, holder: ProcessId, plan: &Plan) -> Result<u64, String> {
         let planned: HashSet<ProcessId> = plan.take.iter().map(|zombie| zombie.id).collect();
         let left = self
             .scanner
@@ -272,15 +171,15 @@ impl Hands<'_> {
         };
         let planned = match autoreap::plan(self.scanner, leak.holder.id, &options) {
             Ok(Some(planned)) => planned,
-            Ok(None) => return Taken::Done(Result::refused("it has ended")),
-            Err(error) => return Taken::Done(Result::failed(error)),
+            Ok(None) => return Taken::Done(Effect::refused("it has ended")),
+            Err(error) => return Taken::Done(Effect::failed(error)),
         };
         let slice = self.slice;
         let done = autoreap::execute(self.scanner.proc(), &planned, || slice.go_on(0));
         match done {
             Ok(outcome) if let Some(death) = death(&outcome.end) => death,
             Ok(outcome) if outcome.end == End::CalledOff && slice.is_over() => Taken::Missed,
-            Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Result::failed(outcome.end)),
+            Ok(outcome) if outcome.waiter.is_none() => Taken::Done(Effect::failed(outcome.end)),
             Ok(_) => Taken::Begun(Kind::Autoreap {
                 before: plan
                     .take
@@ -289,7 +188,7 @@ impl Hands<'_> {
                     .chain(leak.sample.iter().map(|zombie| zombie.id))
                     .collect(),
             }),
-            Err(error) => Taken::Done(Result::gave_up(&error)),
+            Err(error) => Taken::Done(Effect::gave_up(&error)),
         }
     }
 
@@ -297,25 +196,25 @@ impl Hands<'_> {
         let planned =
             match terminate::plan(self.scanner, leak.holder.id, &terminate::Options::default()) {
                 Ok(Some(planned)) => planned,
-                Ok(None) => return Taken::Done(Result::refused("it has ended")),
-                Err(error) => return Taken::Done(Result::failed(error)),
+                Ok(None) => return Taken::Done(Effect::refused("it has ended")),
+                Err(error) => return Taken::Done(Effect::failed(error)),
             };
         if let Some(refusal) = &planned.refusal {
-            return Taken::Done(Result::refused(refusal));
+            return Taken::Done(Effect::refused(refusal));
         }
         if !self.ender.end(planned, spec.disruption.grace_period.get()) {
-            return Taken::Done(Result::failed("the thread that does it is gone"));
+            return Taken::Done(Effect::failed("the thread that does it is gone"));
         }
         Taken::Begun(Kind::Terminate)
     }
 
     fn restart(&mut self, leak: &Leak, workload: Option<&Workload>) -> Taken {
         let (Some(container), Some(workload)) = (&leak.container, workload) else {
-            return Taken::Done(Result::refused("its runtime is not known"));
+            return Taken::Done(Effect::refused("its runtime is not known"));
         };
         let grace = workload.grace_seconds.map_or(GRACE, Duration::from_secs);
         if !self.names.end(&container.id, grace) {
-            return Taken::Done(Result::refused("no runtime is there to stop it"));
+            return Taken::Done(Effect::refused("no runtime is there to stop it"));
         }
         Taken::Begun(Kind::Restart {
             id: container.id.clone(),
@@ -330,10 +229,10 @@ impl Hands<'_> {
         let (Some(member), Some(container), Some(uid)) =
             (self.member, container, pod.and_then(|pod| pod.uid.clone()))
         else {
-            return Taken::Done(Result::refused("it is not known to be in a pod"));
+            return Taken::Done(Effect::refused("it is not known to be in a pod"));
         };
         if !member.evict(container, self.policy) {
-            return Taken::Done(Result::refused("eviction is off here"));
+            return Taken::Done(Effect::refused("eviction is off here"));
         }
         Taken::Begun(Kind::Evict {
             uid,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::record::Stamp;
-use crate::policy;
 
 /// Now.
 pub fn now() -> Stamp {
@@ -15,10 +14,10 @@ pub fn now() -> Stamp {
 
 /// Since boot, sleep included (`CLOCK_BOOTTIME`): the same for an agent that was started again.
 pub fn uptime() -> Duration {
-    policy::now().uptime
+    crate::clock::now().uptime
 }
 
 /// Seconds since 1970, for people.
 pub fn unix_seconds() -> u64 {
-    u64::try_from(policy::now().unix).unwrap_or(0)
+    u64::try_from(crate::clock::now().unix).unwrap_or(0)
 }

@@ -11,7 +11,7 @@ use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 
 use crate::error::Error;
-use crate::policy::evidence::gather;
+use crate::evidence::gather;
 
 /// Whom a judgement is about, and what is known of it.
 pub struct Case<'a> {

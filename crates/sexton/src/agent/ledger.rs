@@ -17,7 +17,7 @@ use super::numbers::Numbers;
 use super::ongoing::Ongoing;
 use super::policies::Policies;
 use super::record::{Intent, Outcome, Past, Verdict};
-use super::state::Snapshot;
+use super::snapshot::Snapshot;
 use super::watched::Watched;
 
 /// Actions and problems that the page shows.
@@ -205,7 +205,7 @@ impl Ledger {
         acting: bool,
     ) -> Forecast {
         let acting = acting && self.paused.is_none();
-        let pause = acting.then(|| self.pause(leak.holder.id, crate::policy::now()));
+        let pause = acting.then(|| self.pause(leak.holder.id, crate::clock::now()));
         let watched = self.watched.entry(leak.holder.id).or_default();
         watched.looked(leak, limits, at, pause)
     }

@@ -15,7 +15,7 @@ use sexton_core::text::leak;
 use sexton_core::{Leak, Limit};
 
 use super::numbers::{BUCKETS, Numbers};
-use super::state::Snapshot;
+use super::snapshot::Snapshot;
 pub use text::Form;
 use text::{Kind, Text};
 

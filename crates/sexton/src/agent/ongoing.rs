@@ -8,7 +8,7 @@ use sexton_cluster::{End, Evicted};
 use sexton_core::{Leak, ProcessId};
 use sexton_scan::Scanner;
 
-use super::act::Result;
+use super::effect::Effect;
 use super::ender;
 use super::names::{self, Known};
 use super::record::Intent;
@@ -76,7 +76,7 @@ pub struct Sight<'a> {
 
 impl Ongoing {
     /// Looks at it once; `None` while it goes on.
-    pub fn poll(&mut self, scanner: &mut Scanner, sight: &Sight<'_>) -> Option<Result> {
+    pub fn poll(&mut self, scanner: &mut Scanner, sight: &Sight<'_>) -> Option<Effect> {
         let since = sight
             .uptime
             .saturating_sub(Duration::from_millis(self.intent.uptime_millis));
@@ -88,11 +88,11 @@ impl Ongoing {
                 let new = now.iter().filter(|z| !before.contains(&z.id)).count() as u64;
                 if new > 0 {
                     let detail = format!("{new} children ended since and are there all the same");
-                    return Some(Result::measured(new, new, detail));
+                    return Some(Effect::measured(new, new, detail));
                 }
                 (since >= AUTOREAP_WITHIN).then(|| {
                     let detail = "no child that ended since is left".to_owned();
-                    Result::measured(self.intent.zombies, 0, detail)
+                    Effect::measured(self.intent.zombies, 0, detail)
                 })
             }
             Kind::Terminate => {
@@ -101,9 +101,9 @@ impl Ongoing {
                 Some(match &told.result {
                     Ok(Ok(outcome)) => {
                         let left = outcome.zombies.saturating_sub(outcome.gone);
-                        Result::measured(outcome.zombies, left, outcome.end.to_string())
+                        Effect::measured(outcome.zombies, left, outcome.end.to_string())
                     }
-                    Ok(Err(error)) => Result::gave_up(error),
+                    Ok(Err(error)) => Effect::gave_up(error),
                     // To be counted as the holder's, like a panic in this thread.
                     Err(why) => resume_unwind(Box::new(why.clone())),
                 })
@@ -124,16 +124,16 @@ impl Ongoing {
                         *told = Some(end);
                         return None;
                     }
-                    End::Gone | End::Ending => Result::measured(*zombies, left, end.to_string()),
-                    End::Blocked(_) | End::NotOurTurn(_) | End::Refused(_) => Result::refused(&end),
-                    End::Failed(_) => Result::failed(&end),
+                    End::Gone | End::Ending => Effect::measured(*zombies, left, end.to_string()),
+                    End::Blocked(_) | End::NotOurTurn(_) | End::Refused(_) => Effect::refused(&end),
+                    End::Failed(_) => Effect::failed(&end),
                 })
             }
             Kind::Restart { id, ended, zombies } => {
                 if let Some(told) = sight.ended.iter().find(|told| told.id == *id) {
                     match &told.result {
                         Ok(()) => *ended = true,
-                        Err(why) => return Some(Result::failed(why)),
+                        Err(why) => return Some(Effect::failed(why)),
                     }
                 }
                 let place = self.intent.place.as_deref();
@@ -155,13 +155,13 @@ impl Ongoing {
                         "restarted as {}",
                         sexton_core::text::short_ids(&workload.id)
                     );
-                    return Some(Result {
+                    return Some(Effect {
                         new_container: Some(workload.id.clone()),
-                        ..Result::measured(*zombies, left, detail)
+                        ..Effect::measured(*zombies, left, detail)
                     });
                 }
                 (since >= BACK_WITHIN).then(|| {
-                    Result::failed(if *ended {
+                    Effect::failed(if *ended {
                         "it has ended, and nothing runs in its place"
                     } else {
                         "it has not ended"

@@ -82,7 +82,7 @@ impl Agent {
     /// How soon a leak wants to be looked at again; and by which policy something is to be done.
     fn sketch<'a>(&mut self, round: &Round<'a>, leak: &Leak) -> (Duration, Option<&'a Policy>) {
         fault::panic_at("judge", leak.holder.id.pid);
-        let now = crate::policy::now();
+        let now = crate::clock::now();
         let rest = self.ledger.rests(leak, now);
         let wait = rest.unwrap_or(ladder::LONGEST).max(ladder::SHORTEST);
         let case = Case {
@@ -161,7 +161,7 @@ impl Agent {
         policy: &Policy,
         share: Share,
     ) -> Result<Dealt, Trouble> {
-        let now = crate::policy::now();
+        let now = crate::clock::now();
         let workload = round.workload(&self.scanner, leak);
         let case = Case {
             leak,

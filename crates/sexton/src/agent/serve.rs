@@ -10,6 +10,7 @@ use std::time::Duration;
 use sexton_web::{Answer, Asked, Hosts, Site};
 
 use super::guard;
+use super::metrics::{self, Form};
 use super::state::Shared;
 use crate::error::Error;
 
@@ -62,7 +63,8 @@ fn answer(asked: &Asked, shared: &Shared) -> Answer {
             Err(why) => Answer::text(503, format!("{why}\n")),
         },
         "/metrics" => {
-            let (kind, text) = snapshot.metrics(asked.accept.as_deref());
+            let form = Form::asked_for(asked.accept.as_deref());
+            let (kind, text) = (form.content_type(), metrics::render(&snapshot, form));
             Answer::ok(kind, text)
         }
         "/healthz" => health(shared.is_alive()),

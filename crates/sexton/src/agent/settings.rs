@@ -233,7 +233,7 @@ impl Settings {
                 .node_name
                 .or(filed.node_name)
                 .filter(|name| !name.is_empty())
-                .or_else(crate::node_name),
+                .or_else(crate::node::name),
             namespace: std::env::var(NAMESPACE).unwrap_or_else(|_| "sexton".to_owned()),
             log_format: given.log_format.or(filed.log_format).unwrap_or_default(),
         })

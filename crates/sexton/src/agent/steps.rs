@@ -8,6 +8,7 @@ use sexton_core::{Leak, ProcessId, Report, State, text};
 
 use super::act::{self, Hands};
 use super::budget::{Share, Slice};
+use super::effect::Effect;
 use super::judge::{Judgement, Means};
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
@@ -54,7 +55,7 @@ impl Agent {
         self.ledger
             .begin(Step::new(intent.rung, &evidence, at), &intent);
         if dry {
-            let result = act::Result::dry(evidence.settled);
+            let result = Effect::dry(evidence.settled);
             self.conclude(&intent, result);
             return;
         }
@@ -99,9 +100,9 @@ impl Agent {
             Some(in_all) => {
                 let tries = "no thread of it could be borrowed in several tries";
                 let detail = format!("{tries}, {} s together", in_all.as_secs());
-                act::Result::measured(settled, settled, detail)
+                Effect::measured(settled, settled, detail)
             }
-            None => act::Result::refused(format!(
+            None => Effect::refused(format!(
                 "no thread of it could be borrowed within {} ms; it is tried again later",
                 text::count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX))
             )),
@@ -111,21 +112,21 @@ impl Agent {
 
     /// The program has died of what was done to it.
     fn killed(&mut self, intent: &Intent, how: &str) {
-        self.conclude(intent, act::Result::failed(how));
+        self.conclude(intent, Effect::failed(how));
         self.halt(intent, how);
     }
 
     /// The program ended in that moment, and nothing tells of what. A node where programs come and
     /// go would halt for each that ends just then; so that container alone is not touched again.
     fn lost(&mut self, intent: &Intent, how: &str) {
-        self.conclude(intent, act::Result::failed(how));
+        self.conclude(intent, Effect::failed(how));
         self.ledger.distrust(intent, how);
     }
 
     /// A defect in the middle of the step.
     fn fell(&mut self, intent: &Intent, why: &str) {
         let what = format!("a defect in Sexton ended the step: {why}");
-        self.conclude(intent, act::Result::failed(&what));
+        self.conclude(intent, Effect::failed(&what));
         let doing = format!("the step {}", intent.rung);
         self.give_up(intent.holder, &intent.name, &doing, why);
         if !intent.rung.disrupts() && !self.lives(intent.holder) {
@@ -140,7 +141,7 @@ impl Agent {
             .is_some_and(|stat| stat.id() == holder && stat.state != State::Zombie)
     }
 
-    fn conclude(&mut self, intent: &Intent, result: act::Result) {
+    fn conclude(&mut self, intent: &Intent, result: Effect) {
         let outcome = result.outcome(intent, clock::now());
         say(intent, &outcome);
         if let Some(member) = &mut self.member {
@@ -190,7 +191,7 @@ impl Agent {
         for ongoing in std::mem::take(&mut self.ledger.ongoing) {
             self.conclude(
                 &ongoing.intent,
-                act::Result::interrupted("the agent was told to stop before it was over"),
+                Effect::interrupted("the agent was told to stop before it was over"),
             );
         }
     }

@@ -9,7 +9,7 @@ use sexton_core::text::arguments::program_and_script;
 use sexton_core::{Report, text};
 
 use super::member::Member;
-use super::state::Snapshot;
+use super::snapshot::Snapshot;
 use super::{Agent, guard};
 
 impl Agent {

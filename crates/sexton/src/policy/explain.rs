@@ -13,13 +13,14 @@ use sexton_policyfile::{Loaded, Problem, Summary, load};
 use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
-use super::{evidence, now};
 use crate::cli::{self, Output};
+use crate::clock::now;
 use crate::error::Error;
+use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::{self, GOOD, HEADING, WARN, leak, text};
 use crate::target::{self, Meant, Target};
-use crate::{identity, scanner};
+use crate::{evidence, identity};
 
 /// What `-o json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -130,7 +131,7 @@ impl Next {
 }
 
 /// Runs the command.
-pub fn run(args: cli::PolicyExplain, paths: cli::Roots) -> Result<ExitCode, Error> {
+pub fn run(args: cli::PolicyExplain, paths: Roots) -> Result<ExitCode, Error> {
     let cli::PolicyExplain {
         target,
         policy,
