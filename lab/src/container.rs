@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::cgroup::{Hierarchies, joined, remove_everywhere};
+use crate::cgroup::joined;
+use crate::hierarchies::{Hierarchies, remove_everywhere};
 use crate::program::{Program, find};
 use crate::skip::{Skip, require, require_root};
 use crate::sweep::sweep;

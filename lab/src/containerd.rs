@@ -380,8 +380,8 @@ impl Drop for Inner {
             let _ = child.wait();
         }
         // Shims first, lest they clean up what is being removed under them.
-        crate::cgroup::remove_everywhere(&self.own.hierarchies, &self.own.name);
-        crate::cgroup::remove_everywhere(&self.pods.hierarchies, &self.pods.name);
+        crate::hierarchies::remove_everywhere(&self.own.hierarchies, &self.own.name);
+        crate::hierarchies::remove_everywhere(&self.pods.hierarchies, &self.pods.name);
         // Its mounts are in a namespace that ended with the last of them.
         *self
             .namespace

@@ -28,6 +28,7 @@ pub mod cgroup;
 pub mod cluster;
 pub mod container;
 pub mod containerd;
+mod hierarchies;
 mod names;
 pub mod process;
 pub mod program;
@@ -38,6 +39,7 @@ pub use cgroup::Cgroup;
 pub use cluster::Cluster;
 pub use container::{Container, Layout, Runtime};
 pub use containerd::{Containerd, Pod, PodContainer};
+pub use hierarchies::Hierarchies;
 pub use names::{PREFIX, unique};
 pub use process::{
     PATIENCE, Running, identity, live_children_of, wait_until, wait_until_it_catches, zombies_of,

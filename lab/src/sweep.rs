@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Once;
 
-use crate::cgroup::{Hierarchies, remove_everywhere};
+use crate::hierarchies::{Hierarchies, remove_everywhere};
 use crate::names::is_leftover;
 
 /// Removes the cgroups (with the processes in them) and temporary directories of makers that

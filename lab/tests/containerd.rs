@@ -15,7 +15,7 @@ use sexton_lab::{
 /// Directories of this containerd's cgroups in every hierarchy, and its files.
 fn traces(containerd: &Containerd) -> Vec<PathBuf> {
     let tops = [containerd.cgroup().path(), containerd.pods_cgroup().path()];
-    let all = sexton_lab::cgroup::Hierarchies::find()
+    let all = sexton_lab::Hierarchies::find()
         .expect("it was found before")
         .all;
     let cgroups = all

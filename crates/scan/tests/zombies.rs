@@ -341,7 +341,7 @@ fn stopped_and_frozen_holders_are_told() {
         (zombies_of(frozen.pid()).len() == 2).then_some(())
     });
     assert!(!leak_of(scan(), frozen.pid()).unwrap().holder.frozen);
-    let unified = sexton_lab::cgroup::Hierarchies::find().unwrap().unified;
+    let unified = sexton_lab::Hierarchies::find().unwrap().unified;
     let freeze = unified.map(|root| root.join(&cgroup.path()[1..]).join("cgroup.freeze"));
     let Some(freeze) = freeze.filter(|path| path.exists()) else {
         println!("SKIP: no unified hierarchy with a freezer");
