@@ -13,8 +13,9 @@ use crate::{Cause, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
 pub const API_VERSION: &str = "sexton.dev/v1alpha1";
-/// Kind of the document, in the manner of the Kubernetes API.
-pub const KIND: &str = "ZombieReport";
+/// Kind of the document, in the manner of the Kubernetes API. What of it goes to the cluster is the
+/// `status` of a `ZombieReport`, a resource with a schema of its own (crate `sexton-cluster`).
+pub const KIND: &str = "NodeReport";
 
 /// So many zombies of one holder want somebody's attention, whatever the limits are.
 pub const MANY: u64 = 100;

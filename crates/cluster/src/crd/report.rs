@@ -4,7 +4,6 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::core::{ObjectMeta, TypeMeta};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
-use sexton_core::report::KIND;
 
 use super::schema::{at, object, of};
 use super::{Definition, column, resource};
@@ -149,7 +148,7 @@ pub(super) fn definition() -> CustomResourceDefinition {
     conditions["x-kubernetes-list-type"] = json!("map");
     conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
     Definition {
-        kind: KIND,
+        kind: "ZombieReport",
         plural: "zombiereports",
         short: "zr",
         columns,

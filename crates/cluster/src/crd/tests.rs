@@ -50,7 +50,7 @@ fn they_are_named_as_the_types_are() {
         sexton_core::policy::API_VERSION
     );
     assert_eq!(ReapPolicy::kind(&()), sexton_core::policy::KIND);
-    assert_eq!(ZombieReport::kind(&()), sexton_core::report::KIND);
+    assert_eq!(ZombieReport::kind(&()), "ZombieReport");
 }
 
 #[test]

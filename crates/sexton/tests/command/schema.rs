@@ -32,7 +32,7 @@ fn the_report_is_the_default() {
 fn a_report_of_this_machine_validates() {
     let report = sexton(["scan", "-o", "json", "--full"]).json();
     validates("report", &report);
-    assert_eq!(report["kind"], "ZombieReport");
+    assert_eq!(report["kind"], "NodeReport");
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc is mounted");
     assert_eq!(report["node"]["kernel"], kernel.trim());
 }
