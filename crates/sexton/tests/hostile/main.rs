@@ -21,3 +21,17 @@ mod serving;
 mod sexton;
 mod starve;
 mod target;
+
+/// Whether the agent does what `SEXTON_FAULT` asks for: a build for use has no such points.
+///
+/// # Errors
+/// [`sexton_lab::Skip`] where not.
+pub(crate) fn faults() -> Result<(), sexton_lab::Skip> {
+    if cfg!(debug_assertions) {
+        Ok(())
+    } else {
+        Err(sexton_lab::Skip(
+            "a release build fails at no point that a test asks for".to_owned(),
+        ))
+    }
+}

@@ -27,6 +27,9 @@ fn with_fault(place: &Place, fault: &str) -> Agent {
 
 #[test]
 fn a_panic_over_one_holder_costs_that_holder_alone() {
+    if require(crate::faults()).is_none() {
+        return;
+    }
     let Some(runtime) = require(Runtime::any()) else {
         return;
     };
@@ -64,6 +67,9 @@ fn a_panic_over_one_holder_costs_that_holder_alone() {
 
 #[test]
 fn a_panic_over_a_cause_or_an_audit_costs_that_cause_or_audit() {
+    if require(crate::faults()).is_none() {
+        return;
+    }
     let Some(runtime) = require(Runtime::any()) else {
         return;
     };
@@ -95,7 +101,7 @@ fn a_panic_over_a_cause_or_an_audit_costs_that_cause_or_audit() {
 
 #[test]
 fn a_look_that_fails_as_a_whole_is_told_and_shows_no_old_figures() {
-    if require(require_root()).is_none() {
+    if require(require_root()).is_none() || require(crate::faults()).is_none() {
         return;
     }
     let place = Place::new();
@@ -115,6 +121,9 @@ fn a_look_that_fails_as_a_whole_is_told_and_shows_no_old_figures() {
 
 #[test]
 fn without_one_of_its_threads_it_ends_and_says_so() {
+    if require(crate::faults()).is_none() {
+        return;
+    }
     let place = Place::new();
     for thread in ["causes", "ender", "serve"] {
         let output = {
