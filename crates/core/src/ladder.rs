@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use climb::decide;
-pub use evidence::{Evidence, Fingerprint, Opted, Refusal};
+pub use evidence::{Evidence, Findings, Fingerprint, Opted, Refusal};
 pub use history::{History, Outcome, Step};
 pub use pace::{LONGEST, Pace, SHORTEST, next_look};
 pub use reason::{ActBecause, Cannot, NothingBecause, WaitBecause};

@@ -1,6 +1,6 @@
 //! What the ladder asks of this machine before it decides.
 
-use sexton_core::ladder::{Evidence, Refusal, Rung};
+use sexton_core::ladder::{Evidence, Findings, Refusal, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::PolicySpec;
 use sexton_core::{Leak, Limit, Workload};
@@ -8,6 +8,22 @@ use sexton_reap::{Refusal as Reap, terminate};
 use sexton_scan::Scanner;
 
 use crate::error::Error;
+
+/// What is not possible on this node, whatever a policy says.
+pub struct Means {
+    /// Why no container can be restarted.
+    pub no_restart: Option<Refusal>,
+    /// Why no pod can be evicted.
+    pub no_eviction: Option<Refusal>,
+}
+
+/// Why something cannot be done, for as long as Sexton runs as it does.
+pub fn switched_off(why: impl Into<String>) -> Refusal {
+    Refusal {
+        why: why.into(),
+        passing: false,
+    }
+}
 
 /// The evidence on `leak` as `spec` counts it, and whom a reap would take. Reads only. `bounds`
 /// are the limits of its holder.
@@ -20,8 +36,8 @@ pub fn gather(
     workload: Option<&Workload>,
     spec: &PolicySpec,
     bounds: &[Limit],
+    means: &Means,
 ) -> Result<(Evidence, Option<sexton_reap::Plan>), Error> {
-    let mut evidence = Evidence::of(leak, workload);
     let options = sexton_reap::Options {
         settle: spec.settle.get(),
         // Which processes of the host are covered is the policy's to say, and it has been asked.
@@ -30,18 +46,26 @@ pub fn gather(
         nudge: false,
         ..sexton_reap::Options::default()
     };
-    let Some(plan) = sexton_reap::plan(scanner, leak.holder.id, &options)? else {
-        evidence.zombies = 0;
-        return Ok((evidence, None));
-    };
-    evidence.settled = u64::try_from(plan.take.len()).unwrap_or(u64::MAX);
-    evidence.reap_refusal = plan.refusal.as_ref().map(refusal);
-    evidence.limit_used_percent = first_of(bounds).and_then(Limit::used_percent);
-    if spec.max_rung >= Rung::Terminate && !evidence.is_host_process() {
+    let plan = sexton_reap::plan(scanner, leak.holder.id, &options)?;
+    let may_terminate = spec.max_rung >= Rung::Terminate && leak.container.is_some();
+    let adopter_reaps = plan.is_some() && may_terminate && {
         let end = terminate::plan(scanner, leak.holder.id, &terminate::Options::default())?;
-        evidence.adopter_reaps = end.is_some_and(|end| end.refusal.is_none());
+        end.is_some_and(|end| end.refusal.is_none())
+    };
+    let taken = plan.as_ref().map_or(0, |plan| plan.take.len());
+    let findings = Findings {
+        settled: u64::try_from(taken).unwrap_or(u64::MAX),
+        reap_refusal: plan.as_ref().and_then(|p| p.refusal.as_ref()).map(refusal),
+        adopter_reaps,
+        limit_used_percent: first_of(bounds).and_then(Limit::used_percent),
+        restart_refusal: means.no_restart.clone(),
+        evict_refusal: means.no_eviction.clone(),
+    };
+    let mut evidence = Evidence::of(leak, workload, findings);
+    if plan.is_none() {
+        evidence.zombies = 0;
     }
-    Ok((evidence, Some(plan)))
+    Ok((evidence, plan))
 }
 
 /// What a refused reap means for the ladder: whether something may be ended for it.

@@ -98,12 +98,23 @@ pub struct Refusal {
     pub passing: bool,
 }
 
+/// What neither the report nor the runtime tells of a leak: what was found out on the node. The
+/// fields are those of [`Evidence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // said there
+pub struct Findings {
+    pub settled: u64,
+    pub reap_refusal: Option<Refusal>,
+    pub adopter_reaps: bool,
+    pub limit_used_percent: Option<u8>,
+    pub restart_refusal: Option<Refusal>,
+    pub evict_refusal: Option<Refusal>,
+}
+
 impl Evidence {
-    /// What the report and the runtime tell of `leak`. The caller adds what it has found out:
-    /// `settled` (0 here), `reap_refusal`, `adopter_reaps`, `limit_used_percent`, and
-    /// `evict_refusal`, which here says that eviction is off.
+    /// What the report and the runtime tell of `leak`, and what was found out besides.
     #[must_use]
-    pub fn of(leak: &Leak, workload: Option<&Workload>) -> Self {
+    pub fn of(leak: &Leak, workload: Option<&Workload>, found: Findings) -> Self {
         let holder = &leak.holder;
         let container = leak.container.as_ref();
         Self {
@@ -111,26 +122,23 @@ impl Evidence {
             container: container.map(|container| container.id.clone()),
             place: container.map(|_| place(leak, workload)),
             zombies: leak.zombies,
-            settled: 0,
+            settled: found.settled,
             fingerprint: Fingerprint::of(leak),
             protected: leak.protected.clone(),
             opted: opted(leak, workload),
             // Of a namespace inside the container too: nothing there adopts its children.
             container_init: holder.namespace_init,
             nudge_may_help: holder.sigchld == SigchldAction::Caught && !holder.sigchld_blocked,
-            reap_refusal: None,
+            reap_refusal: found.reap_refusal,
             autoreaps: holder.sigchld == SigchldAction::Ignored,
             keep_alive: kind_of_first(holder.executable.as_deref(), &holder.command_line)
                 == First::KeepAlive,
-            adopter_reaps: false,
-            restart_refusal: None,
+            adopter_reaps: found.adopter_reaps,
+            restart_refusal: found.restart_refusal,
             restart: workload.map_or(RestartPolicy::Unknown, |workload| workload.restart),
-            evict_refusal: Some(Refusal {
-                why: "eviction is not switched on here".to_owned(),
-                passing: false,
-            }),
+            evict_refusal: found.evict_refusal,
             tenure: workload.and_then(|workload| workload.tenure),
-            limit_used_percent: None,
+            limit_used_percent: found.limit_used_percent,
         }
     }
 

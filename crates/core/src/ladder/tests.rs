@@ -489,6 +489,18 @@ fn reasons_are_sentences() {
     );
 }
 
+fn told(leak: &crate::Leak, workload: Option<&crate::Workload>) -> Evidence {
+    let nothing = Findings {
+        settled: 0,
+        reap_refusal: None,
+        adopter_reaps: false,
+        limit_used_percent: None,
+        restart_refusal: None,
+        evict_refusal: None,
+    };
+    Evidence::of(leak, workload, nothing)
+}
+
 #[test]
 fn evidence_is_taken_from_the_leak_and_the_runtime() {
     use crate::policy::tests::leak;
@@ -498,7 +510,7 @@ fn evidence_is_taken_from_the_leak_and_the_runtime() {
     found.holder.executable = Some("/usr/bin/sleep".to_owned());
     found.holder.command_line = vec!["sleep".to_owned(), "infinity".to_owned()];
     found.holder.sigchld = SigchldAction::Caught;
-    let alone = Evidence::of(&found, None);
+    let alone = told(&found, None);
     assert!(alone.keep_alive && alone.nudge_may_help && !alone.autoreaps);
     assert_eq!(alone.place.as_deref(), Some("u-1/app"));
     assert_eq!(
@@ -513,21 +525,18 @@ fn evidence_is_taken_from_the_leak_and_the_runtime() {
         restart: RestartPolicy::Always,
         ..Workload::default()
     };
-    let told = Evidence::of(&found, Some(&says("disabled")));
+    let out = told(&found, Some(&says("disabled")));
     assert_eq!(
-        (told.opted, told.restart),
+        (out.opted, out.restart),
         (Opted::Out, RestartPolicy::Always)
     );
-    assert_eq!(
-        Evidence::of(&found, Some(&says("enabled"))).opted,
-        Opted::In
-    );
-    assert_eq!(Evidence::of(&found, Some(&says(""))).opted, Opted::Unsaid);
+    assert_eq!(told(&found, Some(&says("enabled"))).opted, Opted::In);
+    assert_eq!(told(&found, Some(&says(""))).opted, Opted::Unsaid);
 
     found.container.as_mut().unwrap().pod = None;
-    assert_eq!(Evidence::of(&found, None).opted, Opted::Unsaid);
+    assert_eq!(told(&found, None).opted, Opted::Unsaid);
     found.container = None;
-    assert!(Evidence::of(&found, None).is_host_process());
+    assert!(told(&found, None).is_host_process());
 }
 
 #[test]

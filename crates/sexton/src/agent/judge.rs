@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sexton_core::ladder::{self, Decision, Evidence, History, Now, Refusal, Rung};
+use sexton_core::ladder::{self, Decision, Evidence, Findings, History, Now, Rung};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Policy, Subject, Tie, choose};
 use sexton_core::{Leak, Limit, Workload};
@@ -11,7 +11,7 @@ use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 
 use crate::error::Error;
-use crate::evidence::gather;
+use crate::evidence::{Means, gather};
 
 /// Whom a judgement is about, and what is known of it.
 pub struct Case<'a> {
@@ -63,11 +63,15 @@ pub fn sketch<'a>(
     let Some(policy) = choose(policies, &subject)? else {
         return Ok(None);
     };
-    let mut evidence = Evidence::of(leak, *workload);
-    evidence.limit_used_percent = first_of(limits).and_then(Limit::used_percent);
-    restrain(&mut evidence, means);
-    evidence.settled = leak.zombies;
-    evidence.adopter_reaps = true;
+    let findings = Findings {
+        settled: leak.zombies,
+        reap_refusal: None,
+        adopter_reaps: true,
+        limit_used_percent: first_of(limits).and_then(Limit::used_percent),
+        restart_refusal: means.no_restart.clone(),
+        evict_refusal: means.no_eviction.clone(),
+    };
+    let evidence = Evidence::of(leak, *workload, findings);
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
     if *rests
         && let Decision::Act { rung, .. } = decision
@@ -102,8 +106,8 @@ pub fn judge<'a>(
     } else {
         case.limits
     };
-    let (mut evidence, plan) = gather(scanner, case.leak, case.workload, &policy.spec, limits)?;
-    restrain(&mut evidence, means);
+    let spec = &policy.spec;
+    let (evidence, plan) = gather(scanner, case.leak, case.workload, spec, limits, means)?;
     let decision = ladder::decide(&evidence, &policy.spec, history, now);
     Ok(Judgement {
         policy,
@@ -118,19 +122,6 @@ fn limits_of(scanner: &Scanner, leak: &Leak) -> Result<Vec<Limit>, Error> {
     let node = sexton_scan::limits::of_node(scanner, None);
     let pass = Pass::new(scanner, &node);
     Ok(pass.of(leak.holder.id.pid)?.unwrap_or_default())
-}
-
-/// What is not possible on this node, whatever a policy says.
-pub struct Means {
-    /// Why no container can be restarted.
-    pub no_restart: Option<Refusal>,
-    /// Why no pod can be evicted.
-    pub no_eviction: Option<Refusal>,
-}
-
-fn restrain(evidence: &mut Evidence, means: &Means) {
-    evidence.restart_refusal.clone_from(&means.no_restart);
-    evidence.evict_refusal.clone_from(&means.no_eviction);
 }
 
 /// Why there is no judgement.

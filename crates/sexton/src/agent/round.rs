@@ -10,11 +10,12 @@ use sexton_core::{Leak, ProcessId, Report, Workload};
 use sexton_scan::Scanner;
 
 use super::budget::{Budget, Share};
-use super::judge::{self, Case, Judgement, Means, Trouble};
+use super::judge::{self, Case, Judgement, Trouble};
 use super::names::Known;
 use super::record::Intent;
 use super::turns::Crowd;
 use super::{Agent, fault, guard};
+use crate::evidence::Means;
 use crate::identity;
 
 /// What one look shows, and what may be done about it.

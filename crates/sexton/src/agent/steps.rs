@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use sexton_core::ladder::{Refusal, Step};
+use sexton_core::ladder::Step;
 use sexton_core::policy::Mode;
 use sexton_core::{Leak, ProcessId, Report, State, text};
 
 use super::act::{self, Hands};
 use super::budget::{Share, Slice};
 use super::effect::Effect;
-use super::judge::{Judgement, Means};
+use super::judge::Judgement;
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
 use super::record::{Intent, Outcome, Verdict};
 use super::settings::Enabled;
 use super::{Agent, clock, fault, guard};
+use crate::evidence::{Means, switched_off};
 
 impl Agent {
     /// Intent, deed, outcome.
@@ -198,16 +199,12 @@ impl Agent {
 
     /// What is not possible on this node, whatever a policy says.
     pub(super) fn means(&self) -> Means {
-        let off = |why: &str| Refusal {
-            why: why.to_owned(),
-            passing: false,
-        };
         let restarts = self.settings.enabled.contains(&Enabled::Restart);
         Means {
-            no_restart: (!restarts).then(|| off("restart is not switched on here")),
+            no_restart: (!restarts).then(|| switched_off("restart is not switched on here")),
             no_eviction: match &self.member {
                 Some(member) => member.eviction_refusal(),
-                None => Some(off("pods are evicted in a cluster only")),
+                None => Some(switched_off("pods are evicted in a cluster only")),
             },
         }
     }

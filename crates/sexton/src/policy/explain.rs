@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use sexton_core::ladder::{Decision, Evidence, History, Now, Rung, decide};
+use sexton_core::ladder::{Decision, History, Now, Rung, decide};
 use sexton_core::policy::{Mode, Policy, Specificity, Subject, Tie, choose, verdicts};
 use sexton_core::{Container, Holder, Leak, Workload};
 use sexton_policyfile::{Loaded, Problem, Summary, load};
@@ -16,11 +16,12 @@ use sexton_scan::Scanner;
 use crate::cli::{self, Output};
 use crate::clock::now;
 use crate::error::Error;
+use crate::evidence::{Means, gather, switched_off};
+use crate::identity;
 use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::{self, GOOD, HEADING, WARN, leak, text};
 use crate::target::{self, Meant, Target};
-use crate::{evidence, identity};
 
 /// What `-o json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -214,8 +215,12 @@ fn judge(
     if let Some(policy) = holds {
         let limits = sexton_scan::limits::of_process(scanner, leak.holder.id.pid)?;
         let limits = limits.unwrap_or_default();
-        let (found, _): (Evidence, _) =
-            evidence::gather(scanner, leak, workload, &policy.spec, &limits)?;
+        // As an agent without further rights would see it.
+        let means = Means {
+            no_restart: None,
+            no_eviction: Some(switched_off("eviction is not switched on here")),
+        };
+        let (found, _) = gather(scanner, leak, workload, &policy.spec, &limits, &means)?;
         entry.settled = Some(found.settled);
         entry.limit_used_percent = found.limit_used_percent;
         let decision = decide(&found, &policy.spec, &History::default(), now);
