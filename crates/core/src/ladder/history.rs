@@ -119,7 +119,11 @@ pub struct History {
 impl History {
     /// Adds a step. Steps are added in the order in which they are taken.
     pub fn push(&mut self, step: Step) {
-        let steps = self.by_holder.entry(step.holder).or_default();
+        let steps = self
+            .by_holder
+            .entry(step.holder)
+            // Most of many holders have one: room for four each would be three times as much.
+            .or_insert_with(|| VecDeque::with_capacity(1));
         steps.push_back(step);
         self.len += 1;
         if steps.len() > OF_A_HOLDER {

@@ -151,11 +151,17 @@ impl Ledger {
 
     /// Forgets the holders that hold nothing any more.
     pub fn keep_only(&mut self, leaks: &[Leak]) {
-        // A holder whose zombies were all taken a moment ago is about to leak again.
         let there: HashSet<ProcessId> = leaks.iter().map(|leak| leak.holder.id).collect();
         self.given_up.retain(|holder, _| there.contains(holder));
-        self.watched
-            .retain(|holder, watched| watched.taken > 0 || there.contains(holder));
+        self.watched.retain(|holder, watched| {
+            let is_there = there.contains(holder);
+            if !is_there {
+                // Most of what is kept of it, and read anew when it is back.
+                watched.limits = vec![];
+            }
+            // A holder whose zombies were all taken a moment ago is about to leak again.
+            is_there || watched.taken > 0
+        });
         if self.watched.len() > 4 * leaks.len().max(256) {
             self.watched.retain(|holder, _| there.contains(holder));
         }
