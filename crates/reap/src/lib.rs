@@ -6,6 +6,30 @@
 //! Only a parent can wait for its child. So Sexton borrows a sleeping thread of the parent for
 //! less than a millisecond and lets it call `wait4` for those zombies, by name. One atomic
 //! write of one register sends it there; see `docs/design.md`, "How reaping works".
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use sexton_reap::{Options, execute, plan};
+//! use sexton_scan::{Roots, Scanner};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut scanner = Scanner::new(Roots::default())?;
+//! // A process without zombies: there is nothing to do, and nothing is done.
+//! let own = scanner.holder(std::process::id())?.expect("this process lives");
+//! if let Some(plan) = plan(&mut scanner, own.id, &Options::default())? {
+//!     match (&plan.refusal, plan.take.len()) {
+//!         (Some(why), _) => println!("refused: {why}"),
+//!         (None, 0) => println!("no zombie of it has settled"),
+//!         (None, _) => {
+//!             let outcome = execute(scanner.proc(), &plan, |_| ControlFlow::Continue(()))?;
+//!             println!("{outcome:?}");
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 // Nearly every number here comes from a process that nobody trusts.
 #![deny(

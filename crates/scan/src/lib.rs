@@ -2,6 +2,19 @@
 //!
 //! [`Scanner`] looks at one node; [`proc`] reads the kernel's files; [`container`] knows what
 //! a cgroup path says. Nothing here acts on a process.
+//!
+//! ```
+//! use sexton_scan::{Options, Roots, Scanner};
+//!
+//! # fn main() -> Result<(), sexton_scan::Error> {
+//! let mut scanner = Scanner::new(Roots::default())?;
+//! let report = scanner.scan(&Options::default())?;
+//! for leak in &report.leaks {
+//!     println!("{} (pid {}): {} zombies", leak.holder.name, leak.holder.id.pid, leak.zombies);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 // Numbers and lengths here are those of processes that nobody trusts.
