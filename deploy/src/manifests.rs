@@ -19,10 +19,7 @@ pub fn split(rendered: &str) -> (String, String) {
             .filter(|line| !of_helm(line))
             .flat_map(|line| [line.trim_end(), "\n"])
             .collect();
-        let document = document
-            .trim()
-            // The policy's annotations are all Helm's.
-            .replace("  annotations:\nspec:", "spec:");
+        let document = document.trim();
         if document.is_empty() {
             continue;
         }
@@ -32,7 +29,7 @@ pub fn split(rendered: &str) -> (String, String) {
             &mut rest
         };
         file.push_str("---\n");
-        file.push_str(&document);
+        file.push_str(document);
         file.push('\n');
     }
     (crds, rest)
@@ -41,13 +38,7 @@ pub fn split(rendered: &str) -> (String, String) {
 fn of_helm(line: &str) -> bool {
     let line = line.trim_start();
     line == "---"
-        || [
-            "# Source: ",
-            "# Helm looks",
-            "# hook. It",
-            "helm.sh/",
-            "app.kubernetes.io/managed-by:",
-        ]
-        .iter()
-        .any(|start| line.starts_with(start))
+        || ["# Source: ", "helm.sh/", "app.kubernetes.io/managed-by:"]
+            .iter()
+            .any(|start| line.starts_with(start))
 }

@@ -267,22 +267,62 @@ fn installed_upgraded_and_removed_it_leaves_nothing() {
     );
     cluster.apply(&report("node1"));
 
+    // The emergency stop, and an operator's own word beside it, outlast an upgrade.
+    let uid = || cluster.get(&["reappolicy", "default"])["metadata"]["uid"].clone();
+    let before_upgrade = uid();
+    let stop = r#"{"spec": {"paused": true}, "metadata": {"annotations": {"why": "incident 7"}}}"#;
+    cluster.kubectl(&["patch", "reappolicy", "default", "--type=merge", "-p", stop]);
+    for values in ["policy.spec.settle=3m", "policy.paused=true"] {
+        with(values);
+        assert_eq!(spec("paused"), true, "{values}");
+    }
+    assert_eq!(spec("settle"), "3m");
+    let policy = cluster.get(&["reappolicy", "default"]);
+    assert_eq!(policy["metadata"]["annotations"]["why"], "incident 7");
+    assert_eq!(uid(), before_upgrade, "it was deleted and made anew");
+
     cluster.helm(&["uninstall", "sexton", "--namespace=sexton", "--wait"]);
+    let names = everything(&cluster);
+    assert!(
+        names
+            .iter()
+            .any(|name| name.contains("zombiereport") && name.ends_with("/node1"))
+    );
+    cluster.kubectl(&[
+        "delete",
+        "crd",
+        "reappolicies.sexton.dev",
+        "zombiereports.sexton.dev",
+    ]);
     let gone = || everything(&cluster) == before;
     sexton_lab::wait_until("nothing is left", || gone().then_some(()));
+}
 
-    // Unless it is to be kept.
-    cluster.helm(&[
-        "install",
-        "sexton",
-        chart,
-        "--namespace=sexton",
-        "--set=crds.keep=true",
-    ]);
-    cluster.helm(&["uninstall", "sexton", "--namespace=sexton", "--wait"]);
-    assert_eq!(spec("mode"), "dryRun");
-    // And it can be installed over what was kept.
-    cluster.helm(&["install", "sexton", chart, "--namespace=sexton"]);
+/// As Argo CD does it, which renders the chart and applies all of it, hooks or none.
+#[test]
+fn what_is_rendered_and_applied_keeps_the_emergency_stop() {
+    let Some(cluster) = require(Cluster::control_plane_with(&[])) else {
+        return;
+    };
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/sexton");
+    let chart = chart.to_str().expect("a path in UTF-8");
+    cluster.kubectl(&["create", "namespace", "sexton"]);
+    let apply = |values: &[&str]| {
+        let render = ["template", "sexton", chart, "--namespace=sexton"];
+        let crds = cluster.helm(&["show", "crds", chart]);
+        cluster.apply(&crds);
+        cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all"]);
+        cluster.apply(&cluster.helm(&[&render[..], values].concat()));
+    };
+    apply(&[]);
+    let stop = r#"{"spec": {"paused": true}}"#;
+    cluster.kubectl(&["patch", "reappolicy", "default", "--type=merge", "-p", stop]);
+    apply(&["--set=policy.spec.settle=3m"]);
+    let spec = &cluster.get(&["reappolicy", "default"])["spec"];
+    assert_eq!(
+        (&spec["paused"], &spec["settle"]),
+        (&true.into(), &"3m".into())
+    );
 }
 
 #[test]

@@ -57,7 +57,11 @@ impl Definition {
             json!({})
         };
         let definition = json!({
-            "metadata": {"name": format!("{plural}.{GROUP}")},
+            "metadata": {
+                "name": format!("{plural}.{GROUP}"),
+                // By which the chart sees that the cluster has those of another version.
+                "annotations": {"sexton.dev/version": env!("CARGO_PKG_VERSION")},
+            },
             "spec": {
                 "group": GROUP,
                 "scope": "Cluster",

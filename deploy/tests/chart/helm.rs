@@ -53,7 +53,14 @@ impl Helm {
 
     /// What the chart makes of these values on a server of this version.
     pub(crate) fn render(&self, version: &str, values: &[&str]) -> Result<Vec<Object>, String> {
-        let mut words = vec!["template", "sexton", "charts/sexton", "-n", "sexton"];
+        let mut words = vec![
+            "template",
+            "sexton",
+            "charts/sexton",
+            "--include-crds",
+            "-n",
+            "sexton",
+        ];
         words.extend(["--kube-version", version]);
         for value in values {
             words.extend(["--set", value]);

@@ -29,7 +29,7 @@ const EVERYTHING: &[&str] = &[
     "policy.maxRung=evict",
     "policy.spec.requireOptIn=true",
     "priorityQuota=true",
-    "crds.keep=true",
+    "policy.paused=true",
     "monitoring.podMonitor.enabled=true",
     "monitoring.rules.enabled=true",
     "monitoring.dashboard.enabled=true",
@@ -287,6 +287,7 @@ fn the_plain_manifests_are_current() {
             "template",
             "sexton",
             "charts/sexton",
+            "--include-crds",
             "--namespace=sexton",
             "--kube-version=1.36.0",
         ])
