@@ -85,9 +85,19 @@ copy() { # FILE: to the same place, without its debugging symbols, with its libr
     done
 }
 PATH=$PATH:/usr/sbin
-for program in bash runc crun unshare setpriv; do
+for program in bash runc crun unshare setpriv flock; do
     if path=$(command -v $program); then copy "$path"; fi
 done
+# Many an attack is written in it. Debian's, whose library lies in one place.
+if [ -x /usr/bin/python3 ]; then
+    python=$(readlink -f /usr/bin/python3)
+    library=/usr/lib/$(basename "$python")
+    copy "$python"
+    ln -s "$(basename "$python")" "$root/usr/bin/python3"
+    (cd / && find "${library#/}" -name '*.py' -not -path '*/test/*' -not -path '*/idlelib/*' |
+        cpio --pass-through --make-directories --quiet "$root")
+    for module in "$library"/lib-dynload/*.so; do copy "$module"; done
+fi
 for file in "$target"/debug/{sexton,sexton-test-leak} "$target"/sexton-test-{go/crawler,c/actor} \
     "$target"/debug/examples/* "${tests[@]}"; do
     # Cargo keeps each example twice, the second time with a hash in its name.
@@ -118,7 +128,7 @@ mapfile -t kernels < <(lab/kernels/fetch.sh "$cache" $suites)
 boot() { # KERNEL MODE
     local log
     log=$out/$(basename "$1")-$2
-    timeout -k 5 1800 qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1024 \
+    timeout -k 5 1800 qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1536 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$1" -initrd "$cache/initramfs" \
         -append "console=ttyS0 quiet panic=-1 cg=$2" </dev/null 2>&1 | sed -u 's/\r//g' >"$log" || true

@@ -26,7 +26,7 @@ pub use selector::{
 pub use span::{BadSpan, Span};
 pub use specificity::{Miss, Specificity};
 pub use validate::{
-    Clash, LEAST_SETTLE, LEAST_SPAN, LONGEST_SPAN, Problem, validate, validate_all,
+    Clash, LEAST_SETTLE, LEAST_SPAN, LONGEST_SPAN, NO_CLASS, Problem, validate, validate_all,
 };
 pub use window::{BadTime, Day, MOST_WINDOWS, TimeOfDay, UtcOffset, Window, next_open};
 

@@ -9,7 +9,7 @@ use sexton_core::ladder::Rung;
 use sexton_core::policy::Mode;
 use sexton_core::text::plural;
 
-use crate::load::{Loaded, Problem, load};
+use crate::load::{Loaded, Problem, Stdin, load_from};
 
 /// Whether policies can be followed; what `-o json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,9 +26,9 @@ pub struct Check {
     pub problems: Vec<Problem>,
 }
 
-/// Reads all of these together, as the agent does.
+/// Reads all of these together, as the agent does; `-` is standard input.
 pub fn check<P: AsRef<Path>>(files: &[P]) -> Check {
-    let (policies, problems) = match load(files) {
+    let (policies, problems) = match load_from(files, Stdin::IsDash) {
         Ok(loaded) => (loaded.iter().map(Summary::from).collect(), Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };

@@ -42,7 +42,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
     /// Path of the field, as in `spec.windows[0].to`; empty where no field is meant.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
     /// What is wrong, and what to write.
     pub message: String,
@@ -100,15 +100,43 @@ impl fmt::Display for Problem {
 /// # Errors
 /// Everything that is wrong with any of them; then none of them is to be followed.
 pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Loaded>, Vec<Problem>> {
+    load_from(paths, Stdin::IsAFile)
+}
+
+/// What the path `-` means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stdin {
+    /// Standard input, as for every command that reads a file once.
+    IsDash,
+    /// A file of that name: an agent reads its policies again and again.
+    IsAFile,
+}
+
+/// As [`load`].
+pub(crate) fn load_from<P: AsRef<Path>>(
+    paths: &[P],
+    stdin: Stdin,
+) -> Result<Vec<Loaded>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut found: Vec<(Loaded, Node)> = Vec::new();
     // Of all files together: that is what is in memory at once.
     let mut nodes_left = MOST_NODES;
     for path in paths {
-        match files(path.as_ref()) {
+        let is_stdin = stdin == Stdin::IsDash && path.as_ref() == Path::new("-");
+        let named = if is_stdin {
+            Ok(vec![path.as_ref().to_owned()])
+        } else {
+            files(path.as_ref())
+        };
+        match named {
             Ok(files) => {
                 for file in files {
-                    match yaml::read(&file) {
+                    let text = if is_stdin {
+                        yaml::read_from(io::stdin().lock())
+                    } else {
+                        yaml::read(&file)
+                    };
+                    match text {
                         Ok(text) => {
                             documents(&file, &text, &mut nodes_left, &mut found, &mut problems);
                         }
@@ -146,8 +174,9 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
         let yaml = file
             .extension()
             .is_some_and(|end| end == "yaml" || end == "yml");
-        // A mounted ConfigMap is links to files in a hidden directory.
-        if yaml && !hidden && fs::metadata(&file)?.is_file() {
+        // A mounted ConfigMap is links to files in a hidden directory. What is neither file nor
+        // folder is told when it is read: who gave it the name of a policy meant one.
+        if yaml && !hidden && !fs::metadata(&file)?.is_dir() {
             files.push(file);
         }
     }
@@ -170,12 +199,7 @@ fn documents(
                 let place = error.location().map_or(START, Place::from);
                 let message = match yaml::is_too_much(&error) {
                     true => yaml::TOO_MUCH.to_owned(),
-                    // The place is said once, before the message.
-                    false => {
-                        let message = error.without_snippet().to_string();
-                        let end = message.rfind(" at line ").unwrap_or(message.len());
-                        message[..end].to_owned()
-                    }
+                    false => yaml::said(&error),
                 };
                 problems.push(Problem::at(file, place, String::new(), message));
                 return;

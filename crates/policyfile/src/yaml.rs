@@ -28,9 +28,17 @@ pub fn read(path: &Path) -> io::Result<String> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
+    read_from(file)
+}
+
+/// The text that comes from there.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(from: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    // A file may grow meanwhile.
+    from.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
@@ -104,6 +112,24 @@ pub(crate) fn is_too_much(error: &Error) -> bool {
         // The parser's own limit on nested `[` and `{` comes as words alone.
         error => error.to_string().starts_with("recursion limit exceeded"),
     }
+}
+
+/// The error in words that a user of the file understands. The place is told elsewhere, and what
+/// the library would have one set in a program is of no use to whoever wrote the file.
+pub(crate) fn said(error: &Error) -> String {
+    let mut inner = error;
+    while let Error::WithSnippet { error, .. } = inner {
+        inner = error;
+    }
+    if let Error::DuplicateMappingKey { key, .. } = inner {
+        return match key {
+            Some(key) => format!("the key `{key}` is there twice: leave one out"),
+            None => "a key is there twice: leave one out".to_owned(),
+        };
+    }
+    let message = error.without_snippet().to_string();
+    let end = message.rfind(" at line ").unwrap_or(message.len());
+    message[..end].to_owned()
 }
 
 #[cfg(test)]

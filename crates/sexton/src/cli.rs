@@ -445,7 +445,7 @@ Examples:
   sexton policy check ci.yaml default.yaml
   sexton policy check policies/ -o json | jq -r '.problems[] | \"\\(.file):\\(.line)\"'")]
 pub struct PolicyCheck {
-    /// Files, or directories with *.yaml and *.yml
+    /// Files, or directories with *.yaml and *.yml; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Output format

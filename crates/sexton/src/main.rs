@@ -75,7 +75,7 @@ fn run(command: Command, roots: node::Roots) -> Result<ExitCode, Error> {
         Command::Npd(args) => npd::run(&args, roots),
         Command::Schema(args) => schema::run(&args),
         Command::Crds(args) => crds::run(&args),
-        Command::Completions(args) => Ok(man::completions(&args)),
+        Command::Completions(args) => man::completions(&args),
         Command::Man(args) => man::man(&args),
     }
 }

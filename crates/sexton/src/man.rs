@@ -1,7 +1,7 @@
 //! `sexton completions` and `sexton man`.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,15 +11,13 @@ use crate::cli::{self, Cli};
 use crate::error::Error;
 
 /// Prints completions.
-pub fn completions(args: &cli::Completions) -> ExitCode {
+pub fn completions(args: &cli::Completions) -> Result<ExitCode, Error> {
     let cli::Completions { shell } = *args;
-    clap_complete::generate(
-        shell,
-        &mut Cli::command(),
-        "sexton",
-        &mut io::stdout().lock(),
-    );
-    ExitCode::SUCCESS
+    // Into memory first: clap_complete panics where its writer fails, as a closed pipe does.
+    let mut script = vec![];
+    clap_complete::generate(shell, &mut Cli::command(), "sexton", &mut script);
+    io::stdout().lock().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes the manual pages.

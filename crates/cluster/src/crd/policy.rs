@@ -5,8 +5,8 @@ use kube::core::{ObjectMeta, TypeMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sexton_core::policy::{
-    KIND, LEAST_SETTLE, LEAST_SPAN, LONGEST_LABEL_VALUE, LONGEST_SPAN, MOST_ENTRIES, Policy,
-    PolicySpec, Span,
+    KIND, LEAST_SETTLE, LEAST_SPAN, LONGEST_LABEL_VALUE, LONGEST_SPAN, MOST_ENTRIES, NO_CLASS,
+    Policy, PolicySpec, Span,
 };
 
 use super::schema::{at, object, of, rule};
@@ -173,6 +173,14 @@ fn selector(selector: &mut Value) {
         "a policy covers processes of the host or containers, not both: write two",
         Some(".hostProcesses"),
     );
+    for list in ["namespaces[]", "containers[]", "commands[]", "cgroups[]"] {
+        rule(
+            at(selector, list),
+            "!self.contains('[') && !self.contains('{')",
+            NO_CLASS,
+            None,
+        );
+    }
     rule(
         at(selector, "commands[]"),
         "!self.contains('/')",

@@ -252,6 +252,14 @@ fn wrong() -> Vec<(&'static str, Value)> {
             json!({"selector": {"cgroups": ["kubepods*"]}}),
         ),
         (
+            "selector.namespaces[0]",
+            json!({"selector": {"namespaces": ["ci-[0-9]"]}}),
+        ),
+        (
+            "selector.cgroups[0]",
+            json!({"selector": {"cgroups": ["/{a,b}"]}}),
+        ),
+        (
             "selector.hostProcesses[0]",
             json!({"selector": {"hostProcesses": ["cron*"]}}),
         ),

@@ -421,6 +421,12 @@ fn contradictions_are_found() {
         ("spec.selector.containers[1]", |p| {
             p.spec.selector.containers = globs(&["app", ""]);
         }),
+        ("spec.selector.namespaces[0]", |p| {
+            p.spec.selector.namespaces = globs(&["ci-[0-9]"]);
+        }),
+        ("spec.selector.commands[1]", |p| {
+            p.spec.selector.commands = globs(&["git", "{npm,npx}"]);
+        }),
         ("spec.selector.hostProcesses[0]", |p| {
             p.spec.selector.host_processes = vec!["cron*".to_owned()];
         }),

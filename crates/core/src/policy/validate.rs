@@ -23,6 +23,10 @@ pub const LEAST_SETTLE: Span = Span::from_millis(100);
 /// The shortest of all other spans.
 pub const LEAST_SPAN: Span = Span::from_secs(1);
 
+/// What is said of a pattern that a shell would understand and Sexton does not.
+pub const NO_CLASS: &str =
+    "only `*` and `?` have a meaning in a pattern: for `[…]` write `?`, for `{…}` two patterns";
+
 /// Everything that is wrong with `policy`; empty when it can be followed.
 #[must_use]
 pub fn validate(policy: &Policy) -> Vec<Problem> {
@@ -235,6 +239,8 @@ impl Check {
                 self.length(&field, pattern, longest);
                 if pattern.is_empty() {
                     self.wrong(field, "it is empty and fits nothing");
+                } else if pattern.contains(['[', '{']) {
+                    self.wrong(field, NO_CLASS);
                 }
             }
         }

@@ -97,3 +97,34 @@ fn a_directory_that_cannot_be_written_is_named() {
     let answer = sexton(["man", "/proc/nosuch"]).expect(2);
     assert!(answer.stderr.contains("/proc/nosuch"), "{answer:?}");
 }
+
+/// `sexton completions bash | head -1`, and its like.
+#[test]
+fn a_reader_that_goes_away_is_no_defect() {
+    let commands: [&[&str]; 8] = [
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["man"],
+        &["crds"],
+        &["schema", "report"],
+        &["policy", "schema"],
+        &["scan"],
+        &["limits", "--all"],
+    ];
+    for args in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = std::process::Command::new(crate::sexton::SEXTON)
+            .args(args)
+            .stdout(writer)
+            .output()
+            .expect("it can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // 1 is an answer: zombies were found, a limit is reached.
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)),
+            "{args:?}: {output:?}"
+        );
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+    }
+}

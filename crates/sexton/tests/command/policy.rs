@@ -115,7 +115,61 @@ fn what_is_wrong_is_told_with_its_place_and_exit_status_1() {
 }
 
 #[test]
+fn a_dash_is_standard_input() {
+    let file = fs::File::open(format!("{EXAMPLES}/dry-run.yaml")).expect("an example");
+    let output = std::process::Command::new(crate::sexton::SEXTON)
+        .args(["policy", "check", "-"])
+        .stdin(file)
+        .output()
+        .expect("it can be started");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("dry-run"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_told_in_words_of_the_file() {
+    let policies = Policies::new(&[("a", "{mode: dryRun, mode: enforce}")]);
+    let file = policies.path("a.yaml").to_string_lossy().into_owned();
+    let answer = sexton(["policy", "check", &file]).expect(1);
+    let said = "the key `mode` is there twice: leave one out";
+    assert!(answer.stdout.contains(said), "{answer:?}");
+    assert!(!answer.stdout.contains("Policy in Options"), "{answer:?}");
+}
+
+#[test]
+fn what_is_no_file_in_a_folder_of_policies_is_told() {
+    let policies = Policies::new(&[("a", "{}")]);
+    let fifo = policies.path("b.yaml");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .expect("a FIFO");
+    let folder = fifo
+        .parent()
+        .expect("a folder")
+        .to_string_lossy()
+        .into_owned();
+    let answer = sexton(["policy", "check", &folder, "-o", "json"]).expect(2);
+    validates("policy-check", &answer.json());
+    assert!(
+        answer.stdout.contains("it is not a regular file"),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_exit_status_2() {
+    let document = sexton(["policy", "check", "/nosuch", "-o", "json"])
+        .expect(2)
+        .json();
+    validates("policy-check", &document);
     let answer = sexton(["policy", "check", "/nosuch/policies"]).expect(2);
     assert!(
         answer.stdout.contains("/nosuch/policies: No such file"),
