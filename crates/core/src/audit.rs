@@ -13,7 +13,9 @@ mod handlers;
 mod hook;
 mod init;
 mod known;
+mod node;
 mod probe;
+mod scripts;
 mod servers;
 mod shell;
 mod source;
@@ -49,6 +51,13 @@ pub fn wants_more_looks(process: &Process, number: u8) -> bool {
 #[must_use]
 pub fn files(process: &Process, number: u8) -> Vec<String> {
     files::of(process, number)
+}
+
+/// Further files that a file which was read takes in, and which bear on it as well. Some of the names
+/// may lead nowhere.
+#[must_use]
+pub fn taken_in(process: &Process, text: &Text) -> Vec<String> {
+    files::taken_in(process, text)
 }
 
 use schemars::JsonSchema;

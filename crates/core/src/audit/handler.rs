@@ -1,10 +1,10 @@
 //! What it means that a program catches a signal: runtimes install handlers that the program
 //! never asked for. Measured, see `docs/exit-signals.md`.
 
-use super::cure;
 use super::facts::Process;
 use super::fate::{Fate, mask};
 use super::source::{self, Handler};
+use super::{cure, node};
 use crate::Confidence;
 use crate::cause::Language;
 use crate::signal::{self, SIGTERM};
@@ -56,6 +56,35 @@ fn php(process: &Process, number: u8) -> Fate {
     }
 }
 
+/// Node as PID 1, whose own handler raises the signal again, as PHP's does.
+fn node_as_pid_1(process: &Process, number: u8) -> Fate {
+    let (program, name) = (&process.name, signal::name(number));
+    let why = "node's own handler raises the signal again with the default action, which the kernel \
+               drops for PID 1: without process.on(…) the program goes on.";
+    let cures = [cure::handler(Language::Node, number), cure::init(process)];
+    match node::handler(process, number) {
+        Handler::Made => Fate::ends(
+            Confidence::Medium,
+            format!("{program} has a handler of its own for {name}"),
+        )
+        .fact(format!("Its text makes one with process.on('{name}', …).")),
+        Handler::None | Handler::NoneNorLoop => Fate::stays(
+            Confidence::Medium,
+            format!("{program} is PID 1 without a handler of its own"),
+        )
+        .fact(why)
+        .fact("Its text makes no handler, nor does a file that it takes in.")
+        .cures(cures),
+        Handler::Unclear => Fate::unknown("node: only a handler of its own ends it")
+            .fact(why)
+            .fact(
+                "Whether it has one cannot be seen from outside: its text is not read whole, or \
+                 takes in modules that may have one.",
+            )
+            .cures(cures),
+    }
+}
+
 /// A handler, in a program that is no shell.
 pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let name = signal::name(number);
@@ -84,16 +113,15 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             "The JVM catches it and exits with status {}, as PID 1 too.",
             128 + u16::from(number)
         )),
-        (Language::Node, SIGTERM | SIGINT) if first => Fate::unknown(
-            "node: only a handler of its own ends it",
+        (Language::Node, SIGTERM | SIGINT) if process.program_name() == "deno" => Fate::ends(
+            Confidence::Medium,
+            format!("{program} ends, as deno does in any case"),
         )
-        .fact(
-            "node's own handler raises the signal again with the default action, which the kernel \
-             drops for PID 1: without process.on(…) the program goes on. Both look alike from \
-             outside.",
-        )
-        .cures([cure::handler(Language::Node, number), cure::init(process)]),
-        (Language::Node, SIGTERM | SIGINT) => Fate::ends(
+        .fact("deno's own handler ends it, as PID 1 too; one of the program's most likely, too."),
+        (Language::Node, SIGTERM | SIGINT) if node::is_node(process) && first => {
+            node_as_pid_1(process, number)
+        }
+        (Language::Node, SIGTERM | SIGINT) if node::is_node(process) => Fate::ends(
             Confidence::Medium,
             format!("{program} is not PID 1, so it ends"),
         )

@@ -1,10 +1,10 @@
 //! Programs that give a signal a meaning that no mask shows.
 
-use super::cure;
 use super::facts::{Process, Reception, base_name};
 use super::fate::{self, Fate};
 use super::stop::{Reach, Stop};
 use super::words;
+use super::{cure, scripts};
 use crate::cause::Cure;
 use crate::signal::{self, SIGTERM};
 use crate::{Confidence, Verdict, text};
@@ -86,6 +86,9 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
         ("s6-svscan", SIGTERM | SIGHUP | SIGINT | SIGQUIT) => s6(process, &name),
         ("uwsgi", SIGTERM) => return uwsgi(process),
         ("runsvdir", SIGTERM | SIGHUP) => runsvdir(process, stop),
+        (_, SIGTERM | SIGINT) if reception == Reception::Caught => {
+            return scripts::of(process, stop);
+        }
         _ => return None,
     };
     Some(fate)
@@ -94,10 +97,11 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
 /// Programs whose children bear on what they do.
 pub(super) fn has_children(process: &Process) -> bool {
     let program = known_as(process);
-    matches!(
-        program,
-        "make" | "gmake" | "supervisord" | "postgres" | "uwsgi" | "runsvdir"
-    )
+    scripts::has_children(process)
+        || matches!(
+            program,
+            "make" | "gmake" | "supervisord" | "postgres" | "uwsgi" | "runsvdir"
+        )
 }
 
 /// Files that tell one of them what to do; `None` if it is none of them.

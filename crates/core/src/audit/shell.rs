@@ -257,9 +257,10 @@ enum Front<'a> {
 /// with `&` ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists"); those in front get back
 /// what the shell was given.
 fn in_front(shell: &Process) -> Front<'_> {
-    // dash's `wait` sleeps in sigsuspend, its wait for the command in front in wait4. bash uses
-    // wait4 for both.
-    if shell.call.as_deref() == Some("rt_sigsuspend") {
+    // The `wait` of dash and busybox sleeps in sigsuspend, their wait for the command in front in
+    // wait4. bash uses wait4 for both; mksh, zsh and yash use sigsuspend.
+    let tells_by_call = matches!(shell.program_name(), "dash" | "sh" | "ash" | "busybox");
+    if tells_by_call && shell.call.as_deref() == Some("rt_sigsuspend") {
         return Front::Nobody;
     }
     let tells = !is_in(shell.signals.ignored, SIGINT);

@@ -1,5 +1,5 @@
-//! What a PHP program's own text tells of its handlers, where it is a short script: the masks of
-//! the kernel do not tell.
+//! What a program's own text tells of its handlers, where the masks of the kernel do not tell: PHP's
+//! here, where it is a short script.
 
 use super::facts::Process;
 use crate::signal;

@@ -585,3 +585,102 @@ fn a_trap_that_ends_nothing_is_not_taken_for_an_end() {
     assert_eq!(looping("'echo not now'"), Verdict::Unknown);
     assert_eq!(looping("'stopping=1'"), Verdict::Ends);
 }
+
+#[test]
+fn the_text_of_a_node_program_tells_of_its_handler() {
+    let node = |texts: &[(&str, &str)]| {
+        let mut main = process(7, &["node", "server.js"]);
+        main.signals.caught = TERM;
+        let text = |(path, content): &(&str, &str)| Text {
+            path: (*path).to_owned(),
+            content: (*content).to_owned(),
+        };
+        main.texts = texts.iter().map(text).collect();
+        judged(main, 15)
+    };
+    let alone = |code: &str| node(&[("/srv/server.js", code)]).verdict;
+    let handler = "process.on('SIGTERM', () => server.close());";
+    assert_eq!(alone(handler), Verdict::Ends);
+    assert_eq!(
+        alone("['SIGINT', 'SIGTERM'].forEach(s => process.on(s, () => process.exit()))"),
+        Verdict::Ends
+    );
+    assert_eq!(
+        alone("const http = require('node:http'); http.createServer().listen(80)"),
+        Verdict::Killed
+    );
+    assert_eq!(alone(&format!("// {handler}")), Verdict::Killed);
+    assert_eq!(
+        alone("process.on('exit', () => child.kill('SIGTERM'))"),
+        Verdict::Killed
+    );
+    for unclear in [
+        "require('express')().listen(80)",
+        "require('./missing')",
+        "require(name)",
+        "process.on('SIGTERM', () => console.log('not yet'))",
+        "process.on(name, f)",
+    ] {
+        assert_eq!(alone(unclear), Verdict::Unknown, "{unclear}");
+    }
+    let both = |inner: &str| {
+        node(&[
+            ("/srv/server.js", "require('./lib/stop')"),
+            ("/srv/lib/stop.js", inner),
+        ])
+    };
+    assert_eq!(both(handler).verdict, Verdict::Ends);
+    let found = both("");
+    assert_eq!(found.verdict, Verdict::Killed);
+    // What its text tells is not for sure.
+    assert_eq!(found.confidence, Confidence::Medium);
+    let mut loaded = process(7, &["node", "-r", "dd-trace/init", "server.js"]);
+    loaded.signals.caught = TERM;
+    assert_eq!(verdict(loaded), Verdict::Unknown);
+}
+
+#[test]
+fn what_runs_a_script_of_package_json_tells_its_shell_alone() {
+    let server = process(9, &["node", "server.js"]);
+    let shell = below(process(8, &["sh", "-c", "node server.js"]), server);
+    let under = |command: &[&str], child: Process| {
+        let mut runner = process(7, command);
+        runner.signals.caught = TERM;
+        if !["bun", "deno", "pnpm"].contains(&command[0]) {
+            runner.executable = Some("/usr/bin/node".to_owned());
+            runner.program.language = Language::Node;
+        }
+        judged(below(runner, child), 15)
+    };
+    for runner in [
+        &["npm start"][..],
+        &["node", "/usr/bin/npm", "start"],
+        &["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "start"],
+        &["node", "/usr/bin/yarn", "start"],
+    ] {
+        let found = under(runner, shell.clone());
+        assert_eq!(found.verdict, Verdict::Ends, "{runner:?}");
+        assert_eq!(found.unheard.len(), 1, "{runner:?}");
+        let code = found.cures[0].code.as_deref();
+        assert_eq!(code, Some("ENTRYPOINT [\"node\", \"server.js\"]\n"));
+    }
+    let mut deaf = process(8, &["node", "server.js"]);
+    deaf.signals.ignored = TERM;
+    for runner in [
+        &["npm start"][..],
+        &["bun", "run", "start"],
+        &["deno", "task", "start"],
+    ] {
+        assert_eq!(
+            under(runner, deaf.clone()).verdict,
+            Verdict::Killed,
+            "{runner:?}"
+        );
+    }
+    assert_eq!(
+        under(&["pnpm", "start"], shell.clone()).verdict,
+        Verdict::Unknown
+    );
+    // A server of its own, with a worker.
+    assert_eq!(under(&["bun", "server.ts"], deaf).verdict, Verdict::Ends);
+}

@@ -2,17 +2,19 @@
 //! in the container's own tree, and only as far as they lie on file systems of this machine: a
 //! file of FUSE or of a network may never answer.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use sexton_core::audit::{Process, Text, files};
+use sexton_core::audit::{Process, Text, files, taken_in};
 
 use crate::lossy;
 use crate::names::Root;
 use crate::proc;
 
-/// Files of one process, and bytes of one, that are read.
-const MOST: usize = 6;
+/// Files of one process, names of files that are tried, and bytes of one, that are read.
+const MOST: usize = 16;
+const MOST_TRIES: usize = 128;
 const LARGEST: u64 = 64 << 10;
 /// Bytes of `mountinfo` that are looked at; who has more mounts is not read at all.
 const MOUNTS: u64 = 1 << 20;
@@ -53,15 +55,31 @@ pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Te
     };
     let root = Root::from(root);
     let directory = process.cwd().ok().flatten();
-    let texts = wanted.into_iter().take(MOST).filter_map(|file| {
-        let path = within(directory.as_deref(), Path::new(&file))?;
-        let content = root.text(&path, LARGEST)?;
-        Some(Text {
+    let mut wanted: VecDeque<String> = wanted.into();
+    let mut texts: Vec<Text> = Vec::new();
+    let mut tries: usize = 0;
+    while let Some(file) = wanted.pop_front()
+        && texts.len() < MOST
+        && tries < MOST_TRIES
+    {
+        let Some(path) = within(directory.as_deref(), Path::new(&file)) else {
+            continue;
+        };
+        if texts.iter().any(|text| text.path == path) {
+            continue;
+        }
+        tries = tries.saturating_add(1);
+        let Some(content) = root.text(&path, LARGEST) else {
+            continue;
+        };
+        let text = Text {
             path,
             content: lossy(&content),
-        })
-    });
-    texts.collect()
+        };
+        wanted.extend(taken_in(known, &text));
+        texts.push(text);
+    }
+    texts
 }
 
 /// Its path in the container; `None` where only the working directory would tell.

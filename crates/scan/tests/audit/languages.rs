@@ -26,9 +26,15 @@ fn node() {
     };
     let handler = "process.on('SIGTERM', () => process.exit(0))";
     compare([
-        // They look alike from outside.
-        node("node without a handler", "0").map(|case| case.unknown(false)),
-        node("node with a handler", handler).map(|case| case.unknown(true)),
+        // They look alike from outside; their text tells.
+        node("node without a handler", "0")
+            .map(|case| case.killed().never_high().cured_by("process.on('SIGTERM'")),
+        node("node with a handler", handler).map(Case::never_high),
+        node(
+            "node with a module of others",
+            "try { require('express') } catch {}",
+        )
+        .map(|case| case.unknown(false)),
         node("node, SIGQUIT", "0").map(|case| case.stop_signal("SIGQUIT").killed()),
         node("node that is not PID 1", "0").map(Case::shares_pid_namespace),
     ]);

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::{case, file};
 use crate::situation::{Case, compare_once, program};
-use crate::table;
 
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
 
@@ -36,7 +35,7 @@ fn web_servers() {
         "app:app",
     ];
     let uvicorn = ["-m", "uvicorn", "--app-dir", &app, "app:asgi"];
-    table::agrees(&compare_once(
+    compare_once(
         [
             nginx("nginx"),
             nginx("nginx, SIGQUIT").map(|case| case.stop_signal("SIGQUIT")),
@@ -51,7 +50,7 @@ fn web_servers() {
                 .map(|case| case.runs("python3").says("waits without a limit")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -79,7 +78,7 @@ fn other_servers() {
         let options = ["-y", &fpm];
         case(name, "/usr/sbin/php-fpm8.2", &options).map(|case| case.run("php-fpm8.2", 2))
     };
-    table::agrees(&compare_once(
+    compare_once(
         [
             case("mosquitto", "/usr/sbin/mosquitto", &["-c", &mosquitto])
                 .map(|case| case.runs("mosquitto")),
@@ -102,7 +101,7 @@ fn other_servers() {
             case("erl -noshell", "/usr/bin/erl", &["-noshell"]).map(|case| case.runs("beam.smp")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -124,14 +123,14 @@ fn postgres() {
         "(until {bin}/psql -h /tmp/x -U x -c 'select pg_sleep(1000)' postgres; do sleep 0.2; done) &"
     );
     let busy = |name| server(name, &client).map(|case| case.runs("postgres").run("psql", 1));
-    table::agrees(&compare_once(
+    compare_once(
         [
             idle("postgres, no client"),
             busy("postgres, a client").map(|case| case.killed().cured_by("STOPSIGNAL SIGINT")),
             busy("postgres, a client, SIGINT").map(|case| case.stop_signal("SIGINT")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -151,7 +150,7 @@ fn supervisors() {
         copied(name, "/usr/bin/s6-svscan", directory).map(|case| case.runs("s6-svscan"))
     };
     let (fine, deaf) = (file("supervisord.conf"), file("supervisord-deaf.conf"));
-    table::agrees(&compare_once(
+    compare_once(
         [
             case("supervisord", "/usr/bin/supervisord", &["-c", &fine])
                 .map(|case| case.runs("sleep").says("stopwaitsecs")),
@@ -166,7 +165,7 @@ fn supervisors() {
             copied("runsvdir", "/usr/bin/runsvdir", "sv").map(|case| case.runs("sleep").unheard(1)),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 /// A script that can be executed, and the directories above it.
