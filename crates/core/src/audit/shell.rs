@@ -259,8 +259,8 @@ enum Front<'a> {
 fn in_front(shell: &Process) -> Front<'_> {
     // The `wait` of dash and busybox sleeps in sigsuspend, their wait for the command in front in
     // wait4. bash uses wait4 for both; mksh, zsh and yash use sigsuspend.
-    let tells_by_call = matches!(shell.program_name(), "dash" | "sh" | "ash" | "busybox");
-    if tells_by_call && shell.call.as_deref() == Some("rt_sigsuspend") {
+    let same_for_both = matches!(shell.program_name(), "mksh" | "zsh" | "yash");
+    if !same_for_both && shell.call.as_deref() == Some("rt_sigsuspend") {
         return Front::Nobody;
     }
     let tells = !is_in(shell.signals.ignored, SIGINT);
