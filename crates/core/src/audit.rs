@@ -26,7 +26,7 @@ mod words;
 pub use facts::{Facts, Later, Process, Signals, Text};
 pub use hook::Hook;
 pub use init::VARIABLES;
-pub use probe::{Probe, pre_stop_finding};
+pub use probe::{Probe, ProbeFinding, pre_stop_finding, script_of};
 
 /// Whether the children of a process bear on what a signal does: those of shells and inits, and
 /// of whatever ends without telling them.
@@ -97,6 +97,9 @@ pub struct ExitSignal {
     /// What to change, best first; empty where nothing needs a change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cures: Vec<Cure>,
+    /// What is wrong with the exec probes of the container, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeFinding>,
     /// What could not be seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -215,6 +218,7 @@ pub fn judge(facts: &Facts) -> ExitSignal {
         facts: judged.facts,
         unheard: judged.unheard,
         cures: judged.cures,
+        probes: facts.probes.iter().flat_map(Probe::findings).collect(),
         notes: facts.notes.clone(),
     }
 }

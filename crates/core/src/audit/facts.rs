@@ -1,6 +1,7 @@
 //! What was seen of a container and its main process, as plain data.
 
 use super::hook::Hook;
+use super::probe::Probe;
 use super::{Grace, MainProcess, StopSignal};
 use crate::cause::Program;
 use crate::signal::is_in;
@@ -26,6 +27,8 @@ pub struct Facts {
     pub connections: Option<usize>,
     /// Its preStop hook, which the kubelet runs before the signal.
     pub pre_stop: Option<Hook>,
+    /// Its exec probes.
+    pub probes: Vec<Probe>,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }

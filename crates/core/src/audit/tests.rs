@@ -76,6 +76,7 @@ fn facts(main: Process, number: u8) -> Facts {
         frozen: false,
         connections: None,
         pre_stop: None,
+        probes: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -546,6 +547,7 @@ fn a_hook_takes_its_time_from_the_grace_period() {
     let mut facts = facts(app, 15);
     assert_eq!(judge(&facts).verdict, Verdict::Ends);
     facts.pre_stop = Some(Hook {
+        script: None,
         command: ["sh", "-c", "sleep 20"].map(str::to_owned).to_vec(),
         sleep: None,
     });

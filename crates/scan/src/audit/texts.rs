@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use sexton_core::audit::{Process, Text, files, taken_in};
+use sexton_core::audit::{Process, Text, files, script_of, taken_in};
 
 use crate::lossy;
 use crate::names::Root;
@@ -47,13 +47,9 @@ const LOCAL: [&str; 22] = [
 /// What is in those that bear on this signal.
 pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Text> {
     let wanted = files(known, number);
-    if wanted.is_empty() || !is_local(process) {
-        return Vec::new();
-    }
-    let Ok(Some(root)) = process.open_file("root") else {
+    let Some(root) = (!wanted.is_empty()).then(|| root(process)).flatten() else {
         return Vec::new();
     };
-    let root = Root::from(root);
     let directory = process.cwd().ok().flatten();
     let mut wanted: VecDeque<String> = wanted.into();
     let mut texts: Vec<Text> = Vec::new();
@@ -80,6 +76,24 @@ pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Te
         texts.push(text);
     }
     texts
+}
+
+/// The script that a command runs in the container of this process; `None` where it is none, or no
+/// text.
+pub(super) fn script(process: &proc::Process, command: &[String]) -> Option<String> {
+    let file = script_of(command)?;
+    let directory = process.cwd().ok().flatten();
+    let path = within(directory.as_deref(), Path::new(file))?;
+    let content = root(process)?.text(&path, LARGEST)?;
+    (!content.contains(&0)).then(|| lossy(&content))
+}
+
+/// Its own tree, where reading in it cannot hang.
+fn root(process: &proc::Process) -> Option<Root> {
+    if !is_local(process) {
+        return None;
+    }
+    process.open_file("root").ok().flatten().map(Root::from)
 }
 
 /// Its path in the container; `None` where only the working directory would tell.
