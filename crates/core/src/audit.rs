@@ -21,12 +21,14 @@ mod shell;
 mod source;
 mod stop;
 mod through;
+mod timed;
 mod words;
 
 pub use facts::{Facts, Later, Process, Signals, Text};
 pub use hook::Hook;
 pub use init::VARIABLES;
-pub use probe::{Probe, ProbeFinding, pre_stop_finding, script_of};
+pub use probe::{Probe, ProbeFinding, pre_stop_finding};
+pub use timed::script_of;
 
 /// Whether the children of a process bear on what a signal does: those of shells and inits, and
 /// of whatever ends without telling them.

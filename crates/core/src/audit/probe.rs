@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::base_name;
+use super::timed::{own_time_outs, starts_in_the_background};
 use super::words;
 use crate::Leak;
-use crate::cause::is_shell;
 use crate::text::{count, duration, plural};
 
 /// An exec probe, as a pod's spec has it.
@@ -23,7 +23,7 @@ pub struct Probe {
     pub command: Vec<String>,
     /// `timeoutSeconds`, 1 where it is not said.
     pub timeout_seconds: u64,
-    /// What is in the [script](script_of) that it runs, where that was read.
+    /// What is in the [script](super::script_of) that it runs, where that was read.
     #[serde(skip)]
     pub script: Option<String>,
 }
@@ -36,28 +36,6 @@ pub struct ProbeFinding {
     pub probe: String,
     /// One sentence, and what to change.
     pub finding: String,
-}
-
-/// The file in its container that a command runs as a script: `/probe.sh`, `sh -e /probe.sh`.
-#[must_use]
-pub fn script_of(command: &[String]) -> Option<&str> {
-    let mut words = command.iter().map(String::as_str);
-    let mut first = words.next()?;
-    if base_name(first) == "timeout" {
-        first = words.find(|word| word.contains('/') || is_shell(base_name(word)))?;
-    }
-    if !is_shell(base_name(first)) {
-        return first.contains('/').then_some(first);
-    }
-    let options: Vec<&str> = words
-        .clone()
-        .take_while(|word| word.starts_with('-'))
-        .collect();
-    let rest = words.nth(options.len())?;
-    let is_text = options.iter().any(|word| word.ends_with('c'));
-    // `sh -c /probe.sh`
-    let is_path = rest.contains('/') && !rest.contains(|c: char| c.is_whitespace() || c == ';');
-    (!is_text || is_path).then_some(rest)
 }
 
 impl Probe {
@@ -75,7 +53,7 @@ impl Probe {
                 duration(timeout)
             )
         });
-        let mut own = self.texts().filter_map(|text| own_time_out(&text));
+        let mut own = self.texts().flat_map(|text| own_time_outs(&text));
         let own = own.find(|own| *own >= timeout).map(|own| {
             let how = if own == timeout {
                 "the same, so the two race"
@@ -180,80 +158,9 @@ pub fn pre_stop_finding(command: &[String], sleep: Option<u64>, grace: u64) -> O
     })
 }
 
-/// The time-out that a command gives itself: `timeout 5 …`, `--timeout=5`, `curl -m 5`,
-/// `redis-cli -t 5`.
-fn own_time_out(command: &[String]) -> Option<u64> {
-    let text = command.join(" ");
-    let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || ";&|\"'()=".contains(c))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let runs = |name: &str| words.iter().any(|word| base_name(word) == name);
-    let says = |word: &str| {
-        base_name(word) == "timeout"
-            || LONG.contains(&word)
-            || SHORT
-                .iter()
-                .any(|(program, option)| word == *option && runs(program))
-    };
-    words
-        .iter()
-        .enumerate()
-        .filter(|(_, word)| says(word))
-        .find_map(|(at, _)| first_time(&words[at + 1..]))
-}
-
-/// Options that say how long to wait, whatever the program.
-const LONG: [&str; 6] = [
-    "--timeout",
-    "--max-time",
-    "--connect-timeout",
-    "--wait",
-    "-connect-timeout",
-    "-rpc-timeout",
-];
-/// Those of one letter mean something else elsewhere: `grep -m 1`, `psql -t`.
-const SHORT: [(&str, &str); 8] = [
-    ("curl", "-m"),
-    ("redis-cli", "-t"),
-    ("valkey-cli", "-t"),
-    ("pg_isready", "-t"),
-    ("wget", "-T"),
-    ("nc", "-w"),
-    ("ping", "-W"),
-    ("ping", "-w"),
-];
-
-/// The time in `5 redis-cli …`, `-s 9 -k 1 5 …`.
-fn first_time(words: &[&str]) -> Option<u64> {
-    const OPTIONS: [&str; 4] = ["-s", "--signal", "-k", "--kill-after"];
-    let mut words = words.iter();
-    loop {
-        let word = words.next()?;
-        if OPTIONS.contains(word) {
-            words.next();
-        } else if !word.starts_with('-') {
-            return super::words::seconds(word);
-        }
-    }
-}
-
-/// A lone `&`, or a program that does nothing else.
-fn starts_in_the_background(command: &[String]) -> bool {
-    let text = command.join(" ");
-    let lone = |at: usize| {
-        let (before, after) = (&text[..at], &text[at + 1..]);
-        !before.ends_with(['&', '>', '<', '|']) && !after.starts_with(['&', '>'])
-    };
-    let waits = text.contains("wait");
-    let is_text = command.iter().any(|word| word.contains(' '));
-    let behind = is_text && !waits && text.match_indices('&').any(|(at, _)| lone(at));
-    let mut words = text.split(|c: char| c.is_whitespace() || ";&|".contains(c));
-    behind || words.any(|word| matches!(base_name(word), "nohup" | "setsid" | "daemonize"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::script_of;
     use super::*;
 
     fn probe(timeout_seconds: u64, command: &[&str]) -> Probe {
