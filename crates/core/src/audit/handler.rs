@@ -92,6 +92,15 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let fact = mask(process, number, "catches", "SigCgt");
     let first = process.is_namespace_init();
     let fate = match (process.program.language, number) {
+        (Language::Python | Language::Ruby | Language::Perl, _)
+            if source::goes_on(process, number) =>
+        {
+            Fate::unknown(format!(
+                "{program} has a handler for {name} that need not end it"
+            ))
+            .fact("Its text makes a handler, and nothing in it is seen that ends the program.")
+            .cures([cure::handler(process.program.language, number)])
+        }
         (Language::Go, _) => Fate::ends(
             Confidence::Medium,
             format!("{program} ends, as Go does in any case"),

@@ -2,7 +2,7 @@
 //! node catches SIGTERM and SIGINT for itself.
 
 use super::facts::{Process, Text, base_name};
-use super::source::Handler;
+use super::source::{self, Handler};
 use crate::signal;
 
 /// As much of a file as is read; what is longer is not known whole.
@@ -122,7 +122,7 @@ pub(super) fn handler(process: &Process, number: u8) -> Handler {
         Handler::Unclear
     } else if listened.contains(&Some(&name)) || (computed && has(&name)) {
         // One that does nothing of the kind keeps it alive, or is not understood.
-        if ENDS.iter().any(|word| has(word)) {
+        if texts.iter().any(|(_, code)| source::lets_end(code)) {
             Handler::Made
         } else {
             Handler::Unclear
@@ -140,19 +140,6 @@ pub(super) fn handler(process: &Process, number: u8) -> Handler {
     }
 }
 
-/// What a handler does that lets a program end.
-const ENDS: [&str; 10] = [
-    "exit",
-    "close",
-    "shutdown",
-    "stop",
-    "kill",
-    "destroy",
-    "disconnect",
-    "abort",
-    "end(",
-    "clearInterval",
-];
 /// Ways to make a handler, or to take in code, that are not followed.
 const OBSCURE: [&str; 6] = [
     "eval(",

@@ -686,3 +686,39 @@ fn what_runs_a_script_of_package_json_tells_its_shell_alone() {
     // A server of its own, with a worker.
     assert_eq!(under(&["bun", "server.ts"], deaf).verdict, Verdict::Ends);
 }
+
+#[test]
+fn a_handler_that_is_seen_to_end_nothing_is_not_taken_for_an_end() {
+    let of = |language, command: &[&str]| {
+        let mut main = process(7, command);
+        main.signals.caught = TERM;
+        main.program.language = language;
+        verdict(main)
+    };
+    let python = |code: &str| of(Language::Python, &["python3", "-c", code]);
+    let handler = |body: &str| python(&format!("signal.signal(signal.SIGTERM, {body})"));
+    assert_eq!(handler("lambda *_: None"), Verdict::Unknown);
+    assert_eq!(handler("lambda *_: sys.exit(0)"), Verdict::Ends);
+    assert_eq!(handler("stop.set"), Verdict::Ends);
+    // It may be in a module that is taken in.
+    assert_eq!(python("import app; app.run()"), Verdict::Ends);
+    let ruby = |code: &str| of(Language::Ruby, &["ruby", "-e", code]);
+    assert_eq!(ruby("trap('TERM') {}; sleep"), Verdict::Unknown);
+    assert_eq!(ruby("trap(:TERM) { exit }; sleep"), Verdict::Ends);
+    assert_eq!(ruby("sleep"), Verdict::Ends);
+    let perl = |code: &str| of(Language::Perl, &["perl", "-e", code]);
+    assert_eq!(perl("$SIG{TERM} = sub {}; sleep"), Verdict::Unknown);
+    assert_eq!(perl("$SIG{TERM} = sub { exit 0 }; sleep"), Verdict::Ends);
+}
+
+#[test]
+fn the_only_command_of_a_shell_is_its_child_whatever_that_is_called_now() {
+    let beam = process(8, &["/usr/lib/erlang/bin/beam.smp", "--", "-root"]);
+    let shell = |text: &str| judged(below(process(7, &["sh", "-c", text]), beam.clone()), 15);
+    let found = shell("cd /app && elixir --no-halt -e :ok; true");
+    let code = found.cures[0].code.as_deref();
+    let line = "ENTRYPOINT [\"sh\", \"-c\", \"cd /app && exec elixir --no-halt -e :ok\"]\n";
+    assert_eq!(code, Some(line));
+    let found = shell("elixir a; elixir b");
+    assert_eq!(found.cures[0].code, None);
+}

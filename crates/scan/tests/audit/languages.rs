@@ -84,6 +84,10 @@ fn ruby_perl_and_php() {
                 &[ruby, "-e", "puts 'ready'; $stdout.flush; sleep 1000"],
             )
         }),
+        program("/usr/bin/ruby").map(|ruby| {
+            let script = "trap('TERM') {}; puts 'ready'; $stdout.flush; sleep 1000";
+            Case::new("Ruby, a trap that does nothing", &[ruby, "-e", script]).unknown(false)
+        }),
         program("/usr/bin/perl").map(|perl| {
             Case::new(
                 "Perl",

@@ -80,6 +80,17 @@ fn celery(name: &'static str, before: &str, after: &str) -> Option<Case> {
 }
 
 #[test]
+fn elixir_behind_a_shell() {
+    let command = "elixir --no-halt -e :ok; true";
+    compare_once([program("/usr/bin/elixir")
+        .and_then(|_| case("elixir behind sh", "/bin/sh", &["-c", command]))
+        .map(|case| {
+            let case = case.runs("beam.smp").killed().unheard(1);
+            case.cured_by(r#"ENTRYPOINT ["elixir", "--no-halt", "-e", ":ok"]"#)
+        })]);
+}
+
+#[test]
 fn celery_behind_a_shell() {
     compare_once([celery("celery behind sh", "", "; true").map(|case| case.killed().unheard(1))]);
 }
