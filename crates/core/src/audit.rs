@@ -20,6 +20,7 @@ mod servers;
 mod shell;
 mod source;
 mod stop;
+mod supervisord;
 mod through;
 mod timed;
 mod words;

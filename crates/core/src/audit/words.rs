@@ -99,7 +99,7 @@ fn is_built_in(command: &str) -> bool {
 }
 
 /// Its first word is a name of the process, or that of the script that it runs.
-fn starts(command: &str, process: &Process) -> bool {
+pub(super) fn starts(command: &str, process: &Process) -> bool {
     let words = command.split_ascii_whitespace();
     let mut words = words.skip_while(|word| is_assignment(word) || *word == "exec");
     let Some(first) = words

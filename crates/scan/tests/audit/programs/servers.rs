@@ -150,6 +150,9 @@ fn supervisors() {
         copied(name, "/usr/bin/s6-svscan", directory).map(|case| case.runs("s6-svscan"))
     };
     let (fine, deaf) = (file("supervisord.conf"), file("supervisord-deaf.conf"));
+    let supervisord = |name, conf| {
+        case(name, "/usr/bin/supervisord", &["-c", &file(conf)]).map(|case| case.runs("sleep"))
+    };
     compare_once(
         [
             case("supervisord", "/usr/bin/supervisord", &["-c", &fine])
@@ -160,6 +163,12 @@ fn supervisors() {
                 &["-c", &deaf],
             )
             .map(|case| case.runs("sleep").killed().says("stopwaitsecs")),
+            supervisord("supervisord, one deaf for 2s", "supervisord-two.conf")
+                .map(|case| case.run("tail", 1).says("once it has killed")),
+            supervisord("supervisord, a shell", "supervisord-shell.conf")
+                .map(|case| case.unheard(1).cured_by("stopasgroup=true")),
+            supervisord("supervisord, stopasgroup", "supervisord-group.conf"),
+            supervisord("supervisord, stopsignal", "supervisord-quit.conf"),
             svscan("s6-svscan", "a"),
             svscan("s6-svscan, a script of its own", "b").map(|case| case.unknown(false)),
             copied("runsvdir", "/usr/bin/runsvdir", "sv").map(|case| case.runs("sleep").unheard(1)),
