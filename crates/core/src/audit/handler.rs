@@ -4,7 +4,7 @@
 use super::facts::Process;
 use super::fate::{Fate, mask};
 use super::source::{self, Handler};
-use super::{cure, node};
+use super::{cure, node, servers};
 use crate::Confidence;
 use crate::cause::Language;
 use crate::signal::{self, SIGTERM};
@@ -85,6 +85,19 @@ fn node_as_pid_1(process: &Process, number: u8) -> Fate {
     }
 }
 
+/// A handler for this signal is more often there for something else than an end, and nothing tells.
+fn means_something_else(process: &Process, number: u8) -> bool {
+    const SIGABRT: u8 = 6;
+    const SIGPWR: u8 = 30;
+    let asks_for_end = matches!(
+        number,
+        SIGTERM | SIGINT | SIGQUIT | SIGABRT | SIGPWR | 34..=64
+    );
+    !asks_for_end
+        && !servers::is_ended_by(process, number)
+        && source::own_handler_ends(process, number) != Some(true)
+}
+
 /// A handler, in a program that is no shell.
 pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let name = signal::name(number);
@@ -92,8 +105,12 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let fact = mask(process, number, "catches", "SigCgt");
     let first = process.is_namespace_init();
     let fate = match (process.program.language, number) {
+        (_, SIGHUP) if servers::is_reloaded(process) => Fate::stays(
+            Confidence::Medium,
+            format!("{program} reads its configuration again on SIGHUP and goes on"),
+        ),
         (Language::Python | Language::Ruby | Language::Perl, _)
-            if source::goes_on(process, number) =>
+            if source::own_handler_ends(process, number) == Some(false) =>
         {
             Fate::unknown(format!(
                 "{program} has a handler for {name} that need not end it"
@@ -159,6 +176,13 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             Confidence::Medium,
             format!("{program} is a .NET program, whose runtime shuts it down on {name}"),
         ),
+        _ if means_something_else(process, number) => Fate::unknown(format!(
+            "{program} has a handler for {name}, which need not be there to end it"
+        ))
+        .fact(format!(
+            "Programs take {name} as word of something else than an end: SIGHUP as a wish to read \
+             their configuration again."
+        )),
         (Language::Unknown, _) => Fate::unknown(format!(
             "{program} catches {name}; what it is written in could not be read"
         )),

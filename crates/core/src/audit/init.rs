@@ -155,7 +155,8 @@ impl Forwarder {
             stop_signal: signal::SIGTERM,
             ends_the_rest: kind == Kind::Own,
             if_refused: match kind {
-                Kind::Tini => IfRefused::Exits,
+                // su gives up after its two seconds.
+                Kind::Tini | Kind::Su => IfRefused::Exits,
                 _ if ours => IfRefused::Exits,
                 _ => IfRefused::Stays,
             },

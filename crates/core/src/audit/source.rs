@@ -61,8 +61,9 @@ pub(super) fn script(process: &Process) -> Option<&str> {
         .find(|word| word == script)
 }
 
-/// It makes a handler for the signal in its own text, where nothing lets it end.
-pub(super) fn goes_on(process: &Process, number: u8) -> bool {
+/// Whether a handler for the signal, made in a program's own text, lets it end; `None` where none is
+/// seen.
+pub(super) fn own_handler_ends(process: &Process, number: u8) -> Option<bool> {
     let name = signal::name(number);
     let short = name.trim_start_matches("SIG");
     let given = process.option(&["-c", "-e", "-E"]);
@@ -72,7 +73,8 @@ pub(super) fn goes_on(process: &Process, number: u8) -> bool {
         let quoted = ["'", "\"", ":", "{"].map(|before| format!("{before}{short}"));
         text.contains(&name) || quoted.iter().any(|word| text.contains(word))
     };
-    texts.iter().any(makes) && !texts.iter().any(|text| lets_end(text))
+    let is_made = texts.iter().any(makes);
+    is_made.then(|| texts.iter().any(|text| lets_end(text)))
 }
 
 /// What the text of a PHP process tells of a handler for a signal.

@@ -121,10 +121,18 @@ pub(super) fn stops(process: &Process, stop: Stop) -> Fate {
                 false => Reach::Alone,
             };
             let told = stop.passed_on(program.signal, reach, false)?;
+            let fate = if process.may_signal(child) {
+                fate::of(child, told)
+            } else {
+                // It gives up at once.
+                Fate::ends(Confidence::Medium, "")
+                    .unheard([child])
+                    .cures(cure::may_not_signal(child))
+            };
             Some(Told {
                 child,
                 wait: (known.is_some() || whole).then_some(program.wait),
-                fate: fate::of(child, told),
+                fate,
             })
         })
         .collect();
@@ -173,7 +181,11 @@ pub(super) fn stops(process: &Process, stop: Stop) -> Fate {
             .facts(told.fate.facts.iter().cloned())
             .cures(told.fate.cures.iter().cloned());
     } else if !unheard.is_empty() {
-        fate = fate.cures([tell_the_group()]);
+        let cures: Vec<Cure> = told
+            .iter()
+            .flat_map(|told| told.fate.cures.clone())
+            .collect();
+        fate = fate.cures([tell_the_group()]).cures(cures);
     }
     fate.unheard = unheard;
     fate

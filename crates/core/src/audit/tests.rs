@@ -722,3 +722,27 @@ fn the_only_command_of_a_shell_is_its_child_whatever_that_is_called_now() {
     let found = shell("elixir a; elixir b");
     assert_eq!(found.cures[0].code, None);
 }
+
+#[test]
+fn a_handler_for_another_wish_is_not_taken_for_an_end() {
+    const HUP: u64 = 1;
+    const USR1: u64 = 1 << 9;
+    let of = |command: &[&str], language, number| {
+        let mut main = process(7, command);
+        main.signals.caught = HUP | USR1;
+        main.program.language = language;
+        judged(main, number).verdict
+    };
+    let native = |name, number| of(&[name], Language::Native, number);
+    assert_eq!(native("squid", 1), Verdict::Killed);
+    assert_eq!(native("app", 1), Verdict::Unknown);
+    assert_eq!(native("app", 10), Verdict::Unknown);
+    assert_eq!(native("haproxy", 10), Verdict::Ends);
+    // These runtimes end on it by themselves.
+    for language in [Language::Java, Language::Go, Language::Ruby] {
+        assert_eq!(of(&["app"], language, 1), Verdict::Ends, "{language:?}");
+    }
+    let text = "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))";
+    let python = ["python3", "-c", text];
+    assert_eq!(of(&python, Language::Python, 10), Verdict::Ends);
+}

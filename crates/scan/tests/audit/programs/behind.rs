@@ -15,6 +15,8 @@ const OTHER_USER: [&str; 7] = [
     "1000",
 ];
 
+const SU: [&str; 5] = ["nobody", "-s", "/bin/sh", "-c", "exec sleep 1000"];
+
 #[test]
 fn php_make_and_java() {
     let (leaves, command) = (file("leaves.mk"), file("command.mk"));
@@ -81,6 +83,12 @@ fn inits_that_may_not_signal() {
     };
     compare_once([
         init("tini without CAP_KILL", "/usr/bin/tini").map(|case| case.unheard(1)),
+        case("su without CAP_KILL", "/bin/su", &SU).map(|case| {
+            case.runs("sleep")
+                .without("CAP_KILL")
+                .never_high()
+                .unheard(1)
+        }),
         init("dumb-init without CAP_KILL", "/usr/bin/dumb-init")
             .map(|case| case.killed().unheard(1).cured_by("runAsUser: 33")),
         init("catatonit without CAP_KILL", "/usr/bin/catatonit")

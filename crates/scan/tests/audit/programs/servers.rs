@@ -39,6 +39,8 @@ fn web_servers() {
         [
             nginx("nginx"),
             nginx("nginx, SIGQUIT").map(|case| case.stop_signal("SIGQUIT")),
+            nginx("nginx, SIGHUP").map(|case| case.stop_signal("SIGHUP").killed()),
+            nginx("nginx, SIGUSR1").map(|case| case.stop_signal("SIGUSR1").unknown(false)),
             apache("apache2"),
             apache("apache2, SIGWINCH").map(|case| case.stop_signal("SIGWINCH")),
             haproxy("haproxy"),
@@ -169,6 +171,11 @@ fn supervisors() {
                 .map(|case| case.unheard(1).cured_by("stopasgroup=true")),
             supervisord("supervisord, stopasgroup", "supervisord-group.conf"),
             supervisord("supervisord, stopsignal", "supervisord-quit.conf"),
+            supervisord("supervisord without CAP_KILL", "supervisord-other.conf").map(|case| {
+                case.without("CAP_KILL")
+                    .unheard(1)
+                    .cured_by("runAsUser: 33")
+            }),
             svscan("s6-svscan", "a"),
             svscan("s6-svscan, a script of its own", "b").map(|case| case.unknown(false)),
             copied("runsvdir", "/usr/bin/runsvdir", "sv").map(|case| case.runs("sleep").unheard(1)),
