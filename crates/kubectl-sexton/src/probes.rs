@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, Lifecycle, Pod, Probe as Declared};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sexton_core::audit::{Probe, ProbeFinding, pre_stop_finding, script_of};
-use sexton_core::{Report, text};
+use sexton_core::text;
 
 use crate::connect::Connected;
 use crate::error::{Error, Right};
@@ -147,9 +147,22 @@ async fn ask(at: &Connected, place: &Place, asked: &Asked) -> Result<Vec<ProbeFi
     let command = ["audit", &placed.target, "--probes", &probes, "-o", "json"];
     let command = command.map(str::to_owned);
     let (_, json) = agent.output(at, &command).await?;
-    let report: Report = serde_json::from_slice(&json)?;
+    let report: Told = serde_json::from_slice(&json)?;
     let told = report.exit_signals.into_iter();
     Ok(told.flat_map(|told| told.probes).collect())
+}
+
+/// What is read of an agent's answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    exit_signals: Vec<ToldOf>,
+}
+
+#[derive(Deserialize)]
+struct ToldOf {
+    #[serde(default)]
+    probes: Vec<ProbeFinding>,
 }
 
 /// Adds a finding that is not there yet: the spec tells some of them as well.
