@@ -8,6 +8,9 @@ use crate::signal;
 /// As much of a file as is read; what is longer is not known whole.
 pub(super) const LARGEST: usize = 64 << 10;
 
+/// Files beside one that are looked for; who takes in more is not known whole.
+const MOST: usize = 64;
+
 /// Modules of node itself, which make no handler.
 const BUILT_IN: [&str; 39] = [
     "assert",
@@ -100,7 +103,7 @@ fn given(process: &Process) -> Option<&str> {
 pub(super) fn taken_in(text: &Text) -> Vec<String> {
     let code = without_comments(&text.content);
     let beside = modules(&code).into_iter().flatten();
-    let beside = beside.filter(|module| is_beside(module));
+    let beside = beside.filter(|module| is_beside(module)).take(MOST);
     beside
         .flat_map(|module| ENDINGS.map(|ending| format!("{}{ending}", joined(&text.path, module))))
         .collect()
@@ -313,6 +316,16 @@ mod tests {
         assert_eq!(
             without_comments("a('http://x') // process.on('SIGTERM')\n/* b */c"),
             "a('http://x') \nc"
+        );
+    }
+
+    #[test]
+    fn one_that_takes_in_thousands_costs_no_more_than_its_own_text() {
+        let content = (0..5000).map(|n| format!("require('./{n}');")).collect();
+        let path = "/x.js".to_owned();
+        assert_eq!(
+            taken_in(&Text { path, content }).len(),
+            MOST * ENDINGS.len()
         );
     }
 

@@ -16,6 +16,8 @@ use crate::proc;
 const MOST: usize = 16;
 const MOST_TRIES: usize = 128;
 const LARGEST: u64 = 64 << 10;
+/// Bytes of all of them, after which no further one is read.
+const MOST_BYTES: usize = 256 << 10;
 /// Bytes of `mountinfo` that are looked at; who has more mounts is not read at all.
 const MOUNTS: u64 = 1 << 20;
 /// File systems whose files are on this machine.
@@ -53,10 +55,11 @@ pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Te
     let directory = process.cwd().ok().flatten();
     let mut wanted: VecDeque<String> = wanted.into();
     let mut texts: Vec<Text> = Vec::new();
-    let mut tries: usize = 0;
+    let (mut tries, mut bytes): (usize, usize) = (0, 0);
     while let Some(file) = wanted.pop_front()
         && texts.len() < MOST
         && tries < MOST_TRIES
+        && bytes < MOST_BYTES
     {
         let Some(path) = within(directory.as_deref(), Path::new(&file)) else {
             continue;
@@ -72,6 +75,7 @@ pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Te
             path,
             content: lossy(&content),
         };
+        bytes = bytes.saturating_add(text.content.len());
         wanted.extend(taken_in(known, &text));
         texts.push(text);
     }
