@@ -3,6 +3,7 @@
 //! [`Facts`] hold what was seen of one container; [`judge`] says what its stop signal will do.
 //! The rules stand on measurements of each runtime, shell and init (`docs/exit-signals.md`).
 
+mod body;
 mod command;
 mod cure;
 mod facts;

@@ -152,6 +152,17 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             format!("{program} is not PID 1, so it ends"),
         )
         .fact("node's own handler ends it; one of the program's most likely, too."),
+        // One of its own, and a library of others often makes it, to raise the signal again.
+        (Language::Node, _)
+            if node::is_node(process)
+                && first
+                && node::handler(process, number) != Handler::Made =>
+        {
+            Fate::unknown(format!(
+                "{program} has a handler for {name} that need not end it"
+            ))
+            .fact("What it does is not seen in the text of the program.")
+        }
         (Language::Python, SIGINT) => Fate::ends(
             Confidence::Medium,
             format!("{program} ends by KeyboardInterrupt"),

@@ -1,8 +1,9 @@
 //! What a Node.js program's own text tells of its handlers: the masks of the kernel do not tell, as
 //! node catches SIGTERM and SIGINT for itself.
 
-use super::facts::{Process, Text, base_name};
-use super::source::{self, Handler};
+use super::body;
+use super::facts::{Process, Text, base_name, option_of};
+use super::source::Handler;
 use crate::signal;
 
 /// As much of a file as is read; what is longer is not known whole.
@@ -74,7 +75,7 @@ pub(super) fn script(process: &Process) -> Option<&str> {
     if given(process).is_some() {
         return None;
     }
-    let words = process.command_line.get(1..)?;
+    let words = command_line(process).get(1..)?;
     let first = words.iter().find(|word| !word.starts_with('-'))?;
     // An option before it may take it for its value: `-r MODULE`, `--import MODULE`.
     let alone = words
@@ -96,7 +97,20 @@ const VALUELESS: [&str; 6] = [
 
 /// Code on the command line.
 fn given(process: &Process) -> Option<&str> {
-    process.option(&["-e", "--eval", "-p", "--print", "-pe"])
+    option_of(
+        command_line(process),
+        &["-e", "--eval", "-p", "--print", "-pe"],
+    )
+}
+
+/// Its words as it was started with them, where it has written a title over them.
+fn command_line(process: &Process) -> &[String] {
+    let told = process.started_as.as_deref();
+    let is_node = |words: &&[String]| {
+        let first = words.first().map_or("", |word| base_name(word));
+        matches!(first, "node" | "nodejs")
+    };
+    told.filter(is_node).unwrap_or(&process.command_line)
 }
 
 /// Files that a text takes in from beside itself, each under the names that it may have.
@@ -125,7 +139,10 @@ pub(super) fn handler(process: &Process, number: u8) -> Handler {
         Handler::Unclear
     } else if listened.contains(&Some(&name)) || (computed && has(&name)) {
         // One that does nothing of the kind keeps it alive, or is not understood.
-        if texts.iter().any(|(_, code)| source::lets_end(code)) {
+        if texts
+            .iter()
+            .any(|(_, code)| body::lets_end(code, &name) == Some(true))
+        {
             Handler::Made
         } else {
             Handler::Unclear
@@ -178,7 +195,7 @@ fn preloads(process: &Process) -> bool {
         .any(|option| word == *option || word.starts_with(&format!("{option}=")))
     };
     let by_variable = process.variable("NODE_OPTIONS").unwrap_or_default();
-    process.command_line.iter().any(|word| is_one(word))
+    command_line(process).iter().any(|word| is_one(word))
         || by_variable.split_ascii_whitespace().any(is_one)
 }
 

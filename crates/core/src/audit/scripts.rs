@@ -7,6 +7,7 @@ use super::fate::{self, Fate};
 use super::stop::{Reach, Stop};
 use crate::Confidence;
 use crate::cause::Language;
+use crate::signal::SIGTERM;
 
 /// One that waits for what it has told, by its name: npm, `bun run`, `deno task`.
 pub(super) fn runner(process: &Process) -> Option<&'static str> {
@@ -25,7 +26,7 @@ pub(super) fn runner(process: &Process) -> Option<&'static str> {
 /// One that does not wait, or of which it is not known.
 pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
     match name(process)? {
-        "yarn" if process.program.language == Language::Node => Some(yarn(process, stop)),
+        "yarn" if stop.number == SIGTERM => Some(yarn(process, stop)),
         "pnpm" => Some(
             Fate::unknown("pnpm passes the signal on, in a way that differs by its version")
                 .cures([cure::without_runner(process, "pnpm")]),

@@ -1,6 +1,7 @@
 //! What a program's own text tells of its handlers, where the masks of the kernel do not tell: of a
 //! short script of PHP whether it has one, of any whether that lets it end.
 
+use super::body;
 use super::facts::Process;
 use crate::signal;
 use crate::text::arguments;
@@ -18,38 +19,6 @@ pub(super) enum Handler {
     Unclear,
 }
 
-/// What a handler does that lets a program end: it exits, stops what the program waits for, or says
-/// so to its loop.
-const ENDS: [&str; 20] = [
-    "exit",
-    "quit",
-    "raise",
-    "throw",
-    "die",
-    "abort",
-    "kill",
-    "stop",
-    "shutdown",
-    "shut_down",
-    "close",
-    "terminate",
-    "cancel",
-    "disconnect",
-    "destroy",
-    "break",
-    "interrupt",
-    "set(",
-    "= True",
-    "= true",
-];
-/// The same, said by taking away what keeps it running.
-const UNSETS: [&str; 4] = ["= False", "= false", "= 0", "clearInterval"];
-
-/// Something in this text lets a program end.
-pub(super) fn lets_end(text: &str) -> bool {
-    ENDS.iter().chain(&UNSETS).any(|word| text.contains(word))
-}
-
 /// The script of Python, Ruby or Perl, as the command line names it.
 pub(super) fn script(process: &Process) -> Option<&str> {
     let shown = arguments::program_and_script(&process.command_line);
@@ -65,16 +34,10 @@ pub(super) fn script(process: &Process) -> Option<&str> {
 /// seen.
 pub(super) fn own_handler_ends(process: &Process, number: u8) -> Option<bool> {
     let name = signal::name(number);
-    let short = name.trim_start_matches("SIG");
     let given = process.option(&["-c", "-e", "-E"]);
     let files = process.texts.iter().map(|text| text.content.as_str());
-    let texts: Vec<&str> = given.into_iter().chain(files).collect();
-    let makes = |text: &&str| {
-        let quoted = ["'", "\"", ":", "{"].map(|before| format!("{before}{short}"));
-        text.contains(&name) || quoted.iter().any(|word| text.contains(word))
-    };
-    let is_made = texts.iter().any(makes);
-    is_made.then(|| texts.iter().any(|text| lets_end(text)))
+    let seen = given.into_iter().chain(files);
+    seen.filter_map(|text| body::lets_end(text, &name)).max()
 }
 
 /// What the text of a PHP process tells of a handler for a signal.

@@ -104,12 +104,12 @@ fn gather(
         executable.as_deref(),
         workload,
     );
-    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number);
+    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number, stop.arguments);
     let main = reader.read(main, &mut notes);
     let mut main = looked.take(main)?;
     let cgroups = notes.take(process.cgroups()).unwrap_or_default();
     let frozen = holder::is_frozen(&cgroups, &scanner.hierarchies, &mut notes);
-    hand_down(&mut main, stop.arguments);
+    hand_down(&mut main);
     let script = |command: &[String]| texts::script(&process, command);
     let pre_stop = stop.pre_stop.map(|hook| Hook {
         script: script(&hook.command),
@@ -141,13 +141,12 @@ fn gather(
 }
 
 /// What the runtime started; behind an init, its command is what comes after `--`.
-fn hand_down(main: &mut Process, arguments: Option<Vec<String>>) {
-    let command = arguments.as_ref().and_then(|words| {
+fn hand_down(main: &mut Process) {
+    let command = main.started_as.as_ref().and_then(|words| {
         let at = words.iter().position(|word| word == "--")?;
         words.get(at.saturating_add(1)..)
     });
     if let (Some(command), [child, ..]) = (command, main.children.as_mut_slice()) {
         child.started_as = Some(command.to_vec());
     }
-    main.started_as = arguments;
 }

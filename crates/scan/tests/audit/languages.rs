@@ -55,6 +55,12 @@ fn python() {
             "Python with a handler",
             "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))",
         ),
+        python(
+            "Python, a handler that only tells",
+            "def stop(*_): print('got')\nsignal.signal(signal.SIGTERM, stop)\n\
+             print('ready', flush=True)\nwhile True: time.sleep(1)",
+        )
+        .map(|case| case.unknown(false)),
         python("Python that is not PID 1", "").map(Case::shares_pid_namespace),
     ]);
 }
