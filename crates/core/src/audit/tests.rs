@@ -746,3 +746,19 @@ fn a_handler_for_another_wish_is_not_taken_for_an_end() {
     let python = ["python3", "-c", text];
     assert_eq!(of(&python, Language::Python, 10), Verdict::Ends);
 }
+
+#[test]
+fn a_node_program_with_a_title_of_its_own_is_known_by_what_it_was_started_as() {
+    let mut main = process(7, &["node"]);
+    main.signals.caught = TERM;
+    (main.name, main.command_line) = ("app".to_owned(), vec!["app".to_owned()]);
+    main.rewrote_title = true;
+    assert_eq!(verdict(main.clone()), Verdict::Unknown);
+    let mut started_as = |code: &str| {
+        main.started_as = Some(["node", "-e", code].map(str::to_owned).to_vec());
+        verdict(main.clone())
+    };
+    assert_eq!(started_as("setInterval(() => {}, 1000)"), Verdict::Killed);
+    let handler = "process.on('SIGTERM', () => process.exit())";
+    assert_eq!(started_as(handler), Verdict::Ends);
+}
