@@ -24,6 +24,11 @@ fn main() {
             "-Wl,--no-eh-frame-hdr",
             &script,
         ]);
+        // Data that is only read belongs to the segment of the code: one page that is cut in two is
+        // two in memory. Other linkers have it so, and do not know the option; this is rustc's own.
+        if std::env::var("TARGET").as_deref() == Ok("x86_64-unknown-linux-gnu") {
+            arguments.push("-Wl,--no-rosegment");
+        }
     }
     if arguments.len() == 1 && std::env::var("PROFILE").as_deref() == Ok("release") {
         println!(

@@ -524,6 +524,12 @@ impl Container {
         self.runtime.command(&self.bundle.join("state"))
     }
 
+    /// Where the runtime keeps its files about it.
+    #[must_use]
+    pub fn kept_by_runtime(&self) -> PathBuf {
+        self.bundle.join("state").join(&self.id)
+    }
+
     fn out(&self) -> PathBuf {
         self.bundle.join("out")
     }

@@ -3,6 +3,7 @@
 //! [`Facts`] hold what was seen of one container; [`judge`] says what its stop signal will do.
 //! The rules stand on measurements of each runtime, shell and init (`docs/exit-signals.md`).
 
+mod body;
 mod command;
 mod cure;
 mod facts;
@@ -13,18 +14,23 @@ mod handlers;
 mod hook;
 mod init;
 mod known;
+mod node;
 mod probe;
+mod scripts;
 mod servers;
 mod shell;
 mod source;
 mod stop;
+mod supervisord;
 mod through;
+mod timed;
 mod words;
 
 pub use facts::{Facts, Later, Process, Signals, Text};
 pub use hook::Hook;
 pub use init::VARIABLES;
-pub use probe::{Probe, pre_stop_finding};
+pub use probe::{Probe, ProbeFinding, pre_stop_finding};
+pub use timed::script_of;
 
 /// Whether the children of a process bear on what a signal does: those of shells and inits, and
 /// of whatever ends without telling them.
@@ -49,6 +55,13 @@ pub fn wants_more_looks(process: &Process, number: u8) -> bool {
 #[must_use]
 pub fn files(process: &Process, number: u8) -> Vec<String> {
     files::of(process, number)
+}
+
+/// Further files that a file which was read takes in, and which bear on it as well. Some of the names
+/// may lead nowhere.
+#[must_use]
+pub fn taken_in(process: &Process, text: &Text) -> Vec<String> {
+    files::taken_in(process, text)
 }
 
 use schemars::JsonSchema;
@@ -88,6 +101,9 @@ pub struct ExitSignal {
     /// What to change, best first; empty where nothing needs a change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cures: Vec<Cure>,
+    /// What is wrong with the exec probes of the container, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeFinding>,
     /// What could not be seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -206,6 +222,7 @@ pub fn judge(facts: &Facts) -> ExitSignal {
         facts: judged.facts,
         unheard: judged.unheard,
         cures: judged.cures,
+        probes: facts.probes.iter().flat_map(Probe::findings).collect(),
         notes: facts.notes.clone(),
     }
 }

@@ -292,8 +292,9 @@ impl Supervisor<'_> {
     /// Takes all news of children: one CHLD may stand for many.
     pub(crate) fn reap(&mut self) {
         let mut zombies_follow = false;
+        self.look_at_main();
         loop {
-            let (pid, status) = match self.next_change() {
+            let (pid, status) = match sys::wait(-1) {
                 Ok(Some((pid, status))) => (pid, Status::from_wait(status)),
                 Ok(None) => return,
                 Err(_) => {
@@ -328,19 +329,13 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The next change of any child. What the main process is called is looked up while it is
-    /// still there: it may have become another program than the one that was started.
-    fn next_change(&mut self) -> Result<Option<(Pid, i32)>, Errno> {
-        if !self.wants_name || self.status.is_some() {
-            return sys::wait(-1);
+    /// What the main process is called is looked up while it is still there: it may have become
+    /// another program than the one that was started. Once for all news, since it costs a call: one
+    /// that ends in the midst of them is called by its command.
+    fn look_at_main(&mut self) {
+        if self.wants_name && self.status.is_none() && sys::has_ended(self.main) {
+            self.program = Stat::of(self.main);
         }
-        let Some(pid) = sys::next_change()? else {
-            return Ok(None);
-        };
-        if pid == self.main {
-            self.program = Stat::of(pid);
-        }
-        sys::wait(pid)
     }
 
     fn exit_code(&self) -> u8 {

@@ -176,25 +176,24 @@ const WSTOPPED: usize = 2;
 /// Children made by clone(2) with another exit signal as well.
 const WALL: usize = 0x4000_0000;
 
-/// The child whose change is next, which stays there to be taken. `Ok(None)`: children, but
-/// no news.
-pub(crate) fn next_change() -> Result<Option<Pid>, Errno> {
-    const P_ALL: usize = 0;
+/// Whether this child has ended; it stays there to be waited for.
+pub(crate) fn has_ended(child: Pid) -> bool {
+    const P_PID: usize = 1;
     const WEXITED: usize = 4;
     const WNOWAIT: usize = 0x0100_0000;
     let mut info = SignalInfo::empty();
     // SAFETY: the kernel writes 128 bytes of information; the resource usage is not asked for.
-    unsafe {
+    let asked = unsafe {
         syscall!(
             number::WAITID,
-            P_ALL,
-            0usize,
+            P_PID,
+            word(child),
             &raw mut info,
-            WEXITED | WSTOPPED | WNOHANG | WNOWAIT | WALL,
+            WEXITED | WNOHANG | WNOWAIT | WALL,
             null::<u8>()
         )
-    }?;
-    Ok((info.pid != 0).then_some(info.pid))
+    };
+    asked.is_ok() && info.pid != 0
 }
 
 /// Takes one change of a child, or of any (−1): its pid and wait status. `Ok(None)`: children,

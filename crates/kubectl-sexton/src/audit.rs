@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use sexton_cluster::report::{ExitSignal, Status};
 use sexton_core::audit::Mark;
+use sexton_core::text::plural;
 
 use crate::cli::{self, Connection, Document, Output};
 use crate::connect::{Connected, connect};
@@ -38,7 +39,11 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
     }
     if let Some(named) = named {
         let placed = pod::find(&at, &named, container.as_deref()).await?;
-        let command = vec!["audit".to_owned(), placed.target.clone()];
+        let mut command = vec!["audit".to_owned(), placed.target.clone()];
+        if !placed.probes.is_empty() {
+            let probes = serde_json::to_string(&placed.probes)?;
+            command.extend(["--probes".to_owned(), probes]);
+        }
         let output = match format.output {
             Some(Output::Json) => Some(Document::Json),
             Some(Output::Yaml) => Some(Document::Yaml),
@@ -54,8 +59,8 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
     let found: Vec<Found> = all
         .into_iter()
         .filter(|found| {
-            let ExitSignal { namespace, pod, .. } = &found.finding;
-            asked.wants(namespace.as_deref(), pod.as_deref())
+            let ExitSignal { namespace, .. } = &found.finding;
+            asked.wants(namespace.as_deref(), Some(&workload(&found.finding)))
         })
         .collect();
     if found.is_empty() && format.output.is_none() {
@@ -67,16 +72,7 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
         format,
         &List::new("ExitSignalList", found.clone()),
         |wide| table(&found, pods.all_namespaces, wide),
-        |found| {
-            let ExitSignal { namespace, pod, .. } = &found.finding;
-            match (namespace, pod) {
-                (Some(namespace), Some(pod)) if pods.all_namespaces => {
-                    format!("pod/{namespace}/{pod}")
-                }
-                (_, Some(pod)) => format!("pod/{pod}"),
-                _ => format!("node/{}", found.node),
-            }
-        },
+        |found| name(found, pods.all_namespaces),
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -125,34 +121,97 @@ fn findings<'a>(reports: impl Iterator<Item = (&'a str, &'a Status)>) -> Vec<Fou
     found
 }
 
+/// `Deployment/crawler`; `Pod/web` of one that belongs to nothing. A report tells one or the other.
+fn workload(finding: &ExitSignal) -> String {
+    match (&finding.owner, &finding.pod) {
+        (Some(owner), _) => owner.clone(),
+        (None, Some(pod)) => format!("Pod/{pod}"),
+        (None, None) => "<none>".to_owned(),
+    }
+}
+
+fn name(found: &Found, namespaces: bool) -> String {
+    let ExitSignal {
+        namespace,
+        pod,
+        owner,
+        ..
+    } = &found.finding;
+    // `explain` takes a pod; one of a workload is told by that alone.
+    let name = match (pod, owner) {
+        (Some(pod), _) => ("pod".to_owned(), pod.as_str()),
+        (None, Some(owner)) => {
+            let (kind, name) = owner.split_once('/').unwrap_or(("pod", owner));
+            (kind.to_lowercase(), name)
+        }
+        (None, None) => return format!("node/{}", found.node),
+    };
+    match (namespace, name) {
+        (Some(namespace), (kind, name)) if namespaces => format!("{kind}/{namespace}/{name}"),
+        (_, (kind, name)) => format!("{kind}/{name}"),
+    }
+}
+
+/// One row for a workload, on however many nodes its pods are.
 fn table(found: &[Found], namespaces: bool, wide: bool) -> Table {
     let mut headers = Vec::new();
     if namespaces {
         headers.push("NAMESPACE");
     }
-    headers.extend(["POD", "CONTAINER", "SIGNAL", "VERDICT", "NODE"]);
+    headers.extend(["WORKLOAD", "CONTAINER", "SIGNAL", "VERDICT", "NODE"]);
     if wide {
-        headers.extend(["PROCESS", "OWNER"]);
+        headers.push("PROCESS");
     }
     let mut table = Table::new(&headers);
-    for Found { node, finding } in found {
+    for rows in alike(found) {
+        let Found { node, finding } = rows[0];
         let mut row = Vec::new();
         if namespaces {
             row.push(or_none(finding.namespace.as_deref()));
         }
         row.extend([
-            or_none(finding.pod.as_deref()),
+            workload(finding),
             finding.container.clone(),
             finding.signal.clone(),
             verdict(finding.verdict).to_owned(),
-            node.clone(),
+            match rows.len() {
+                1 => node.clone(),
+                nodes => plural(nodes as u64, "node", "nodes"),
+            },
         ]);
         if wide {
-            row.extend([finding.process.clone(), or_none(finding.owner.as_deref())]);
+            row.push(finding.process.clone());
         }
         table.row(row);
     }
     table
+}
+
+/// Findings of one workload and one kind, in the order of the first of each.
+fn alike(found: &[Found]) -> Vec<Vec<&Found>> {
+    let key = |found: &Found| {
+        let ExitSignal {
+            namespace,
+            container,
+            signal,
+            verdict,
+            ..
+        } = &found.finding;
+        let place = (
+            namespace.clone(),
+            workload(&found.finding),
+            container.clone(),
+        );
+        (place, signal.clone(), *verdict)
+    };
+    let mut groups: Vec<Vec<&Found>> = Vec::new();
+    for found in found {
+        match groups.iter_mut().find(|group| key(group[0]) == key(found)) {
+            Some(group) if found.finding.owner.is_some() => group.push(found),
+            _ => groups.push(vec![found]),
+        }
+    }
+    groups
 }
 
 fn verdict(verdict: Mark) -> &'static str {
@@ -161,5 +220,38 @@ fn verdict(verdict: Mark) -> &'static str {
         Mark::EndsUnheard => "EndsUnheard",
         Mark::Unknown => "Unknown",
         Mark::Ends => "Ends",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(node: &str, owner: Option<&str>, pod: Option<&str>) -> Found {
+        Found {
+            node: node.to_owned(),
+            finding: ExitSignal {
+                namespace: Some("shop".to_owned()),
+                pod: pod.map(str::to_owned),
+                container: "app".to_owned(),
+                owner: owner.map(str::to_owned),
+                process: "sh".to_owned(),
+                signal: "SIGTERM".to_owned(),
+                verdict: Mark::Killed,
+            },
+        }
+    }
+
+    #[test]
+    fn a_workload_is_one_row_on_however_many_nodes_it_is() {
+        let all = [
+            found("n1", Some("Deployment/web"), None),
+            found("n2", Some("Deployment/web"), None),
+            found("n2", None, Some("bare")),
+        ];
+        let rows: Vec<usize> = alike(&all).iter().map(Vec::len).collect();
+        assert_eq!(rows, [2, 1]);
+        assert_eq!(name(&all[0], true), "deployment/shop/web");
+        assert_eq!(name(&all[2], false), "pod/bare");
     }
 }

@@ -15,8 +15,8 @@ use crate::connect::{Connected, connect};
 use crate::error::{Error, Right};
 use crate::nodes::outlook;
 use crate::output::{self, List};
-use crate::seen;
 use crate::table::{Table, or_none};
+use crate::{probes, seen};
 
 /// A leak and its node; what `-o json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +56,8 @@ pub async fn run(args: cli::Leaks, connection: &Connection) -> Result<ExitCode, 
 /// Which pods a command is about.
 pub struct Asked {
     namespace: Option<String>,
-    /// Namespace and name, where labels say which.
+    /// Namespace and name of pods and of what they belong to (`Deployment/web`), where labels say
+    /// which.
     pods: Option<BTreeSet<(String, String)>>,
 }
 
@@ -78,7 +79,7 @@ impl Asked {
         Ok(Self { namespace, pods })
     }
 
-    /// Whether a pod is meant. What belongs to no pod is of all namespaces together.
+    /// Whether a pod, or what it belongs to, is meant. What belongs to no pod is of all namespaces together.
     pub fn wants(&self, namespace: Option<&str>, pod: Option<&str>) -> bool {
         let right = self.namespace.is_none() || self.namespace.as_deref() == namespace;
         let labelled = self.pods.as_ref().is_none_or(|pods| {
@@ -119,7 +120,12 @@ async fn labelled(
         .map_err(Right::new("list", "", "pods").failed(at))?;
     Ok(pods
         .into_iter()
-        .filter_map(|meta| Some((meta.namespace?, meta.name?)))
+        .filter_map(|meta| {
+            let workload = probes::workload(&meta);
+            let namespace = meta.namespace?;
+            Some([(namespace.clone(), meta.name?), (namespace, workload)])
+        })
+        .flatten()
         .collect())
 }
 

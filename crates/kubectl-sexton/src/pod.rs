@@ -4,9 +4,11 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::Api;
+use sexton_core::audit::Probe;
 
 use crate::connect::Connected;
 use crate::error::{Error, Right};
+use crate::probes;
 
 /// The kubelet knows a static pod by this, and not by the UID of its mirror in the API.
 const STATIC_UID: &str = "kubernetes.io/config.hash";
@@ -57,6 +59,8 @@ pub struct Placed {
     pub uid: String,
     /// The ids of its containers, short, and their names.
     pub containers: Vec<(String, String)>,
+    /// The exec probes of its containers.
+    pub probes: Vec<Probe>,
 }
 
 impl Placed {
@@ -109,17 +113,36 @@ fn placed(pod: &Pod, namespace: &str, container: Option<&str>) -> Result<Placed,
         Some(container) => format!("container/{}", container_id(pod, container)?),
         None => format!("pod/{uid}"),
     };
+    let containers: Vec<(String, String)> = statuses(pod)
+        .filter_map(|status| Some((id_of(status)?, &status.name)))
+        .map(|(id, name)| (id.chars().take(12).collect(), name.clone()))
+        .collect();
     Ok(Placed {
+        probes: probes(pod, &containers),
         namespace: namespace.to_owned(),
         name: pod.metadata.name.clone().unwrap_or_default(),
         node,
         target,
         uid: uid.clone(),
-        containers: statuses(pod)
-            .filter_map(|status| Some((id_of(status)?, &status.name)))
-            .map(|(id, name)| (id.chars().take(12).collect(), name.clone()))
-            .collect(),
+        containers,
     })
+}
+
+/// Those of containers that run, each with its container's id.
+fn probes(pod: &Pod, running: &[(String, String)]) -> Vec<Probe> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let with_id = containers.filter_map(|container| {
+        let (id, _) = running.iter().find(|(_, name)| *name == container.name)?;
+        Some((id, container))
+    });
+    with_id
+        .flat_map(|(id, container)| {
+            probes::probes(container).map(|probe| Probe {
+                container: id.clone(),
+                ..probe
+            })
+        })
+        .collect()
 }
 
 /// Of all kinds of containers.

@@ -14,6 +14,11 @@ use sexton_lab::{Cluster, require};
 const PROGRAM: &str = "\
 #!/bin/sh
 [ \"$1\" != agent ] || exec sleep 100000
+case \"$*\" in
+*--probes*' -o json')
+    echo '{\"exitSignals\": [{\"probes\": [{\"probe\": \"readinessProbe\", \"finding\": \"It races.\"}]}]}'
+    exit 1 ;;
+esac
 echo \"called: $*\"
 case \"$*\" in
 *--output=json*) echo '{\"kind\": \"Report\"}' >&1 ;;
@@ -40,6 +45,11 @@ fn documents() -> Value {
     };
     let app = json!({"name": "app", "image": sexton_lab::cluster::IMAGE, "imagePullPolicy": "Never",
         "command": ["sleep", "100000"]});
+    let mut probed = app.clone();
+    merge(
+        &mut probed,
+        json!({"readinessProbe": {"exec": {"command": ["sh", "/probe.sh"]}, "timeoutSeconds": 5}}),
+    );
     let namespace =
         |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     json!({"apiVersion": "v1", "kind": "List", "items": [
@@ -48,7 +58,8 @@ fn documents() -> Value {
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "exec", "name": "default"}},
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "sexton", "name": "program"},
          "data": {"sexton": PROGRAM}},
-        pod("exec", "web", app, json!({})),
+        pod("exec", "web", app.clone(), json!({})),
+        pod("exec", "probed", probed, json!({})),
         pod("sexton", "agent-2", agent, json!({
             "metadata": {"labels": {"app.kubernetes.io/name": "sexton"}},
             "spec": {"volumes": [{"name": "program", "configMap": {"name": "program", "defaultMode": 493}}]},
@@ -142,6 +153,33 @@ fn the_agents_own_command_runs_on_the_pods_node() {
         out,
         format!("called: --path-rootfs=/host audit pod/{uid}\n")
     );
+    // The agent is told of probes, and asked about one that is a script.
+    cluster.kubectl(&[
+        "wait",
+        "--for=jsonpath={.status.phase}=Running",
+        "pod/probed",
+        "-n",
+        "exec",
+        "--timeout=90s",
+    ]);
+    let (out, ..) = run(cluster, "audit exec/probed");
+    assert!(
+        out.contains(r#" --probes [{"name":"readinessProbe","container":""#),
+        "{out}"
+    );
+    assert!(
+        out.contains(r#""command":["sh","/probe.sh"],"timeoutSeconds":5}]"#),
+        "{out}"
+    );
+    let (out, err, status) = run(cluster, "audit --probes -n exec");
+    let row: Vec<&str> = out
+        .lines()
+        .last()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let expected = ["Pod/probed", "app", "1", "readinessProbe", "It", "races."];
+    assert_eq!((row.as_slice(), status), (&expected[..], 0), "{out} {err}");
     // Nothing is lost of much.
     let (out, _, status) = run(cluster, "reap exec/web -- long");
     assert_eq!(

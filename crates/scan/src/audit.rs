@@ -14,7 +14,7 @@ mod texts;
 
 use std::collections::BTreeMap;
 
-use sexton_core::audit::{ExitSignal, Facts, Process, judge};
+use sexton_core::audit::{ExitSignal, Facts, Hook, Probe, Process, judge};
 use sexton_core::{Container, Workload, text};
 
 use crate::notes::Notes;
@@ -38,13 +38,17 @@ pub fn containers(
     workloads: &[Workload],
     wanted: impl FnMut(&Container, &[u32]) -> bool,
 ) -> Result<Audit, Error> {
-    containers_as(scanner, workloads, wanted, judge)
+    containers_as(scanner, workloads, &[], wanted, judge)
 }
 
-/// The same, each told as `judge` tells it.
+/// Exec probes of one container that are looked at; Kubernetes has three.
+const MOST_PROBES: usize = 8;
+
+/// The same, each told as `judge` tells it, with the exec probes that no file of the node tells.
 pub fn containers_as(
     scanner: &mut Scanner,
     workloads: &[Workload],
+    probes: &[Probe],
     mut wanted: impl FnMut(&Container, &[u32]) -> bool,
     judge: impl Fn(&Facts) -> ExitSignal,
 ) -> Result<Audit, Error> {
@@ -65,7 +69,7 @@ pub fn containers_as(
         }
         let workload = workloads.iter().find(|w| w.id == group.container.id);
         // One that ended meanwhile is none of the node's any more.
-        if let Some(facts) = gather(scanner, &group, workload, &mut looked) {
+        if let Some(facts) = gather(scanner, &group, workload, probes, &mut looked) {
             all.push(facts);
         }
     }
@@ -84,6 +88,7 @@ fn gather(
     scanner: &Scanner,
     group: &members::Group,
     workload: Option<&Workload>,
+    probes: &[Probe],
     looked: &mut Notes,
 ) -> Option<Facts> {
     let mut notes = Notes::default();
@@ -99,12 +104,23 @@ fn gather(
         executable.as_deref(),
         workload,
     );
-    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number);
+    let mut reader = process::Reader::new(scanner, group, now, stop.signal.number, stop.arguments);
     let main = reader.read(main, &mut notes);
     let mut main = looked.take(main)?;
     let cgroups = notes.take(process.cgroups()).unwrap_or_default();
     let frozen = holder::is_frozen(&cgroups, &scanner.hierarchies, &mut notes);
-    hand_down(&mut main, stop.arguments);
+    hand_down(&mut main);
+    let script = |command: &[String]| texts::script(&process, command);
+    let pre_stop = stop.pre_stop.map(|hook| Hook {
+        script: script(&hook.command),
+        ..hook
+    });
+    let mine = |probe: &&Probe| group.container.id.starts_with(&probe.container);
+    let probes = stop.probes.iter().chain(probes.iter().filter(mine));
+    let probes = probes.map(|probe| Probe {
+        script: script(&probe.command),
+        ..probe.clone()
+    });
     looked.count(&notes);
     let mut notes = notes.into_list();
     notes.extend(stop.note);
@@ -117,20 +133,20 @@ fn gather(
         shared_pid_namespace: !main.is_namespace_init(),
         frozen,
         connections: connections::to(scanner, &process),
-        pre_stop: stop.pre_stop,
+        pre_stop,
+        probes: probes.take(MOST_PROBES).collect(),
         main,
         notes,
     })
 }
 
 /// What the runtime started; behind an init, its command is what comes after `--`.
-fn hand_down(main: &mut Process, arguments: Option<Vec<String>>) {
-    let command = arguments.as_ref().and_then(|words| {
+fn hand_down(main: &mut Process) {
+    let command = main.started_as.as_ref().and_then(|words| {
         let at = words.iter().position(|word| word == "--")?;
         words.get(at.saturating_add(1)..)
     });
     if let (Some(command), [child, ..]) = (command, main.children.as_mut_slice()) {
         child.started_as = Some(command.to_vec());
     }
-    main.started_as = arguments;
 }

@@ -3,12 +3,14 @@
 mod prove;
 mod view;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sexton_core::audit::Mark;
-use sexton_core::{Container, Report, Workload};
+use sexton_core::audit::{Facts, Mark, Probe, judge};
+use sexton_core::{Container, ExitSignal, Report, Workload};
 use sexton_runtime::Runtimes;
 use sexton_scan::{Scanner, audit};
 
@@ -27,6 +29,7 @@ pub fn run(args: cli::Audit, paths: Roots) -> Result<ExitCode, Error> {
         container,
         pod,
         verdict,
+        probes,
         output,
         prove,
     } = args;
@@ -38,9 +41,16 @@ pub fn run(args: cli::Audit, paths: Roots) -> Result<ExitCode, Error> {
         Target::of_options(None, container, pod),
     )?;
     let (workloads, silent) = ask_runtimes(&scanner.roots().host);
-    let mut found = audit::containers(&mut scanner, &workloads, |container, pids| {
-        filter.admits(Some(container), pids)
-    })?;
+    let wanted = |container: &Container, pids: &[u32]| filter.admits(Some(container), pids);
+    // Their zombies are counted when the scan has been made.
+    let seen: RefCell<HashMap<String, Vec<Probe>>> = RefCell::default();
+    let judge = |facts: &Facts| {
+        let id = facts.container.id.clone();
+        seen.borrow_mut().insert(id, facts.probes.clone());
+        judge(facts)
+    };
+    let probes = probes.unwrap_or_default().0;
+    let mut found = audit::containers_as(&mut scanner, &workloads, &probes, wanted, judge)?;
     found.notes.extend(silent);
     if found.exit_signals.is_empty()
         && let Some(target) = &filter.target
@@ -52,6 +62,7 @@ pub fn run(args: cli::Audit, paths: Roots) -> Result<ExitCode, Error> {
     }
     let mut report = scanner.scan(&sexton_scan::Options::default())?;
     report.retain(|leak| filter.admits(leak.container.as_ref(), &[leak.holder.id.pid]));
+    count_zombies(&mut found.exit_signals, &seen.into_inner(), &report);
     report.exit_signals = found.exit_signals;
     report
         .exit_signals
@@ -68,6 +79,21 @@ pub fn run(args: cli::Audit, paths: Roots) -> Result<ExitCode, Error> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),
         Err(error) => Err(error.into()),
         Ok(()) => Ok(status),
+    }
+}
+
+/// What each exec probe has left.
+fn count_zombies(found: &mut [ExitSignal], seen: &HashMap<String, Vec<Probe>>, report: &Report) {
+    for found in found {
+        let id = &found.container.id;
+        let is_its = |container: &Container| container.id == *id;
+        let leaks = report.leaks.iter();
+        let leaks = leaks.filter(|leak| leak.container.as_ref().is_some_and(is_its));
+        let counted = leaks.flat_map(|leak| {
+            let probes = seen.get(id).into_iter().flatten();
+            probes.filter_map(|probe| probe.zombies_an_hour(leak))
+        });
+        found.probes.extend(counted);
     }
 }
 

@@ -286,6 +286,23 @@ pub struct Allow {
     pub though_it_waits: bool,
 }
 
+/// Exec probes, from a JSON list.
+#[derive(Clone, Debug, Default)]
+pub struct Probes(pub Vec<sexton_core::audit::Probe>);
+
+impl std::str::FromStr for Probes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map(Self).map_err(|error| {
+            format!(
+                "{error}; give a list such as \
+                 [{{\"name\": \"livenessProbe\", \"timeoutSeconds\": 5, \"command\": [\"/probe.sh\"]}}]"
+            )
+        })
+    }
+}
+
 /// Find the containers that will not end on their stop signal, but sit out the grace period
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -308,6 +325,7 @@ Examples:
   sexton audit --pod shop/checkout -o wide
   sexton audit 3f2a9c                          the reasons and the cure
   sexton audit --verdict killed -o name | xargs -n1 sexton audit
+  sexton audit 3f2a9c --probes '[{\"name\": \"livenessProbe\", \"timeoutSeconds\": 5, \"command\": [\"/probe.sh\"]}]'
   sexton audit --prove container/3f2a9c --yes  stop it, and see
   sexton audit -o json | jq '.exitSignals[] | {verdict, summary}'")]
 pub struct Audit {
@@ -322,6 +340,14 @@ pub struct Audit {
     /// Only containers of this verdict; may be repeated
     #[arg(long, value_enum, value_name = "VERDICT")]
     pub verdict: Vec<AuditVerdict>,
+    /// Judge these exec probes, too, as a pod's spec has them; `kubectl sexton audit` hands them over
+    #[arg(
+        long,
+        value_name = "JSON",
+        requires = "target",
+        conflicts_with = "prove"
+    )]
+    pub probes: Option<Probes>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: AuditOutput,

@@ -62,7 +62,8 @@ pub(crate) struct RestartRule {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Lifecycle {
-    pub pre_stop: Option<Present>,
+    /// A `LifecycleHandler`; the kubelet hands the same to the runtime as an annotation.
+    pub pre_stop: Option<serde_json::Value>,
     pub stop_signal: Option<String>,
 }
 

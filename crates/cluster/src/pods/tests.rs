@@ -148,6 +148,13 @@ fn init_ephemeral_and_sidecar_containers_are_there_too_and_ended_ones_are_not() 
     );
     assert_eq!(all[1].stop_signal.as_deref(), Some("SIGUSR1"));
     assert!(all[1].pre_stop && !all[0].pre_stop);
+    // As the kubelet annotates it.
+    let handler = all[1]
+        .pre_stop_handler
+        .as_deref()
+        .map(serde_json::from_str::<Value>);
+    assert!(handler.is_some_and(|handler| handler.is_ok_and(|handler| handler.is_object())));
+    assert_eq!(all[0].pre_stop_handler, None);
 }
 
 #[test]

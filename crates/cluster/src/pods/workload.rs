@@ -106,7 +106,9 @@ impl Common {
                 .termination_grace_period_seconds
                 .and_then(|seconds| u64::try_from(seconds).ok()),
             pre_stop: lifecycle.is_some_and(|lifecycle| lifecycle.pre_stop.is_some()),
-            pre_stop_handler: None,
+            pre_stop_handler: lifecycle
+                .and_then(|lifecycle| lifecycle.pre_stop.as_ref())
+                .map(ToString::to_string),
             restart: restart(kind, pod.spec.restart_policy.as_deref(), spec),
             restarts: Some(status.restart_count),
             owner: self.owner.clone(),

@@ -19,13 +19,16 @@ pub(super) fn cure(text: impl Into<String>, language: &str, code: impl Into<Stri
 
 /// An init in front.
 pub(super) fn init(process: &Process) -> Cure {
-    let entrypoint = entrypoint(
-        &["/sexton-init", "--"],
-        command::of(process).unwrap_or_default(),
-    );
+    let text = "Put an init in front: it is PID 1, passes signals on, and the program, which then is \
+                not PID 1, ends on them.";
+    let Some(words) = command::of(process) else {
+        return advice(format!(
+            "{text} Docker: `docker run --init`; in a pod: `spec.shareProcessNamespace: true`."
+        ));
+    };
+    let entrypoint = entrypoint(&["/sexton-init", "--"], words);
     cure(
-        "Put an init in front: it is PID 1, passes signals on, and the program, which then is not \
-         PID 1, ends on them.",
+        text,
         "dockerfile",
         format!(
             "COPY sexton-init /sexton-init\n{entrypoint}\
@@ -305,6 +308,26 @@ pub(super) fn below_an_init(process: &Process, init: &str, child: &Process) -> C
     )
 }
 
+/// The program itself in place of npm and the like.
+pub(super) fn without_runner(process: &Process, name: &str) -> Cure {
+    let text = format!("Start the program itself, without {name} in front.");
+    match program_below(process).and_then(command::of) {
+        Some(words) => cure(text, "dockerfile", entrypoint(&[], words)),
+        None => advice(text),
+    }
+}
+
+/// The first that is no shell.
+fn program_below(process: &Process) -> Option<&Process> {
+    process.children.iter().find_map(|child| {
+        if child.program.language == Language::Shell {
+            program_below(child)
+        } else {
+            Some(child)
+        }
+    })
+}
+
 /// A program that ends and leaves its children behind.
 pub(super) fn tell_the_rest(process: &Process) -> Cure {
     waiting_init(
@@ -314,12 +337,15 @@ pub(super) fn tell_the_rest(process: &Process) -> Cure {
 }
 
 fn waiting_init(text: impl Into<String>, command: Option<&[String]>) -> Cure {
+    let Some(command) = command else {
+        return advice(text);
+    };
     cure(
         text,
         "dockerfile",
         format!(
             "COPY sexton-init /sexton-init\n{}",
-            entrypoint(&["/sexton-init", "-g", "--"], command.unwrap_or_default())
+            entrypoint(&["/sexton-init", "-g", "--"], command)
         ),
     )
 }

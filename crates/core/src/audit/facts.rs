@@ -1,6 +1,7 @@
 //! What was seen of a container and its main process, as plain data.
 
 use super::hook::Hook;
+use super::probe::Probe;
 use super::{Grace, MainProcess, StopSignal};
 use crate::cause::Program;
 use crate::signal::is_in;
@@ -26,6 +27,8 @@ pub struct Facts {
     pub connections: Option<usize>,
     /// Its preStop hook, which the kubelet runs before the signal.
     pub pre_stop: Option<Hook>,
+    /// Its exec probes.
+    pub probes: Vec<Probe>,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }
@@ -247,21 +250,9 @@ impl Process {
             || self.texts.iter().any(|text| text.content.contains(word))
     }
 
-    /// The value of an option: `--name VALUE`, `--name=VALUE`.
+    /// The value of an option of its command line.
     pub(super) fn option(&self, names: &[&str]) -> Option<&str> {
-        let mut words = self.command_line.iter().map(String::as_str);
-        while let Some(word) = words.next() {
-            if names.contains(&word) {
-                return words.next();
-            }
-            let attached = word
-                .split_once('=')
-                .filter(|(name, _)| names.contains(name));
-            if let Some((_, value)) = attached {
-                return Some(value);
-            }
-        }
-        None
+        option_of(&self.command_line, names)
     }
 
     /// A variable of its environment.
@@ -269,6 +260,23 @@ impl Process {
         let found = self.environment.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
+}
+
+/// The value of an option: `--name VALUE`, `--name=VALUE`.
+pub(super) fn option_of<'a>(command_line: &'a [String], names: &[&str]) -> Option<&'a str> {
+    let mut words = command_line.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if names.contains(&word) {
+            return words.next();
+        }
+        let attached = word
+            .split_once('=')
+            .filter(|(name, _)| names.contains(name));
+        if let Some((_, value)) = attached {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// The last part of a path.

@@ -1,7 +1,7 @@
 //! Which files tell what a program does on a signal.
 
-use super::facts::Process;
-use super::{command, fate, known, servers};
+use super::facts::{Process, Text};
+use super::{command, fate, known, node, servers, source};
 use crate::cause::Language;
 use crate::signal;
 
@@ -19,6 +19,27 @@ pub(super) fn of(process: &Process, number: u8) -> Vec<String> {
     }
     match process.program.language {
         Language::Php => script(process).into_iter().collect(),
+        Language::Python | Language::Ruby | Language::Perl => source::script(process)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        // Elsewhere node's own handler ends it.
+        Language::Node if process.is_namespace_init() && node::is_node(process) => {
+            node::script(process)
+                .map(str::to_owned)
+                .into_iter()
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Those that one of them takes in.
+pub(super) fn taken_in(process: &Process, text: &Text) -> Vec<String> {
+    match process.program.language {
+        Language::Node if process.is_namespace_init() && node::is_node(process) => {
+            node::taken_in(text)
+        }
         _ => Vec::new(),
     }
 }

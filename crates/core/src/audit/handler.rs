@@ -1,10 +1,10 @@
 //! What it means that a program catches a signal: runtimes install handlers that the program
 //! never asked for. Measured, see `docs/exit-signals.md`.
 
-use super::cure;
 use super::facts::Process;
 use super::fate::{Fate, mask};
 use super::source::{self, Handler};
+use super::{cure, node, servers};
 use crate::Confidence;
 use crate::cause::Language;
 use crate::signal::{self, SIGTERM};
@@ -56,6 +56,48 @@ fn php(process: &Process, number: u8) -> Fate {
     }
 }
 
+/// Node as PID 1, whose own handler raises the signal again, as PHP's does.
+fn node_as_pid_1(process: &Process, number: u8) -> Fate {
+    let (program, name) = (&process.name, signal::name(number));
+    let why = "node's own handler raises the signal again with the default action, which the kernel \
+               drops for PID 1: without process.on(…) the program goes on.";
+    let cures = [cure::handler(Language::Node, number), cure::init(process)];
+    match node::handler(process, number) {
+        Handler::Made => Fate::ends(
+            Confidence::Medium,
+            format!("{program} has a handler of its own for {name}"),
+        )
+        .fact(format!("Its text makes one with process.on('{name}', …).")),
+        Handler::None | Handler::NoneNorLoop => Fate::stays(
+            Confidence::Medium,
+            format!("{program} is PID 1 without a handler of its own"),
+        )
+        .fact(why)
+        .fact("Its text makes no handler, nor does a file that it takes in.")
+        .cures(cures),
+        Handler::Unclear => Fate::unknown("node: only a handler of its own ends it")
+            .fact(why)
+            .fact(
+                "Whether it has one cannot be seen from outside: its text is not read whole, or \
+                 takes in modules that may have one.",
+            )
+            .cures(cures),
+    }
+}
+
+/// A handler for this signal is more often there for something else than an end, and nothing tells.
+fn means_something_else(process: &Process, number: u8) -> bool {
+    const SIGABRT: u8 = 6;
+    const SIGPWR: u8 = 30;
+    let asks_for_end = matches!(
+        number,
+        SIGTERM | SIGINT | SIGQUIT | SIGABRT | SIGPWR | 34..=64
+    );
+    !asks_for_end
+        && !servers::is_ended_by(process, number)
+        && source::own_handler_ends(process, number) != Some(true)
+}
+
 /// A handler, in a program that is no shell.
 pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let name = signal::name(number);
@@ -63,6 +105,19 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
     let fact = mask(process, number, "catches", "SigCgt");
     let first = process.is_namespace_init();
     let fate = match (process.program.language, number) {
+        (_, SIGHUP) if servers::is_reloaded(process) => Fate::stays(
+            Confidence::Medium,
+            format!("{program} reads its configuration again on SIGHUP and goes on"),
+        ),
+        (Language::Python | Language::Ruby | Language::Perl, _)
+            if source::own_handler_ends(process, number) == Some(false) =>
+        {
+            Fate::unknown(format!(
+                "{program} has a handler for {name} that need not end it"
+            ))
+            .fact("Its text makes a handler, and nothing in it is seen that ends the program.")
+            .cures([cure::handler(process.program.language, number)])
+        }
         (Language::Go, _) => Fate::ends(
             Confidence::Medium,
             format!("{program} ends, as Go does in any case"),
@@ -84,20 +139,30 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             "The JVM catches it and exits with status {}, as PID 1 too.",
             128 + u16::from(number)
         )),
-        (Language::Node, SIGTERM | SIGINT) if first => Fate::unknown(
-            "node: only a handler of its own ends it",
+        (Language::Node, SIGTERM | SIGINT) if process.program_name() == "deno" => Fate::ends(
+            Confidence::Medium,
+            format!("{program} ends, as deno does in any case"),
         )
-        .fact(
-            "node's own handler raises the signal again with the default action, which the kernel \
-             drops for PID 1: without process.on(…) the program goes on. Both look alike from \
-             outside.",
-        )
-        .cures([cure::handler(Language::Node, number), cure::init(process)]),
-        (Language::Node, SIGTERM | SIGINT) => Fate::ends(
+        .fact("deno's own handler ends it, as PID 1 too; one of the program's most likely, too."),
+        (Language::Node, SIGTERM | SIGINT) if node::is_node(process) && first => {
+            node_as_pid_1(process, number)
+        }
+        (Language::Node, SIGTERM | SIGINT) if node::is_node(process) => Fate::ends(
             Confidence::Medium,
             format!("{program} is not PID 1, so it ends"),
         )
         .fact("node's own handler ends it; one of the program's most likely, too."),
+        // One of its own, and a library of others often makes it, to raise the signal again.
+        (Language::Node, _)
+            if node::is_node(process)
+                && first
+                && node::handler(process, number) != Handler::Made =>
+        {
+            Fate::unknown(format!(
+                "{program} has a handler for {name} that need not end it"
+            ))
+            .fact("What it does is not seen in the text of the program.")
+        }
         (Language::Python, SIGINT) => Fate::ends(
             Confidence::Medium,
             format!("{program} ends by KeyboardInterrupt"),
@@ -122,6 +187,13 @@ pub(super) fn caught(process: &Process, number: u8) -> Fate {
             Confidence::Medium,
             format!("{program} is a .NET program, whose runtime shuts it down on {name}"),
         ),
+        _ if means_something_else(process, number) => Fate::unknown(format!(
+            "{program} has a handler for {name}, which need not be there to end it"
+        ))
+        .fact(format!(
+            "Programs take {name} as word of something else than an end: SIGHUP as a wish to read \
+             their configuration again."
+        )),
         (Language::Unknown, _) => Fate::unknown(format!(
             "{program} catches {name}; what it is written in could not be read"
         )),

@@ -2,7 +2,7 @@
 //! signal, and takes both from `terminationGracePeriodSeconds`.
 
 use super::facts::Facts;
-use super::words;
+use super::{probe, words};
 use crate::text;
 
 /// The kubelet gives this much to the signal even when the hook has used all.
@@ -15,6 +15,8 @@ pub struct Hook {
     pub command: Vec<String>,
     /// `sleep.seconds`
     pub sleep: Option<u64>,
+    /// What is in the [script](super::script_of) that it runs, where that was read.
+    pub script: Option<String>,
 }
 
 /// What the hook leaves of the grace period, and a fact that says so.
@@ -27,7 +29,7 @@ pub(super) fn grace_left(facts: &Facts) -> (Option<u64>, Option<String>) {
         return (None, None);
     };
     let of = text::duration(grace);
-    match hook.sleep.unwrap_or_else(|| words::slept(&hook.command)) {
+    match hook.sleep.unwrap_or_else(|| slept(hook)) {
         0 => (
             Some(grace),
             Some(format!(
@@ -44,4 +46,10 @@ pub(super) fn grace_left(facts: &Facts) -> (Option<u64>, Option<String>) {
             (Some(left), Some(said))
         }
     }
+}
+
+fn slept(hook: &Hook) -> u64 {
+    let script = hook.script.as_deref().map(probe::as_command);
+    let script = script.map_or(0, |command| words::slept(&command));
+    words::slept(&hook.command).saturating_add(script)
 }

@@ -1,10 +1,12 @@
-//! Inits that pass signals on: which they are, and what their options make of a signal.
+//! Inits and what else passes signals on to its command: which they are, and what their options
+//! make of a signal.
 
 use super::facts::{Process, Reception, base_name};
-use crate::signal;
+use super::scripts;
+use crate::{Confidence, signal};
 
-/// Variables of the environment that change what a signal does: of inits, of the JVM.
-pub const VARIABLES: [&str; 11] = [
+/// Variables of the environment that change what a signal does: of inits, of runtimes.
+pub const VARIABLES: [&str; 12] = [
     "TINI_KILL_PROCESS_GROUP",
     "DUMB_INIT_SETSID",
     "SEXTON_INIT_TO",
@@ -16,6 +18,7 @@ pub const VARIABLES: [&str; 11] = [
     "_JAVA_OPTIONS",
     "UWSGI_DIE_ON_TERM",
     "GUNICORN_CMD_ARGS",
+    "NODE_OPTIONS",
 ];
 
 /// An init that passes signals on to its command.
@@ -23,6 +26,10 @@ pub const VARIABLES: [&str; 11] = [
 pub(super) struct Forwarder {
     /// As people know it.
     pub(super) name: &'static str,
+    /// It is made to be PID 1.
+    is_init: bool,
+    /// How sure it is that it does as it is said here: npm is a large program that changes.
+    pub(super) confidence: Confidence,
     /// Who gets the signals.
     pub(super) to: To,
     /// From, to; 0 drops it.
@@ -111,6 +118,8 @@ impl Forwarder {
             Kind::Timeout
         } else if matches!(program, "su" | "runuser") {
             Kind::Su
+        } else if let Some(name) = scripts::runner(process) {
+            Kind::Scripts(name)
         } else if is("tini") || is("docker-init") {
             Kind::Tini
         } else if is("dumb-init") {
@@ -124,6 +133,11 @@ impl Forwarder {
         };
         let mut init = Self {
             name: if ours { "sexton-init" } else { kind.name() },
+            confidence: match kind {
+                Kind::Scripts(_) => Confidence::Medium,
+                _ => Confidence::High,
+            },
+            is_init: !matches!(kind, Kind::Timeout | Kind::Su | Kind::Scripts(_)),
             to: match kind {
                 Kind::DumbInit | Kind::Timeout => To::Group,
                 _ => To::Child,
@@ -134,14 +148,15 @@ impl Forwarder {
                 Kind::Tini => KEPT_BY_TINI,
                 Kind::Catatonit => KEPT_BY_CATATONIT,
                 Kind::DumbInit | Kind::Own => SIGCHLD,
-                Kind::Timeout | Kind::Su => &[],
+                Kind::Timeout | Kind::Su | Kind::Scripts(_) => &[],
             },
             // su(1) sleeps for two seconds between SIGTERM and SIGKILL.
             kill_after: (kind == Kind::Su).then_some(2.0),
             stop_signal: signal::SIGTERM,
             ends_the_rest: kind == Kind::Own,
             if_refused: match kind {
-                Kind::Tini => IfRefused::Exits,
+                // su gives up after its two seconds.
+                Kind::Tini | Kind::Su => IfRefused::Exits,
                 _ if ours => IfRefused::Exits,
                 _ => IfRefused::Stays,
             },
@@ -179,9 +194,9 @@ impl Forwarder {
         Some(init)
     }
 
-    /// It passes on what comes to it: timeout and su only what they catch.
+    /// It passes on what comes to it: what is no init only what it catches.
     pub(super) fn takes(&self, reception: Reception) -> bool {
-        !matches!(self.name, "timeout" | "su") || reception == Reception::Caught
+        self.is_init || reception == Reception::Caught
     }
 
     fn set(&mut self, option: char, value: &str) {
@@ -241,6 +256,8 @@ enum Kind {
     Timeout,
     /// Of util-linux, runuser too: it waits for its command and passes SIGTERM on.
     Su,
+    /// npm and the like, which run a line of package.json.
+    Scripts(&'static str),
 }
 
 impl Kind {
@@ -252,6 +269,7 @@ impl Kind {
             Self::Own => "sexton-init",
             Self::Timeout => "timeout",
             Self::Su => "su",
+            Self::Scripts(name) => name,
         }
     }
 
@@ -261,7 +279,7 @@ impl Kind {
             Self::DumbInit => DUMB_INIT,
             Self::Catatonit => CATATONIT,
             Self::Own => SEXTON_INIT,
-            Self::Timeout | Self::Su => &[],
+            Self::Timeout | Self::Su | Self::Scripts(_) => &[],
         }
     }
 }

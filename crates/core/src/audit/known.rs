@@ -1,10 +1,9 @@
 //! Programs that give a signal a meaning that no mask shows.
 
-use super::cure;
 use super::facts::{Process, Reception, base_name};
 use super::fate::{self, Fate};
 use super::stop::{Reach, Stop};
-use super::words;
+use super::{cure, scripts, supervisord};
 use crate::cause::Cure;
 use crate::signal::{self, SIGTERM};
 use crate::{Confidence, Verdict, text};
@@ -82,10 +81,13 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
         .fact("It blocks the signal while it waits, and opens its mask for a moment in each turn."),
         ("make" | "gmake", SIGTERM) => make(process, stop),
         ("make" | "gmake", SIGHUP | SIGINT | SIGQUIT) => make_untold(process, stop),
-        ("supervisord", SIGTERM | SIGINT | SIGQUIT) => supervisord(process, stop),
+        ("supervisord", SIGTERM | SIGINT | SIGQUIT) => supervisord::stops(process, stop),
         ("s6-svscan", SIGTERM | SIGHUP | SIGINT | SIGQUIT) => s6(process, &name),
         ("uwsgi", SIGTERM) => return uwsgi(process),
         ("runsvdir", SIGTERM | SIGHUP) => runsvdir(process, stop),
+        (_, SIGTERM | SIGINT) if reception == Reception::Caught => {
+            return scripts::of(process, stop);
+        }
         _ => return None,
     };
     Some(fate)
@@ -94,10 +96,11 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
 /// Programs whose children bear on what they do.
 pub(super) fn has_children(process: &Process) -> bool {
     let program = known_as(process);
-    matches!(
-        program,
-        "make" | "gmake" | "supervisord" | "postgres" | "uwsgi" | "runsvdir"
-    )
+    scripts::has_children(process)
+        || matches!(
+            program,
+            "make" | "gmake" | "supervisord" | "postgres" | "uwsgi" | "runsvdir"
+        )
 }
 
 /// Files that tell one of them what to do; `None` if it is none of them.
@@ -243,56 +246,6 @@ fn runsvdir(process: &Process, stop: Stop) -> Fate {
     };
     fate.unheard(unheard)
         .fact("runsvdir exits at once and waits for no service (runsvdir(8)).")
-}
-
-/// It tells its programs, waits for each as long as `stopwaitsecs` says, and kills what is left.
-fn supervisord(process: &Process, stop: Stop) -> Fate {
-    const USUAL: u64 = 10;
-    let said = process.texts.iter().find_map(|text| {
-        let value = words::setting(&text.content, "stopwaitsecs")?;
-        Some((words::seconds(value)?, text.path.as_str()))
-    });
-    let (wait, source) = said.unwrap_or((USUAL, "its default"));
-    let told = stop.passed_on(SIGTERM, Reach::Alone, false);
-    let stays = process
-        .children
-        .iter()
-        .zip(std::iter::repeat(told))
-        .find_map(|(child, told)| {
-            let fate = fate::of(child, told?);
-            (fate.verdict != Verdict::Ends).then_some((child, fate))
-        });
-    let grace = stop.grace.map_or_else(String::new, |grace| {
-        format!("; the grace period is {}", text::duration(grace))
-    });
-    let known = format!(
-        "supervisord sends each of its programs SIGTERM (stopsignal) and waits for it {} \
-         (stopwaitsecs, {source}){grace}.",
-        text::duration(wait)
-    );
-    let Some((child, deaf)) = stays else {
-        return Fate::ends(
-            Confidence::Medium,
-            "supervisord stops its programs and ends",
-        )
-        .fact(known);
-    };
-    let in_time = stop.grace.is_some_and(|grace| wait < grace);
-    let fate = match (in_time, deaf.verdict) {
-        (true, _) => Fate::ends(
-            Confidence::Medium,
-            format!("supervisord ends once it has killed {}", child.name),
-        ),
-        (false, Verdict::Killed) => Fate::stays(
-            Confidence::Medium,
-            format!("supervisord waits for {}, which does not end", child.name),
-        ),
-        (false, _) => Fate::unknown(format!(
-            "supervisord waits for {}, which may not end",
-            child.name
-        )),
-    };
-    fate.fact(known).facts(deaf.facts).cures(deaf.cures)
 }
 
 fn s6(process: &Process, signal: &str) -> Fate {

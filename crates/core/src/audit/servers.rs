@@ -149,6 +149,39 @@ const SERVERS: &[Server] = &[
     },
 ];
 
+/// It is published that this signal ends it, in good order.
+pub(super) fn is_ended_by(process: &Process, number: u8) -> bool {
+    let is = |server: &Server| process.is_called(server.name) && server.on.contains(&number);
+    SERVERS.iter().any(is)
+}
+
+/// Servers that take SIGHUP for a wish to read their configuration, or open their files, again.
+const RELOADED: [&str; 18] = [
+    "apache2",
+    "caddy",
+    "cron",
+    "dnsmasq",
+    "gunicorn",
+    "haproxy",
+    "httpd",
+    "lighttpd",
+    "mosquitto",
+    "named",
+    "nginx",
+    "postgres",
+    "prometheus",
+    "redis-server",
+    "rsyslogd",
+    "squid",
+    "sshd",
+    "uwsgi",
+];
+
+/// It is published that SIGHUP does not end it.
+pub(super) fn is_reloaded(process: &Process) -> bool {
+    RELOADED.iter().any(|name| process.is_called(name))
+}
+
 /// Files that tell one of them how long to wait; `None` if it is none of them.
 pub(super) fn configuration(process: &Process) -> Option<Vec<String>> {
     let server = SERVERS

@@ -257,9 +257,10 @@ enum Front<'a> {
 /// with `&` ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists"); those in front get back
 /// what the shell was given.
 fn in_front(shell: &Process) -> Front<'_> {
-    // dash's `wait` sleeps in sigsuspend, its wait for the command in front in wait4. bash uses
-    // wait4 for both.
-    if shell.call.as_deref() == Some("rt_sigsuspend") {
+    // The `wait` of dash and busybox sleeps in sigsuspend, their wait for the command in front in
+    // wait4. bash uses wait4 for both; mksh, zsh and yash use sigsuspend.
+    let same_for_both = matches!(shell.program_name(), "mksh" | "zsh" | "yash");
+    if !same_for_both && shell.call.as_deref() == Some("rt_sigsuspend") {
         return Front::Nobody;
     }
     let tells = !is_in(shell.signals.ignored, SIGINT);

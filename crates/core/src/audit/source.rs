@@ -1,8 +1,10 @@
-//! What a PHP program's own text tells of its handlers, where it is a short script: the masks of
-//! the kernel do not tell.
+//! What a program's own text tells of its handlers, where the masks of the kernel do not tell: of a
+//! short script of PHP whether it has one, of any whether that lets it end.
 
+use super::body;
 use super::facts::Process;
 use crate::signal;
+use crate::text::arguments;
 
 /// Whether it has a handler of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,27 @@ pub(super) enum Handler {
     NoneNorLoop,
     /// It may be in another file.
     Unclear,
+}
+
+/// The script of Python, Ruby or Perl, as the command line names it.
+pub(super) fn script(process: &Process) -> Option<&str> {
+    let shown = arguments::program_and_script(&process.command_line);
+    let script = shown.get(1)?;
+    process
+        .command_line
+        .iter()
+        .map(String::as_str)
+        .find(|word| word == script)
+}
+
+/// Whether a handler for the signal, made in a program's own text, lets it end; `None` where none is
+/// seen.
+pub(super) fn own_handler_ends(process: &Process, number: u8) -> Option<bool> {
+    let name = signal::name(number);
+    let given = process.option(&["-c", "-e", "-E"]);
+    let files = process.texts.iter().map(|text| text.content.as_str());
+    let seen = given.into_iter().chain(files);
+    seen.filter_map(|text| body::lets_end(text, &name)).max()
 }
 
 /// What the text of a PHP process tells of a handler for a signal.

@@ -76,6 +76,7 @@ fn facts(main: Process, number: u8) -> Facts {
         frozen: false,
         connections: None,
         pre_stop: None,
+        probes: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -546,6 +547,7 @@ fn a_hook_takes_its_time_from_the_grace_period() {
     let mut facts = facts(app, 15);
     assert_eq!(judge(&facts).verdict, Verdict::Ends);
     facts.pre_stop = Some(Hook {
+        script: None,
         command: ["sh", "-c", "sleep 20"].map(str::to_owned).to_vec(),
         sleep: None,
     });
@@ -584,4 +586,179 @@ fn a_trap_that_ends_nothing_is_not_taken_for_an_end() {
     assert_eq!(looping("'exit 0'"), Verdict::Ends);
     assert_eq!(looping("'echo not now'"), Verdict::Unknown);
     assert_eq!(looping("'stopping=1'"), Verdict::Ends);
+}
+
+#[test]
+fn the_text_of_a_node_program_tells_of_its_handler() {
+    let node = |texts: &[(&str, &str)]| {
+        let mut main = process(7, &["node", "server.js"]);
+        main.signals.caught = TERM;
+        let text = |(path, content): &(&str, &str)| Text {
+            path: (*path).to_owned(),
+            content: (*content).to_owned(),
+        };
+        main.texts = texts.iter().map(text).collect();
+        judged(main, 15)
+    };
+    let alone = |code: &str| node(&[("/srv/server.js", code)]).verdict;
+    let handler = "process.on('SIGTERM', () => server.close());";
+    assert_eq!(alone(handler), Verdict::Ends);
+    assert_eq!(
+        alone("['SIGINT', 'SIGTERM'].forEach(s => process.on(s, () => process.exit()))"),
+        Verdict::Ends
+    );
+    assert_eq!(
+        alone("const http = require('node:http'); http.createServer().listen(80)"),
+        Verdict::Killed
+    );
+    assert_eq!(alone(&format!("// {handler}")), Verdict::Killed);
+    assert_eq!(
+        alone("process.on('exit', () => child.kill('SIGTERM'))"),
+        Verdict::Killed
+    );
+    for unclear in [
+        "require('express')().listen(80)",
+        "require('./missing')",
+        "require(name)",
+        "process.on('SIGTERM', () => console.log('not yet'))",
+        "process.on(name, f)",
+    ] {
+        assert_eq!(alone(unclear), Verdict::Unknown, "{unclear}");
+    }
+    let both = |inner: &str| {
+        node(&[
+            ("/srv/server.js", "require('./lib/stop')"),
+            ("/srv/lib/stop.js", inner),
+        ])
+    };
+    assert_eq!(both(handler).verdict, Verdict::Ends);
+    let found = both("");
+    assert_eq!(found.verdict, Verdict::Killed);
+    // What its text tells is not for sure.
+    assert_eq!(found.confidence, Confidence::Medium);
+    let mut loaded = process(7, &["node", "-r", "dd-trace/init", "server.js"]);
+    loaded.signals.caught = TERM;
+    assert_eq!(verdict(loaded), Verdict::Unknown);
+}
+
+#[test]
+fn what_runs_a_script_of_package_json_tells_its_shell_alone() {
+    let server = process(9, &["node", "server.js"]);
+    let shell = below(process(8, &["sh", "-c", "node server.js"]), server);
+    let under = |command: &[&str], child: Process| {
+        let mut runner = process(7, command);
+        runner.signals.caught = TERM;
+        if !["bun", "deno", "pnpm"].contains(&command[0]) {
+            runner.executable = Some("/usr/bin/node".to_owned());
+            runner.program.language = Language::Node;
+        }
+        judged(below(runner, child), 15)
+    };
+    for runner in [
+        &["npm start"][..],
+        &["node", "/usr/bin/npm", "start"],
+        &["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "start"],
+        &["node", "/usr/bin/yarn", "start"],
+    ] {
+        let found = under(runner, shell.clone());
+        assert_eq!(found.verdict, Verdict::Ends, "{runner:?}");
+        assert_eq!(found.unheard.len(), 1, "{runner:?}");
+        let code = found.cures[0].code.as_deref();
+        assert_eq!(code, Some("ENTRYPOINT [\"node\", \"server.js\"]\n"));
+    }
+    let mut deaf = process(8, &["node", "server.js"]);
+    deaf.signals.ignored = TERM;
+    for runner in [
+        &["npm start"][..],
+        &["bun", "run", "start"],
+        &["deno", "task", "start"],
+    ] {
+        assert_eq!(
+            under(runner, deaf.clone()).verdict,
+            Verdict::Killed,
+            "{runner:?}"
+        );
+    }
+    assert_eq!(
+        under(&["pnpm", "start"], shell.clone()).verdict,
+        Verdict::Unknown
+    );
+    // A server of its own, with a worker.
+    assert_eq!(under(&["bun", "server.ts"], deaf).verdict, Verdict::Ends);
+}
+
+#[test]
+fn a_handler_that_is_seen_to_end_nothing_is_not_taken_for_an_end() {
+    let of = |language, command: &[&str]| {
+        let mut main = process(7, command);
+        main.signals.caught = TERM;
+        main.program.language = language;
+        verdict(main)
+    };
+    let python = |code: &str| of(Language::Python, &["python3", "-c", code]);
+    let handler = |body: &str| python(&format!("signal.signal(signal.SIGTERM, {body})"));
+    assert_eq!(handler("lambda *_: None"), Verdict::Unknown);
+    assert_eq!(handler("lambda *_: sys.exit(0)"), Verdict::Ends);
+    assert_eq!(handler("stop.set"), Verdict::Ends);
+    // It may be in a module that is taken in.
+    assert_eq!(python("import app; app.run()"), Verdict::Ends);
+    let ruby = |code: &str| of(Language::Ruby, &["ruby", "-e", code]);
+    assert_eq!(ruby("trap('TERM') {}; sleep"), Verdict::Unknown);
+    assert_eq!(ruby("trap(:TERM) { exit }; sleep"), Verdict::Ends);
+    assert_eq!(ruby("sleep"), Verdict::Ends);
+    let perl = |code: &str| of(Language::Perl, &["perl", "-e", code]);
+    assert_eq!(perl("$SIG{TERM} = sub {}; sleep"), Verdict::Unknown);
+    assert_eq!(perl("$SIG{TERM} = sub { exit 0 }; sleep"), Verdict::Ends);
+}
+
+#[test]
+fn the_only_command_of_a_shell_is_its_child_whatever_that_is_called_now() {
+    let beam = process(8, &["/usr/lib/erlang/bin/beam.smp", "--", "-root"]);
+    let shell = |text: &str| judged(below(process(7, &["sh", "-c", text]), beam.clone()), 15);
+    let found = shell("cd /app && elixir --no-halt -e :ok; true");
+    let code = found.cures[0].code.as_deref();
+    let line = "ENTRYPOINT [\"sh\", \"-c\", \"cd /app && exec elixir --no-halt -e :ok\"]\n";
+    assert_eq!(code, Some(line));
+    let found = shell("elixir a; elixir b");
+    assert_eq!(found.cures[0].code, None);
+}
+
+#[test]
+fn a_handler_for_another_wish_is_not_taken_for_an_end() {
+    const HUP: u64 = 1;
+    const USR1: u64 = 1 << 9;
+    let of = |command: &[&str], language, number| {
+        let mut main = process(7, command);
+        main.signals.caught = HUP | USR1;
+        main.program.language = language;
+        judged(main, number).verdict
+    };
+    let native = |name, number| of(&[name], Language::Native, number);
+    assert_eq!(native("squid", 1), Verdict::Killed);
+    assert_eq!(native("app", 1), Verdict::Unknown);
+    assert_eq!(native("app", 10), Verdict::Unknown);
+    assert_eq!(native("haproxy", 10), Verdict::Ends);
+    // These runtimes end on it by themselves.
+    for language in [Language::Java, Language::Go, Language::Ruby] {
+        assert_eq!(of(&["app"], language, 1), Verdict::Ends, "{language:?}");
+    }
+    let text = "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))";
+    let python = ["python3", "-c", text];
+    assert_eq!(of(&python, Language::Python, 10), Verdict::Ends);
+}
+
+#[test]
+fn a_node_program_with_a_title_of_its_own_is_known_by_what_it_was_started_as() {
+    let mut main = process(7, &["node"]);
+    main.signals.caught = TERM;
+    (main.name, main.command_line) = ("app".to_owned(), vec!["app".to_owned()]);
+    main.rewrote_title = true;
+    assert_eq!(verdict(main.clone()), Verdict::Unknown);
+    let mut started_as = |code: &str| {
+        main.started_as = Some(["node", "-e", code].map(str::to_owned).to_vec());
+        verdict(main.clone())
+    };
+    assert_eq!(started_as("setInterval(() => {}, 1000)"), Verdict::Killed);
+    let handler = "process.on('SIGTERM', () => process.exit())";
+    assert_eq!(started_as(handler), Verdict::Ends);
 }

@@ -54,13 +54,14 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
         return Fate::unknown("too many inits, one in the other").fact(known);
     };
     let mut fate = fate::of(child, inner);
+    fate.confidence = fate.confidence.min(init.confidence);
     fate.facts.splice(0..0, [known, how]);
     if fate.verdict != Verdict::Ends
         && let Some(seconds) = init.kills_after(stop.number)
         && stop.grace.is_none_or(|grace| seconds < grace as f64)
     {
         fate.verdict = Verdict::Ends;
-        fate.confidence = Confidence::High;
+        fate.confidence = init.confidence;
         fate.summary = format!("{}; {} kills it after {seconds} s", fate.summary, init.name);
     }
     if fate.verdict == Verdict::Ends {

@@ -67,10 +67,15 @@ impl Line<'_> {
 }
 
 /// The one command of `text` that started `process`; `None` if that cannot be told. Of several of
-/// one program it is the one with its arguments.
+/// one program it is the one with its arguments. A script has become another program (`elixir` is
+/// `beam.smp`): then it is the only one that is no part of the shell itself.
 pub(super) fn line_of<'a>(text: &'a str, process: &Process) -> Option<Line<'a>> {
     let mut found = commands(text)?;
-    found.retain(|line| starts(line.command, process));
+    if found.iter().any(|line| starts(line.command, process)) {
+        found.retain(|line| starts(line.command, process));
+    } else {
+        found.retain(|line| !is_built_in(line.command));
+    }
     if found.len() > 1 {
         let arguments = process.command_line.get(1..);
         found.retain(|line| {
@@ -82,8 +87,19 @@ pub(super) fn line_of<'a>(text: &'a str, process: &Process) -> Option<Line<'a>> 
     found.is_empty().then_some(line)
 }
 
+/// What a shell does by itself, or what has ended when another command runs.
+fn is_built_in(command: &str) -> bool {
+    const BUILT_IN: [&str; 26] = [
+        ":", ".", "[", "cd", "done", "echo", "exit", "export", "false", "fi", "mkdir", "printf",
+        "read", "return", "set", "shift", "source", "test", "trap", "true", "ulimit", "umask",
+        "unset", "wait", "chown", "chmod",
+    ];
+    let first = command.split_ascii_whitespace().next().unwrap_or("");
+    BUILT_IN.contains(&first) || first == "}" || first.ends_with("()")
+}
+
 /// Its first word is a name of the process, or that of the script that it runs.
-fn starts(command: &str, process: &Process) -> bool {
+pub(super) fn starts(command: &str, process: &Process) -> bool {
     let words = command.split_ascii_whitespace();
     let mut words = words.skip_while(|word| is_assignment(word) || *word == "exec");
     let Some(first) = words

@@ -29,7 +29,7 @@ const INITS: &[&str] = &[
 ];
 
 const SHELLS: &[&str] = &[
-    "sh", "dash", "bash", "ash", "hush", "zsh", "ksh", "ksh93", "mksh", "busybox",
+    "sh", "dash", "bash", "ash", "hush", "zsh", "ksh", "ksh93", "mksh", "yash", "busybox",
 ];
 
 /// What a program is, and its arguments: of one of many programs in one file (busybox, toybox,

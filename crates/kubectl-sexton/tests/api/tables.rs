@@ -135,8 +135,8 @@ fn audit() {
     let Some(world) = world() else { return };
     assert_eq!(
         world.run(&["audit", "-A"]).fine(),
-        "NAMESPACE   POD     CONTAINER   SIGNAL    VERDICT   NODE\n\
-         shop        web-1   app         SIGTERM   Killed    n2\n"
+        "NAMESPACE   WORKLOAD         CONTAINER   SIGNAL    VERDICT   NODE\n\
+         shop        Deployment/web   app         SIGTERM   Killed    n2\n"
     );
     let name = world.run(&["audit", "-n", "shop", "-o", "name"]).fine();
     assert_eq!(name, "pod/web-1\n");

@@ -697,6 +697,7 @@ fn exit_signals(report: &Report) -> Vec<ExitSignal> {
                     holder.id.pid
                 )],
                 unheard: vec![],
+                probes: vec![],
                 cures: leak
                     .causes
                     .first()

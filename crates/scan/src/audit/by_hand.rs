@@ -1,5 +1,5 @@
-//! Containers that runc made by hand in the machine's own PID namespace: neither a cgroup's name
-//! nor a namespace marks them, but runc keeps a file about each.
+//! Containers that runc or crun made by hand in the machine's own PID namespace: neither a cgroup's
+//! name nor a namespace marks them, but the runtime keeps a file about each.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,20 @@ use crate::names::Root;
 use crate::notes::Notes;
 use crate::{Error, Scanner, lossy};
 
-const STATES: &str = "run/runc";
-/// Containers that are looked at.
+/// Where each keeps them, and what the file of one is called.
+const STATES: [(&str, &str); 2] = [("run/runc", "state.json"), ("run/crun", "status")];
+/// Containers of one runtime that are looked at.
 const MOST: usize = 1024;
 /// Processes of one that are looked at.
 const MOST_MEMBERS: usize = 4096;
 
-/// What runc keeps of a container (`state.json`).
+/// What they keep of a container, by runc's names and by crun's.
 #[derive(Deserialize)]
 struct State {
+    #[serde(alias = "pid")]
     init_process_pid: u32,
     /// In ticks since the machine was started.
+    #[serde(alias = "process-start-time")]
     init_process_start: u64,
 }
 
@@ -30,20 +33,22 @@ pub(super) fn add(scanner: &mut Scanner, groups: &mut HashMap<String, Group>, no
     let Some(root) = Root::open(&scanner.roots.host) else {
         return;
     };
-    for id in root.entries(STATES, MOST) {
-        if groups.contains_key(&id) {
-            continue;
-        }
-        let Some(state) = root.json::<State>(&format!("{STATES}/{id}/state.json")) else {
-            continue;
-        };
-        let pid = state.init_process_pid;
-        if groups.values().any(|group| group.pids().contains(&pid)) {
-            continue;
-        }
-        let group = group(scanner, &id, &state, notes);
-        if let Some(group) = notes.take(group) {
-            groups.insert(id, group);
+    for (directory, file) in STATES {
+        for id in root.entries(directory, MOST) {
+            if groups.contains_key(&id) {
+                continue;
+            }
+            let Some(state) = root.json::<State>(&format!("{directory}/{id}/{file}")) else {
+                continue;
+            };
+            let pid = state.init_process_pid;
+            if groups.values().any(|group| group.pids().contains(&pid)) {
+                continue;
+            }
+            let group = group(scanner, &id, &state, notes);
+            if let Some(group) = notes.take(group) {
+                groups.insert(id, group);
+            }
         }
     }
 }

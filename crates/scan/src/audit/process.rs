@@ -34,17 +34,26 @@ pub(super) struct Reader<'a> {
     pub(super) now: u64,
     /// The signal that will come.
     pub(super) number: u8,
+    /// What its runtime started, until the first has been read, which is that.
+    arguments: Option<Vec<String>>,
     /// Processes that may still be read.
     left: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(scanner: &'a Scanner, group: &'a Group, now: u64, number: u8) -> Self {
+    pub(super) fn new(
+        scanner: &'a Scanner,
+        group: &'a Group,
+        now: u64,
+        number: u8,
+        arguments: Option<Vec<String>>,
+    ) -> Self {
         Self {
             scanner,
             group,
             now,
             number,
+            arguments,
             left: MOST,
         }
     }
@@ -104,7 +113,8 @@ impl<'a> Reader<'a> {
             environment: environment(&process, notes),
             uids: status.uids,
             may_kill: status.effective_capabilities >> CAP_KILL & 1 == 1,
-            started_as: None,
+            // What is behind it is told later (`hand_down`).
+            started_as: self.arguments.take(),
             rewrote_title: rewrote_title(&process),
             texts: Vec::new(),
             children: Vec::new(),

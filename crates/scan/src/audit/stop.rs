@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use sexton_core::audit::{Grace, Hook, StopSignal};
+use sexton_core::audit::{Grace, Hook, Probe, StopSignal};
 use sexton_core::signal;
 use sexton_core::{Container, Runtime, Workload};
 
@@ -19,6 +19,8 @@ pub(super) struct Stop {
     pub(super) arguments: Option<Vec<String>>,
     /// What runs before the signal.
     pub(super) pre_stop: Option<Hook>,
+    /// What runs by a clock.
+    pub(super) probes: Vec<Probe>,
     /// What is wrong with what was found.
     pub(super) note: Option<String>,
 }
@@ -58,6 +60,7 @@ pub(super) fn of(
         grace: found.grace.or_else(|| default_grace(container)),
         arguments: found.arguments,
         pre_stop: found.pre_stop,
+        probes: found.probes,
         note: found.note,
     }
 }
@@ -68,6 +71,7 @@ struct Found {
     grace: Option<Grace>,
     arguments: Option<Vec<String>>,
     pre_stop: Option<Hook>,
+    probes: Vec<Probe>,
     note: Option<String>,
 }
 
@@ -78,6 +82,7 @@ impl Found {
         self.grace = self.grace.take().or(other.grace);
         self.arguments = self.arguments.take().or(other.arguments);
         self.pre_stop = self.pre_stop.take().or(other.pre_stop);
+        self.probes.extend(other.probes);
         self.note = self.note.take().or(other.note);
     }
 
@@ -102,6 +107,7 @@ impl Found {
             }),
             arguments: None,
             pre_stop: None,
+            probes: Vec::new(),
             grace: seconds.map(|seconds| Grace {
                 seconds,
                 source: source.to_owned(),
@@ -143,6 +149,7 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
         stop_signal: Option<String>,
         stop_timeout: Option<u64>,
         labels: Option<HashMap<String, String>>,
+        healthcheck: Option<Healthcheck>,
     }
     let path = format!("var/lib/docker/containers/{id}/config.v2.json");
     let State {
@@ -150,7 +157,8 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
         path: program,
         args,
     } = root.json(&path)?;
-    let config = config?;
+    let mut config = config?;
+    let healthcheck = config.healthcheck.take().and_then(Healthcheck::probe);
     let labels = config.labels.unwrap_or_default();
     // cri-dockerd keeps annotations among the labels.
     let of_pod = labels.get(&format!("annotation.{POD_GRACE}"));
@@ -162,9 +170,47 @@ fn docker(root: &Root, id: &str) -> Option<Found> {
         let source = format!("the default; /{path} names no other");
         found.signal = Some(StopSignal::new(signal::SIGTERM, source));
     }
+    found.probes.extend(healthcheck);
     let words = program.into_iter().chain(args.unwrap_or_default());
     found.arguments = Some(words.collect()).filter(|words: &Vec<String>| !words.is_empty());
     Some(found)
+}
+
+/// Docker's `HEALTHCHECK`, which it runs as the kubelet does an exec probe.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Healthcheck {
+    /// `CMD` or `CMD-SHELL`, and the command; `NONE`.
+    test: Vec<String>,
+    /// Nanoseconds; 0 for the default.
+    timeout: u64,
+}
+
+impl Healthcheck {
+    fn probe(self) -> Option<Probe> {
+        const DEFAULT: u64 = 30;
+        const SECOND: u64 = 1_000_000_000;
+        let (kind, rest) = self.test.split_first()?;
+        let command = match kind.as_str() {
+            "CMD" => rest.to_vec(),
+            "CMD-SHELL" => ["/bin/sh", "-c"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(rest.iter().cloned())
+                .collect(),
+            _ => return None,
+        };
+        Some(Probe {
+            name: "HEALTHCHECK".to_owned(),
+            container: String::new(),
+            command,
+            timeout_seconds: match self.timeout {
+                0 => DEFAULT,
+                nanoseconds => nanoseconds.div_ceil(SECOND),
+            },
+            script: None,
+        })
+    }
 }
 
 /// What an OCI runtime is told of a container (`config.md` of its specification).
@@ -276,6 +322,7 @@ fn hook(text: &str) -> Option<Hook> {
     Some(Hook {
         command: handler.exec.map(|exec| exec.command).unwrap_or_default(),
         sleep: handler.sleep.map(|sleep| sleep.seconds),
+        script: None,
     })
 }
 

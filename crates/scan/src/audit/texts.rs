@@ -2,18 +2,22 @@
 //! in the container's own tree, and only as far as they lie on file systems of this machine: a
 //! file of FUSE or of a network may never answer.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use sexton_core::audit::{Process, Text, files};
+use sexton_core::audit::{Process, Text, files, script_of, taken_in};
 
 use crate::lossy;
 use crate::names::Root;
 use crate::proc;
 
-/// Files of one process, and bytes of one, that are read.
-const MOST: usize = 6;
+/// Files of one process, names of files that are tried, and bytes of one, that are read.
+const MOST: usize = 16;
+const MOST_TRIES: usize = 128;
 const LARGEST: u64 = 64 << 10;
+/// Bytes of all of them, after which no further one is read.
+const MOST_BYTES: usize = 256 << 10;
 /// Bytes of `mountinfo` that are looked at; who has more mounts is not read at all.
 const MOUNTS: u64 = 1 << 20;
 /// File systems whose files are on this machine.
@@ -45,23 +49,55 @@ const LOCAL: [&str; 22] = [
 /// What is in those that bear on this signal.
 pub(super) fn of(process: &proc::Process, known: &Process, number: u8) -> Vec<Text> {
     let wanted = files(known, number);
-    if wanted.is_empty() || !is_local(process) {
-        return Vec::new();
-    }
-    let Ok(Some(root)) = process.open_file("root") else {
+    let Some(root) = (!wanted.is_empty()).then(|| root(process)).flatten() else {
         return Vec::new();
     };
-    let root = Root::from(root);
     let directory = process.cwd().ok().flatten();
-    let texts = wanted.into_iter().take(MOST).filter_map(|file| {
-        let path = within(directory.as_deref(), Path::new(&file))?;
-        let content = root.text(&path, LARGEST)?;
-        Some(Text {
+    let mut wanted: VecDeque<String> = wanted.into();
+    let mut texts: Vec<Text> = Vec::new();
+    let (mut tries, mut bytes): (usize, usize) = (0, 0);
+    while let Some(file) = wanted.pop_front()
+        && texts.len() < MOST
+        && tries < MOST_TRIES
+        && bytes < MOST_BYTES
+    {
+        let Some(path) = within(directory.as_deref(), Path::new(&file)) else {
+            continue;
+        };
+        if texts.iter().any(|text| text.path == path) {
+            continue;
+        }
+        tries = tries.saturating_add(1);
+        let Some(content) = root.text(&path, LARGEST) else {
+            continue;
+        };
+        let text = Text {
             path,
             content: lossy(&content),
-        })
-    });
-    texts.collect()
+        };
+        bytes = bytes.saturating_add(text.content.len());
+        wanted.extend(taken_in(known, &text));
+        texts.push(text);
+    }
+    texts
+}
+
+/// The script that a command runs in the container of this process; `None` where it is none, or no
+/// text.
+pub(super) fn script(process: &proc::Process, command: &[String]) -> Option<String> {
+    let file = script_of(command)?;
+    let directory = process.cwd().ok().flatten();
+    let path = within(directory.as_deref(), Path::new(file))?;
+    let content = root(process)?.text(&path, LARGEST)?;
+    (!content.contains(&0)).then(|| lossy(&content))
+}
+
+/// Its own tree, where reading in it cannot hang.
+fn root(process: &proc::Process) -> Option<Root> {
+    if !is_local(process) {
+        return None;
+    }
+    process.open_file("root").ok().flatten().map(Root::from)
 }
 
 /// Its path in the container; `None` where only the working directory would tell.

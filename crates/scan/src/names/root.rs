@@ -27,10 +27,12 @@ impl Root {
         rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
     }
 
-    /// The beginning of a regular file.
+    /// The beginning of a regular file. What the kernel makes when it is read is as long as nothing,
+    /// and to read it may take it away (`/proc/kmsg`): that is no file of text.
     pub(crate) fn text(&self, path: &str, most: u64) -> Option<Vec<u8>> {
         let file = File::from(self.at(path, OFlags::empty())?);
-        if !file.metadata().ok()?.is_file() {
+        let metadata = file.metadata().ok()?;
+        if !metadata.is_file() || metadata.len() == 0 {
             return None;
         }
         let mut text = Vec::new();

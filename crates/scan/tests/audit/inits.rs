@@ -31,7 +31,7 @@ fn inits_of_others() {
         dumb_init.map(|init| under("dumb-init that rewrites it", &[init, "-r", "15:3"], &DEAF)),
         catatonit.map(|init| under("catatonit", &[init, "--"], &SLEEP)),
         tini.zip(dumb_init)
-            .map(|(tini, init)| under("an init in an init", &[tini, "--", init], &SLEEP)),
+            .map(|(tini, init)| under("tini over dumb-init", &[tini, "--", init], &SLEEP)),
     ]);
 }
 
@@ -80,8 +80,16 @@ fn sexton_init_under_each_name() {
             &[&own, "-K", "0.5s"],
             &DEAF,
         )),
-        bound(under("as tini, over a shell", &[&tini, "--"], &SHELL).unheard(1)),
-        bound(under("as tini -g, over a shell", &[&tini, "-g"], &SHELL)),
-        bound(under("as dumb-init, over a shell", &[&dumb_init], &SHELL)),
+        bound(under("sexton-init as tini, over a shell", &[&tini, "--"], &SHELL).unheard(1)),
+        bound(under(
+            "sexton-init as tini -g, over a shell",
+            &[&tini, "-g"],
+            &SHELL,
+        )),
+        bound(under(
+            "sexton-init as dumb-init, over a shell",
+            &[&dumb_init],
+            &SHELL,
+        )),
     ]);
 }

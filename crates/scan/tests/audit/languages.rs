@@ -26,9 +26,15 @@ fn node() {
     };
     let handler = "process.on('SIGTERM', () => process.exit(0))";
     compare([
-        // They look alike from outside.
-        node("node without a handler", "0").map(|case| case.unknown(false)),
-        node("node with a handler", handler).map(|case| case.unknown(true)),
+        // They look alike from outside; their text tells.
+        node("node without a handler", "0")
+            .map(|case| case.killed().never_high().cured_by("process.on('SIGTERM'")),
+        node("node with a handler", handler).map(Case::never_high),
+        node(
+            "node with a module of others",
+            "try { require('express') } catch {}",
+        )
+        .map(|case| case.unknown(false)),
         node("node, SIGQUIT", "0").map(|case| case.stop_signal("SIGQUIT").killed()),
         node("node that is not PID 1", "0").map(Case::shares_pid_namespace),
     ]);
@@ -49,6 +55,12 @@ fn python() {
             "Python with a handler",
             "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))",
         ),
+        python(
+            "Python, a handler that only tells",
+            "def stop(*_): print('got')\nsignal.signal(signal.SIGTERM, stop)\n\
+             print('ready', flush=True)\nwhile True: time.sleep(1)",
+        )
+        .map(|case| case.unknown(false)),
         python("Python that is not PID 1", "").map(Case::shares_pid_namespace),
     ]);
 }
@@ -77,6 +89,10 @@ fn ruby_perl_and_php() {
                 "Ruby",
                 &[ruby, "-e", "puts 'ready'; $stdout.flush; sleep 1000"],
             )
+        }),
+        program("/usr/bin/ruby").map(|ruby| {
+            let script = "trap('TERM') {}; puts 'ready'; $stdout.flush; sleep 1000";
+            Case::new("Ruby, a trap that does nothing", &[ruby, "-e", script]).unknown(false)
         }),
         program("/usr/bin/perl").map(|perl| {
             Case::new(

@@ -13,3 +13,4 @@ mod shells;
 mod situation;
 mod stop_signals;
 mod table;
+mod variants;

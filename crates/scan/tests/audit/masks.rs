@@ -7,7 +7,8 @@ fn python(name: &'static str, script: &str) -> Option<Case> {
         "import signal, threading, time, ctypes, os\nTERM = signal.SIGTERM\n\
          def ready(): print('ready', flush=True)\n{script}"
     );
-    program("/usr/bin/python3").map(|python| Case::new(name, &[python, "-c", &script]))
+    program("/usr/bin/python3")
+        .map(|python| Case::new(format!("python3: {name}"), &[python, "-c", &script]))
 }
 
 #[test]

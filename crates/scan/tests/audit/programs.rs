@@ -2,12 +2,19 @@
 //! of docs/exit-signals.md.
 
 mod behind;
+mod runtimes;
 mod servers;
+
+use std::borrow::Cow;
 
 use crate::situation::{Case, program, source};
 
 /// A program of the system that sees the files beside this test.
-fn case(name: &'static str, path: &'static str, arguments: &[&str]) -> Option<Case> {
+fn case(
+    name: impl Into<Cow<'static, str>>,
+    path: &'static str,
+    arguments: &[&str],
+) -> Option<Case> {
     let path = program(path)?;
     Some(Case::new(name, &[&[path], arguments].concat()).bind(&source("")))
 }

@@ -1,5 +1,6 @@
 //! Containers, what is judged of them, and what their stop signal does.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,8 @@ use sexton_lab::{
 use sexton_scan::{Roots, Scanner, audit};
 use tempfile::TempDir;
 
+use crate::table;
+
 /// How long a signal that does nothing is given to do something. Only those that are judged
 /// to stay are waited for so long.
 const STAYS: Duration = Duration::from_millis(1500);
@@ -25,7 +28,7 @@ const SETTLES: Duration = Duration::from_secs(3);
 
 /// A container to judge, and what is expected.
 pub(crate) struct Case {
-    name: &'static str,
+    name: Cow<'static, str>,
     program: Program,
     stop_signal: &'static str,
     ready: Ready,
@@ -53,7 +56,7 @@ enum Ready {
 
 impl Case {
     /// One that prints `ready` and ends on its signal.
-    pub(crate) fn new(name: &'static str, argv: &[&str]) -> Self {
+    pub(crate) fn new(name: impl Into<Cow<'static, str>>, argv: &[&str]) -> Self {
         Self::of(
             name,
             Program {
@@ -63,9 +66,9 @@ impl Case {
         )
     }
 
-    pub(crate) fn of(name: &'static str, program: Program) -> Self {
+    pub(crate) fn of(name: impl Into<Cow<'static, str>>, program: Program) -> Self {
         Self {
-            name,
+            name: name.into(),
             program,
             stop_signal: "SIGTERM",
             ready: Ready::Line,
@@ -84,6 +87,10 @@ impl Case {
     pub(crate) fn bind(mut self, dir: &Path) -> Self {
         self.program.binds.push(dir.to_owned());
         self
+    }
+
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name
     }
 
     /// It prints nothing; it is ready when this runs in it.
@@ -166,24 +173,31 @@ impl Case {
 }
 
 /// Makes every case a container by each runtime, judges them all, then sends each its stop
-/// signal and compares.
+/// signal and compares. What happened by the first is a row of the table.
 pub(crate) fn compare(cases: impl IntoIterator<Item = Option<Case>>) {
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
-    for runtime in Runtime::all() {
-        compare_by(&runtime, &cases, Duration::ZERO);
+    for (nth, runtime) in Runtime::all().iter().enumerate() {
+        if nth == 0 {
+            table::agrees(&compare_by(runtime, &cases, SETTLES));
+        } else {
+            compare_by(runtime, &cases, Duration::ZERO);
+        }
     }
 }
 
-/// The same by the first runtime that works here, for what does not hang on the runtime; tells
-/// what happened to each.
-pub(crate) fn compare_once(cases: impl IntoIterator<Item = Option<Case>>) -> Vec<Happened> {
+/// The same by the first runtime that works here, for what does not hang on the runtime.
+pub(crate) fn compare_once(cases: impl IntoIterator<Item = Option<Case>>) {
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
-    require(Runtime::any()).map_or_else(Vec::new, |runtime| compare_by(&runtime, &cases, SETTLES))
+    if let Some(runtime) = require(Runtime::any()) {
+        table::agrees(&compare_by(&runtime, &cases, SETTLES));
+    }
 }
 
 /// What was judged of one, and what happened.
 pub(crate) struct Happened {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
+    /// What it was started as.
+    pub(crate) program: String,
     pub(crate) signal: &'static str,
     pub(crate) judged: ExitSignal,
     /// Seconds to its end; `None` if it stayed.
@@ -216,7 +230,7 @@ fn compare_by(runtime: &Runtime, cases: &[Case], settles: Duration) -> Vec<Happe
         .collect();
     for (case, container) in &started {
         let ready = || is_ready(case, container).then_some(());
-        wait_for(container, case.name, ready);
+        wait_for(container, &case.name, ready);
     }
     std::thread::sleep(settles);
     let judged = judge(&host);
@@ -245,7 +259,8 @@ fn compare_by(runtime: &Runtime, cases: &[Case], settles: Duration) -> Vec<Happe
                 container.output()
             );
             Happened {
-                name: case.name,
+                name: case.name.clone(),
+                program: case.program.argv[0].clone(),
                 signal: case.stop_signal,
                 judged,
                 seconds,
@@ -326,35 +341,50 @@ fn below(pid: u32) -> Vec<u32> {
     all
 }
 
-/// A container of runc by hand in the machine's PID namespace: nothing but runc's file marks it,
-/// so a plain process does for it here.
+/// A container by hand in the machine's PID namespace: nothing marks it but the file of its runtime.
+/// The lab's have a cgroup that marks them, so a plain process stands in for one: in the file that
+/// the runtime really wrote.
 #[test]
 fn one_that_nothing_marks_is_found() {
-    let process = Running::start(Command::new("/bin/sleep").arg("1000"));
-    let (pid, start) = identity(process.pid()).unwrap();
-    let host = tempfile::tempdir().unwrap();
-    assert!(judge(&host).iter().all(|found| found.main.id.pid != pid));
-    let state = |start: u64| {
-        let dir = host.path().join("run/runc/by-hand");
-        fs::create_dir_all(&dir).unwrap();
-        let text = format!(
-            r#"{{"init_process_pid":{pid},"init_process_start":{start},"config":{{"labels":[]}}}}"#
+    for runtime in Runtime::all() {
+        let forever = Program::system(["/bin/sleep", "1000"]);
+        let container = Container::builder(&runtime).host_pid().start(&forever);
+        let (file, pid_key, start_key) = match runtime.name() {
+            "crun" => ("status", "pid", "process-start-time"),
+            _ => ("state.json", "init_process_pid", "init_process_start"),
+        };
+        let kept = fs::read(container.kept_by_runtime().join(file)).unwrap();
+        let mut kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        let (pid, start) = identity(container.pid()).unwrap();
+        assert_eq!(
+            (&kept[pid_key], &kept[start_key]),
+            (&pid.into(), &start.into())
         );
-        fs::write(dir.join("state.json"), text).unwrap();
-    };
-    state(start);
-    let judged = judge(&host);
-    let found = judged
-        .iter()
-        .find(|found| found.main.id.pid == pid)
-        .unwrap();
-    assert_eq!(
-        (found.container.id.as_str(), found.verdict),
-        ("by-hand", Verdict::Ends)
-    );
-    // The pid of another.
-    state(start + 1);
-    assert!(judge(&host).iter().all(|found| found.main.id.pid != pid));
+
+        let process = Running::start(Command::new("/bin/sleep").arg("1000"));
+        let (pid, start) = identity(process.pid()).unwrap();
+        let host = tempfile::tempdir().unwrap();
+        let find = || {
+            let judged = judge(&host);
+            judged.into_iter().find(|found| found.main.id.pid == pid)
+        };
+        assert!(find().is_none(), "{}", runtime.name());
+        let dir = host.path().join("run").join(runtime.name()).join("by-hand");
+        fs::create_dir_all(&dir).unwrap();
+        let mut keep = |start: u64| {
+            (kept[pid_key], kept[start_key]) = (pid.into(), start.into());
+            fs::write(dir.join(file), kept.to_string()).unwrap();
+        };
+        keep(start);
+        let found = find().unwrap_or_else(|| panic!("{} is not found", runtime.name()));
+        assert_eq!(
+            (found.container.id.as_str(), found.verdict),
+            ("by-hand", Verdict::Ends)
+        );
+        // The pid of another.
+        keep(start + 1);
+        assert!(find().is_none(), "{}", runtime.name());
+    }
 }
 
 fn judge(host: &TempDir) -> Vec<ExitSignal> {

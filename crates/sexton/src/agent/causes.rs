@@ -231,7 +231,7 @@ impl Finder {
                     }
                     wanted
                 };
-                audit::containers_as(scanner, workloads, wanted, judge)
+                audit::containers_as(scanner, workloads, &[], wanted, judge)
             });
             let why = match found {
                 Ok(found) => return found.map(|found| Answer::WhoEnds(found.exit_signals)),

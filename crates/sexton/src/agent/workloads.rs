@@ -64,7 +64,7 @@ fn complete(workload: &mut Workload, told: &Workload) {
         stop_signal: told.stop_signal.clone().or(runtime.stop_signal),
         grace_seconds: told.grace_seconds.or(runtime.grace_seconds),
         pre_stop: told.pre_stop || runtime.pre_stop,
-        pre_stop_handler: runtime.pre_stop_handler,
+        pre_stop_handler: told.pre_stop_handler.clone().or(runtime.pre_stop_handler),
         restart: match told.restart {
             RestartPolicy::Unknown => runtime.restart,
             said => said,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use sexton_core::audit::Mark;
+use sexton_core::audit::{Mark, ProbeFinding};
 use sexton_core::cause::Cure;
 use sexton_core::{Confidence, Container, ExitSignal, Report, Verdict};
 
@@ -156,6 +156,7 @@ pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<
         facts,
         unheard,
         cures,
+        probes,
         notes,
     } = found;
     let after = match (verdict, grace) {
@@ -221,6 +222,12 @@ pub fn detail<W: Write>(lines: &mut Lines<W>, found: &ExitSignal) -> io::Result<
         writeln!(lines.out, "\nCure")?;
         for (i, cure) in cures.iter().enumerate() {
             draw_cure(lines, i + 1, cure)?;
+        }
+    }
+    if !probes.is_empty() {
+        writeln!(lines.out, "\nProbes")?;
+        for ProbeFinding { probe, finding } in probes {
+            lines.item("-", &format!("{probe}: {finding}"))?;
         }
     }
     if *verdict == Verdict::Unknown {
@@ -336,6 +343,7 @@ mod tests {
             facts: Vec::new(),
             unheard: Vec::new(),
             cures: Vec::new(),
+            probes: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -277,3 +277,53 @@ fn a_reader_that_goes_away_does_not_change_the_exit_status() {
         assert_eq!(status.code(), Some(1), "{output}");
     }
 }
+
+/// A probe's script lies in the container, and what it leaves behind there comes to a PID 1 that
+/// never waits.
+#[test]
+fn a_probe_that_is_a_script_and_leaves_zombies() {
+    let Some(runtime) = runtime() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = dir.path().join("probe.sh");
+    fs::write(
+        &script,
+        "#!/bin/sh\n# sleep 100\ntimeout 5 true\nsleep 0.01 &\n",
+    )
+    .expect("a script");
+    let forever = Program::system(["/bin/sleep", "1000"]);
+    let container = Container::builder(&runtime)
+        .layout(Layout::Docker)
+        .bind(dir.path())
+        .start(&forever);
+    for _ in 0..5 {
+        container.exec(&["/bin/sh", &script.to_string_lossy()]);
+    }
+    let id = container.id();
+    let probe = |command: Vec<&str>, seconds: u64| {
+        let probes = serde_json::json!([{
+            "name": "livenessProbe", "timeoutSeconds": seconds, "command": command}]);
+        let target = format!("container/{id}");
+        let probes = probes.to_string();
+        let answer = sexton(["audit", &target, "--probes", &probes, "-o", "json"]);
+        let found = found(&answer.expect(1));
+        let told = found["probes"].as_array().cloned().unwrap_or_default();
+        let told = told.iter().filter_map(|told| told["finding"].as_str());
+        told.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let path = script.to_string_lossy();
+    wait_until("five zombies stand", || {
+        let told = probe(vec!["sh", &path], 5);
+        let all = told.join("\n");
+        let words = [
+            "the two race",
+            "in the background",
+            "zombies an hour: 5 of `sleep` stand",
+        ];
+        words.iter().all(|word| all.contains(word)).then_some(())
+    });
+    assert!(probe(vec!["true"], 5).is_empty());
+    // What is no file of text costs the probe its script and no more.
+    for other in ["/proc/kmsg", "/bin/sh", "/dev/zero", "/no/such"] {
+        assert!(probe(vec![other], 5).is_empty(), "{other}");
+    }
+}

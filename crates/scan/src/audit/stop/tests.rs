@@ -193,3 +193,20 @@ fn the_kubelet_annotates_a_hook() {
     assert_eq!(hook(r#"{"sleep":{"seconds":7}}"#).unwrap().sleep, Some(7));
     assert_eq!(hook("nonsense"), None);
 }
+
+#[test]
+fn docker_keeps_a_health_check() {
+    let probe = |text: &str| {
+        let text = format!(r#"{{"Config": {{"Healthcheck": {text}}}}}"#);
+        on_host(Runtime::Docker, DOCKER, &text).probes.pop()
+    };
+    let found = probe(r#"{"Test": ["CMD-SHELL", "a | b"], "Timeout": 5000000000}"#).unwrap();
+    assert_eq!(found.command, ["/bin/sh", "-c", "a | b"]);
+    assert_eq!(found.timeout_seconds, 5);
+    let found = probe(r#"{"Test": ["CMD", "/probe", "x"]}"#).unwrap();
+    assert_eq!(found.command, ["/probe", "x"]);
+    assert_eq!(found.timeout_seconds, 30);
+    for none in [r#"{"Test": ["NONE"]}"#, "{}", "null"] {
+        assert_eq!(probe(none), None, "{none}");
+    }
+}

@@ -3,7 +3,6 @@
 
 use super::{case, file};
 use crate::situation::{Case, compare_once, program};
-use crate::table;
 
 const SLEEP: [&str; 2] = ["/bin/sleep", "1000"];
 const OTHER_USER: [&str; 7] = [
@@ -15,6 +14,8 @@ const OTHER_USER: [&str; 7] = [
     "/bin/sleep",
     "1000",
 ];
+
+const SU: [&str; 5] = ["nobody", "-s", "/bin/sh", "-c", "exec sleep 1000"];
 
 #[test]
 fn php_make_and_java() {
@@ -28,7 +29,7 @@ fn php_make_and_java() {
     let handler =
         format!("pcntl_async_signals(true); pcntl_signal(SIGTERM, fn() => exit(0)); {loops}");
     let without = ["JDK_JAVA_OPTIONS=-Xrs -Xmx64m", "java", &sleeper];
-    table::agrees(&compare_once([
+    compare_once([
         php("php, a loop", loops).map(|case| case.killed().never_high()),
         php("php, a loop and pcntl_signal", &handler).map(Case::never_high),
         php("php, sleep alone", "sleep(1000);").map(Case::never_high),
@@ -49,7 +50,7 @@ fn php_make_and_java() {
         program("/usr/bin/java")
             .and_then(|_| case("java, -Xrs by JDK_JAVA_OPTIONS", "/usr/bin/env", &without))
             .map(|case| case.killed().cured_by("ENV JDK_JAVA_OPTIONS=\"-Xmx64m\"")),
-    ]));
+    ]);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn commands_that_start_a_command() {
     let find = ["/usr/bin/find", "-exec", "sleep", "1000", ";"];
     let xargs = "echo 1000 > /tmp/one; exec xargs -a /tmp/one sleep";
     let su = ["nobody", "-s", "/bin/sh", "-c", "sleep 1000; true"];
-    table::agrees(&compare_once([
+    compare_once([
         behind("timeout", "/usr/bin/timeout", &["1000"]).map(|case| case.says("is timeout")),
         behind("flock", "/usr/bin/flock", &["/tmp/lock"]).map(|case| case.killed().unheard(1)),
         case("find -exec", "/usr/bin/find", &find)
@@ -71,7 +72,7 @@ fn commands_that_start_a_command() {
         case("xargs", "/bin/sh", &["-c", xargs]).map(|case| case.runs("sleep").killed().unheard(1)),
         tini("tini over flock", &["flock", "/tmp/lock"]).map(|case| case.unheard(1)),
         tini("tini over timeout", &["timeout", "1000"]),
-    ]));
+    ]);
 }
 
 #[test]
@@ -80,13 +81,19 @@ fn inits_that_may_not_signal() {
         let case = case(name, path, &[&["--"], &OTHER_USER[..]].concat())?;
         Some(case.runs("sleep").without("CAP_KILL").never_high())
     };
-    table::agrees(&compare_once([
+    compare_once([
         init("tini without CAP_KILL", "/usr/bin/tini").map(|case| case.unheard(1)),
+        case("su without CAP_KILL", "/bin/su", &SU).map(|case| {
+            case.runs("sleep")
+                .without("CAP_KILL")
+                .never_high()
+                .unheard(1)
+        }),
         init("dumb-init without CAP_KILL", "/usr/bin/dumb-init")
             .map(|case| case.killed().unheard(1).cured_by("runAsUser: 33")),
         init("catatonit without CAP_KILL", "/usr/bin/catatonit")
             .map(|case| case.killed().unheard(1)),
-    ]));
+    ]);
 }
 
 #[test]
@@ -104,7 +111,7 @@ fn shells_in_front() {
     let redis = r#"["redis-server", "--port", "6379", "--save", ""]"#;
     let python = format!("python3 {worker}; true");
     let trap = "trap 'exit 0' TERM; sleep 1000; true";
-    table::agrees(&compare_once([
+    compare_once([
         shell("sh, a command", "sleep 1000; true")
             .map(|case| case.unheard(1).cured_by(r#"ENTRYPOINT ["sleep", "1000"]"#)),
         shell(
@@ -156,5 +163,5 @@ fn shells_in_front() {
                     .unheard(1)
                     .cured_by(redis)
             }),
-    ]));
+    ]);
 }

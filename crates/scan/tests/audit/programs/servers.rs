@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::{case, file};
 use crate::situation::{Case, compare_once, program};
-use crate::table;
 
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
 
@@ -36,10 +35,12 @@ fn web_servers() {
         "app:app",
     ];
     let uvicorn = ["-m", "uvicorn", "--app-dir", &app, "app:asgi"];
-    table::agrees(&compare_once(
+    compare_once(
         [
             nginx("nginx"),
             nginx("nginx, SIGQUIT").map(|case| case.stop_signal("SIGQUIT")),
+            nginx("nginx, SIGHUP").map(|case| case.stop_signal("SIGHUP").killed()),
+            nginx("nginx, SIGUSR1").map(|case| case.stop_signal("SIGUSR1").unknown(false)),
             apache("apache2"),
             apache("apache2, SIGWINCH").map(|case| case.stop_signal("SIGWINCH")),
             haproxy("haproxy"),
@@ -51,7 +52,7 @@ fn web_servers() {
                 .map(|case| case.runs("python3").says("waits without a limit")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn other_servers() {
         let options = ["-y", &fpm];
         case(name, "/usr/sbin/php-fpm8.2", &options).map(|case| case.run("php-fpm8.2", 2))
     };
-    table::agrees(&compare_once(
+    compare_once(
         [
             case("mosquitto", "/usr/sbin/mosquitto", &["-c", &mosquitto])
                 .map(|case| case.runs("mosquitto")),
@@ -102,7 +103,7 @@ fn other_servers() {
             case("erl -noshell", "/usr/bin/erl", &["-noshell"]).map(|case| case.runs("beam.smp")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -124,14 +125,14 @@ fn postgres() {
         "(until {bin}/psql -h /tmp/x -U x -c 'select pg_sleep(1000)' postgres; do sleep 0.2; done) &"
     );
     let busy = |name| server(name, &client).map(|case| case.runs("postgres").run("psql", 1));
-    table::agrees(&compare_once(
+    compare_once(
         [
             idle("postgres, no client"),
             busy("postgres, a client").map(|case| case.killed().cured_by("STOPSIGNAL SIGINT")),
             busy("postgres, a client, SIGINT").map(|case| case.stop_signal("SIGINT")),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 #[test]
@@ -151,7 +152,10 @@ fn supervisors() {
         copied(name, "/usr/bin/s6-svscan", directory).map(|case| case.runs("s6-svscan"))
     };
     let (fine, deaf) = (file("supervisord.conf"), file("supervisord-deaf.conf"));
-    table::agrees(&compare_once(
+    let supervisord = |name, conf| {
+        case(name, "/usr/bin/supervisord", &["-c", &file(conf)]).map(|case| case.runs("sleep"))
+    };
+    compare_once(
         [
             case("supervisord", "/usr/bin/supervisord", &["-c", &fine])
                 .map(|case| case.runs("sleep").says("stopwaitsecs")),
@@ -161,12 +165,23 @@ fn supervisors() {
                 &["-c", &deaf],
             )
             .map(|case| case.runs("sleep").killed().says("stopwaitsecs")),
+            supervisord("supervisord, one deaf for 2s", "supervisord-two.conf")
+                .map(|case| case.run("tail", 1).says("once it has killed")),
+            supervisord("supervisord, a shell", "supervisord-shell.conf")
+                .map(|case| case.unheard(1).cured_by("stopasgroup=true")),
+            supervisord("supervisord, stopasgroup", "supervisord-group.conf"),
+            supervisord("supervisord, stopsignal", "supervisord-quit.conf"),
+            supervisord("supervisord without CAP_KILL", "supervisord-other.conf").map(|case| {
+                case.without("CAP_KILL")
+                    .unheard(1)
+                    .cured_by("runAsUser: 33")
+            }),
             svscan("s6-svscan", "a"),
             svscan("s6-svscan, a script of its own", "b").map(|case| case.unknown(false)),
             copied("runsvdir", "/usr/bin/runsvdir", "sv").map(|case| case.runs("sleep").unheard(1)),
         ]
         .map(|case| case.map(Case::serves)),
-    ));
+    );
 }
 
 /// A script that can be executed, and the directories above it.

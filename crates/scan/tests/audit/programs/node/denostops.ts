@@ -1,0 +1,2 @@
+Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
+setInterval(() => {}, 1000);

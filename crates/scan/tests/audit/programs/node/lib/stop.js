@@ -1,0 +1,1 @@
+exports.stopOn = (timer) => process.on('SIGTERM', () => clearInterval(timer));

@@ -1,0 +1,3 @@
+const { stopOn } = require('./lib/stop');
+const timer = setInterval(() => {}, 1000);
+stopOn(timer);
