@@ -368,7 +368,7 @@ fn a_plain_policy_is_valid() {
 #[test]
 fn contradictions_are_found() {
     type Change = fn(&mut Policy);
-    let cases: [(&str, Change); 23] = [
+    let cases: [(&str, Change); 25] = [
         ("apiVersion", |p| p.api_version = "v1".to_owned()),
         ("kind", |p| p.kind = "Policy".to_owned()),
         ("metadata.name", |p| p.metadata.name = "Big".to_owned()),
