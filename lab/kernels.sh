@@ -11,10 +11,10 @@ cd "$(dirname "$0")/.."
 suites="bullseye-security bookworm-security trixie trixie-backports"
 modes="v2 v1"
 packages="sexton-lab sexton-scan sexton-reap sexton"
-jobs=2 only="" long=""
+jobs=2 only="" long="" seconds=1200
 while getopts lk:c:p:t:j: option; do
     case $option in
-    l) long=--include-ignored ;; t) only=$OPTARG ;;
+    l) long=--include-ignored seconds=5400 ;; t) only=$OPTARG ;;
     k) suites=$OPTARG ;; c) modes=$OPTARG ;; p) packages=$OPTARG ;; j) jobs=$OPTARG ;;
     *) exit 2 ;;
     esac
@@ -105,17 +105,19 @@ for file in "$target"/debug/{sexton,sexton-test-leak} "$target"/sexton-test-{go/
     if [ -f "$file" ] && [ -x "$file" ]; then copy "$file"; fi
 done
 # What tests read of the repository they read where they were built.
-mkdir -p "$root$PWD/crates/sexton"
+mkdir -p "$root$PWD/crates/sexton" "$root/etc/ssl/certs"
+# A client of Kubernetes asks for some, whatever it connects to.
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" || true
 cp -r docs charts deploy "$root$PWD/"
 echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
 cp lab/kernels/init "$root/init"
 {
-    echo 'export RUST_TEST_THREADS=2 HOME=/root; status=0'
+    echo 'export RUST_TEST_THREADS=2 HOME=/root SEXTON_LAB_PATIENCE=600; status=0'
     # What does not depend on the kernel is left out: an emulated processor is slow.
     options="--show-output $long --skip help:: --skip schema:: --skip terminal::"
     echo "export SEXTON_HOSTILE_SECONDS=${SEXTON_HOSTILE_SECONDS:-600}"
     for test in "${tests[@]}"; do
-        echo "echo; echo 'Running $(basename "$test")'; timeout 1200 $test $options $filters </dev/null 2>&1 || status=1"
+        echo "echo; echo 'Running $(basename "$test")'; timeout $seconds $test $options $filters </dev/null 2>&1 || status=1"
     done
     echo 'exit $status'
 } >"$root/tests"
@@ -128,7 +130,7 @@ mapfile -t kernels < <(lab/kernels/fetch.sh "$cache" $suites)
 boot() { # KERNEL MODE
     local log
     log=$out/$(basename "$1")-$2
-    timeout -k 5 1800 qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1536 \
+    timeout -k 5 $((seconds + 600)) qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 1536 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$1" -initrd "$cache/initramfs" \
         -append "console=ttyS0 quiet panic=-1 cg=$2" </dev/null 2>&1 | sed -u 's/\r//g' >"$log" || true

@@ -476,7 +476,7 @@ impl Container {
     /// output, and gives the line.
     ///
     /// # Panics
-    /// When that takes longer than [`process::PATIENCE`].
+    /// When that takes longer than [`process::patience`].
     pub fn wait_for_line(&self, skip: usize, matches: impl Fn(&str) -> bool) -> String {
         let what = || format!("a line of the container; it printed: {}", self.output());
         let line = || {
@@ -490,7 +490,7 @@ impl Container {
                 return line;
             }
             assert!(
-                start.elapsed() < process::PATIENCE,
+                start.elapsed() < process::patience(),
                 "waited in vain for {}",
                 what()
             );

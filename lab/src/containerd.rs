@@ -311,7 +311,7 @@ impl Containerd {
             .build();
         let executor = executor.map_err(|error| error.to_string())?;
         executor.block_on(async {
-            let answer = tokio::time::timeout(crate::PATIENCE, async {
+            let answer = tokio::time::timeout(crate::patience(), async {
                 let channel = client::connect(self.socket()).await;
                 let channel = channel.map_err(|error| format!("{error:?}"))?;
                 call(channel).await.map_err(|status| format!("{status:?}"))

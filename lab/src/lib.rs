@@ -42,7 +42,7 @@ pub use containerd::{Containerd, Pod, PodContainer};
 pub use hierarchies::Hierarchies;
 pub use names::{PREFIX, unique};
 pub use process::{
-    PATIENCE, Running, identity, live_children_of, wait_until, wait_until_it_catches, zombies_of,
+    Running, identity, live_children_of, patience, wait_until, wait_until_it_catches, zombies_of,
 };
 pub use program::{Leak, Program};
 pub use skip::{Skip, require, require_root};

@@ -41,21 +41,25 @@ impl Drop for Running {
     }
 }
 
-/// How long anything may take before a test gives up: no measure of speed, since an emulated
-/// machine may be a hundred times slower than this one.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long anything may take before a test gives up: no measure of speed.
+/// `SEXTON_LAB_PATIENCE` (seconds) says otherwise, as for an emulated processor.
+#[must_use]
+pub fn patience() -> Duration {
+    let seconds = std::env::var("SEXTON_LAB_PATIENCE").ok();
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(120))
+}
 
 /// Polls until `done` gives something.
 ///
 /// # Panics
-/// After [`PATIENCE`].
+/// After [`patience`].
 pub fn wait_until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = done() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < patience(), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -70,7 +74,7 @@ pub fn identity(pid: u32) -> Option<(u32, u64)> {
 /// that means to catch it, or be ignored by a PID 1.
 ///
 /// # Panics
-/// After [`PATIENCE`].
+/// After [`patience`].
 pub fn wait_until_it_catches(pid: u32, signal: u8) {
     wait_until("the signal has a handler", || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

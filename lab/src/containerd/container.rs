@@ -14,7 +14,7 @@ use sexton_runtime::client::{
 use super::{Containerd, Pod, image};
 use crate::Program;
 use crate::container::{SYSTEM_DIRS, is_real_dir};
-use crate::process::{PATIENCE, identity, wait_until};
+use crate::process::{identity, patience, wait_until};
 
 const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
 const PRE_STOP: &str = "io.kubernetes.container.preStopHandler";
@@ -283,7 +283,7 @@ impl PodContainer {
     /// output, and gives the line.
     ///
     /// # Panics
-    /// When that takes longer than [`PATIENCE`].
+    /// When that takes longer than [`patience`].
     pub fn wait_for_line(&self, skip: usize, matches: impl Fn(&str) -> bool) -> String {
         let start = std::time::Instant::now();
         loop {
@@ -293,7 +293,7 @@ impl PodContainer {
                 return line.to_owned();
             }
             assert!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < patience(),
                 "no such line; it printed: {output}"
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -328,7 +328,7 @@ impl PodContainer {
     /// When containerd cannot run it.
     #[must_use]
     pub fn exec(&self, argv: &[&str]) -> Exec {
-        self.try_exec(argv, PATIENCE)
+        self.try_exec(argv, patience())
             .unwrap_or_else(|error| panic!("{argv:?}: {error}"))
     }
 

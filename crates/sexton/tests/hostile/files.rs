@@ -297,7 +297,8 @@ fn a_stop_is_heard_while_the_api_server_never_answers() {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let agent = Running::start(&mut command);
-    let _connection = server.accept().unwrap();
+    server.set_nonblocking(true).unwrap();
+    let _connection = wait_until("it connects", || server.accept().ok());
     ends_on_sigterm("an API server that never answers", agent);
 }
 
