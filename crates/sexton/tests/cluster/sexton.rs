@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWri
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sexton_lab::{Cluster, PATIENCE, Skip};
+use sexton_lab::{Cluster, Skip, patience};
 
 use crate::image;
 use crate::pod::Pod;
@@ -145,7 +145,7 @@ pub(crate) fn uninstall(cluster: &Cluster) {
 /// Polls until `done` gives something; each look may cost a kubectl, so there are few.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what the agents, and the events of the namespace, say.
+/// After [`patience()`], with what the agents, and the events of the namespace, say.
 pub(crate) fn eventually<T>(
     cluster: &Cluster,
     namespace: &str,
@@ -158,7 +158,7 @@ pub(crate) fn eventually<T>(
             return value;
         }
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience(),
             "waited in vain: {what}\n{}",
             said(cluster, namespace)
         );
