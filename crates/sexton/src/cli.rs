@@ -67,6 +67,7 @@ Examples:
   sexton scan
   sexton scan --watch                      with rates and the time left
   sexton scan pod/shop/checkout -o wide    all pods of that workload
+  sexton scan --top 10 --sort limit        the ten that reach a limit first
   sexton scan --min 100 -o name | xargs -n1 sexton explain
   sexton scan -o json | jq '.leaks[] | {pid: .holder.pid, zombies}'")]
 pub struct Scan {
@@ -84,6 +85,12 @@ pub struct Scan {
     /// Only leaks of at least this many zombies
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min: u64,
+    /// Only the first N leaks
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Which leak comes first
+    #[arg(long, value_enum, default_value_t, value_name = "BY")]
+    pub sort: SortLeaks,
     /// Read every process, whatever the counters say
     #[arg(long)]
     pub full: bool,
@@ -102,8 +109,23 @@ pub struct Scan {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortLeaks {
+    /// The most zombies
+    #[default]
+    Zombies,
+    /// The oldest zombie
+    Oldest,
+    /// The least room below a limit
+    Limit,
+    /// By the name of the container
+    Container,
+    /// By the name of the program
+    Command,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScanOutput {
-    /// At most 100 columns
+    /// As wide as the terminal
     #[default]
     Table,
     /// All columns, nothing cut

@@ -2,18 +2,20 @@
 
 mod view;
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use sexton_core::forecast::History;
-use sexton_core::{ProcessId, Report};
+use sexton_core::text::leak::place;
+use sexton_core::{Leak, Limit, ProcessId, Report};
 use sexton_scan::Scanner;
 
-use crate::cli::{self, ScanOutput};
+use crate::cli::{self, ScanOutput, SortLeaks};
 use crate::error::Error;
-use crate::foresee::foresee;
+use crate::foresee::{FirstLimits, first_limits, foresee};
 use crate::node::{Roots, scanner};
 use crate::output::{self, progress::during};
 use crate::reached::reached;
@@ -28,6 +30,8 @@ pub fn run(args: cli::Scan, paths: Roots) -> Result<ExitCode, Error> {
         container,
         pod,
         min,
+        top,
+        sort,
         full,
         watch,
         interval,
@@ -40,6 +44,8 @@ pub fn run(args: cli::Scan, paths: Roots) -> Result<ExitCode, Error> {
         targets: named.into_iter().chain(options).collect(),
         meant: vec![],
         min,
+        top,
+        sort,
     };
     let mut scanner = scanner(paths)?;
     let options = sexton_scan::Options {
@@ -56,13 +62,21 @@ pub fn run(args: cli::Scan, paths: Roots) -> Result<ExitCode, Error> {
         }
         .run(interval, count);
     }
-    let report = look(&mut scanner, &options, &mut filter)?;
+    let mut report = look(&mut scanner, &options, &mut filter)?;
+    let is_table = matches!(output, ScanOutput::Table | ScanOutput::Wide);
+    let firsts = if is_table || sort == SortLeaks::Limit {
+        first_limits(&scanner, &mut report)
+    } else {
+        FirstLimits::new()
+    };
+    let more = filter.order(&mut report, &firsts);
     match output {
         ScanOutput::Json => output::json(&report)?,
         ScanOutput::Name => names(&report)?,
         ScanOutput::Table | ScanOutput::Wide => {
             let mut out = output::stdout();
-            draw(&mut out, &report, View::of(output, false), &filter.place())?;
+            let view = View::of(output, false);
+            draw(&mut out, &report, &firsts, view, &filter.place(), more)?;
             out.flush()?;
         }
     }
@@ -75,6 +89,8 @@ struct Filter {
     /// What they meant at the last look.
     meant: Vec<Meant>,
     min: u64,
+    top: Option<usize>,
+    sort: SortLeaks,
 }
 
 impl Filter {
@@ -90,6 +106,23 @@ impl Filter {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Sorts the leaks, and leaves only the first of them. How many it takes away.
+    fn order(&self, report: &mut Report, firsts: &FirstLimits) -> usize {
+        let leaks = &mut report.leaks;
+        let left = |leak: &Leak| firsts.get(&leak.holder.id).and_then(Limit::headroom);
+        // Stable: the report comes with the most zombies first.
+        match self.sort {
+            SortLeaks::Zombies => {}
+            SortLeaks::Oldest => leaks.sort_by_key(|leak| Reverse(leak.ages.oldest_seconds)),
+            SortLeaks::Limit => leaks.sort_by_key(|leak| left(leak).unwrap_or(u64::MAX)),
+            SortLeaks::Container => leaks.sort_by_cached_key(|leak| place(leak.container.as_ref())),
+            SortLeaks::Command => leaks.sort_by(|a, b| a.holder.name.cmp(&b.holder.name)),
+        }
+        let before = leaks.len();
+        leaks.truncate(self.top.unwrap_or(before));
+        before - leaks.len()
     }
 
     /// What it lets through: `in pod shop/checkout`; empty where that is everything.
@@ -136,14 +169,16 @@ impl Watch {
         let began = Instant::now();
         let mut looks = 0;
         loop {
-            let report = during("Looking at the node", || self.look(began))?;
+            let (mut report, firsts) = during("Looking at the node", || self.look(began))?;
+            let more = self.filter.order(&mut report, &firsts);
             match self.output {
                 ScanOutput::Json => output::json_line(&report)?,
                 ScanOutput::Name => names(&report)?,
                 ScanOutput::Table | ScanOutput::Wide => {
                     let mut screen = vec![];
                     let view = View::of(self.output, true);
-                    draw(&mut screen, &report, view, &self.filter.place())?;
+                    let place = self.filter.place();
+                    draw(&mut screen, &report, &firsts, view, &place, more)?;
                     let mut out = output::stdout();
                     if redraw {
                         // Home, then each line cleared to its end, then all below: no flicker.
@@ -168,19 +203,19 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, began: Instant) -> Result<Report, Error> {
+    fn look(&mut self, began: Instant) -> Result<(Report, FirstLimits), Error> {
         let mut report = look(&mut self.scanner, &self.options, &mut self.filter)?;
-        self.forecast(&mut report, began.elapsed());
-        Ok(report)
+        let firsts = self.forecast(&mut report, began.elapsed());
+        Ok((report, firsts))
     }
 
-    fn forecast(&mut self, report: &mut Report, at: Duration) {
+    fn forecast(&mut self, report: &mut Report, at: Duration) -> FirstLimits {
         let there: HashSet<ProcessId> = report.leaks.iter().map(|leak| leak.holder.id).collect();
         self.histories.retain(|id, _| there.contains(id));
         for leak in &report.leaks {
             let history = self.histories.entry(leak.holder.id).or_default();
             history.push(at, leak.zombies);
         }
-        foresee(&self.scanner, report, |id| self.histories.get(&id));
+        foresee(&self.scanner, report, |id| self.histories.get(&id))
     }
 }

@@ -4,13 +4,17 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use sexton_core::forecast::Trend;
-use sexton_core::{Confidence, Leak, LimitKind, Report};
+use sexton_core::{Confidence, Leak, Limit, LimitKind, Report};
 
 use crate::cli::ScanOutput;
+use crate::foresee::FirstLimits;
 use crate::output::lines::Lines;
-use crate::output::table::{Column, Table};
+use crate::output::table::{Column, Table, terminal_width};
 use crate::output::{BAD, DIM, WARN, leak, nearness, text};
 use crate::reached;
+
+/// From so many columns on there is room for all of the table.
+const ROOMY: usize = 110;
 
 /// How a report is drawn.
 #[derive(Clone, Copy)]
@@ -37,8 +41,16 @@ impl View {
     }
 }
 
-/// Draws `report` for people. `place`: what it was asked for, if not all of the node.
-pub fn draw(out: &mut impl Write, report: &Report, view: View, place: &str) -> io::Result<()> {
+/// Draws `report` for people. `place`: what it was asked for, if not all of the node. `more`: so
+/// many leaks were left out.
+pub fn draw(
+    out: &mut impl Write,
+    report: &Report,
+    firsts: &FirstLimits,
+    view: View,
+    place: &str,
+    more: usize,
+) -> io::Result<()> {
     let mut lines = Lines::new(out);
     let node = &report.node.name;
     if report.leaks.is_empty() {
@@ -48,11 +60,19 @@ pub fn draw(out: &mut impl Write, report: &Report, view: View, place: &str) -> i
         };
         lines.line(Style::new(), &format!("No zombies {where_}."))?;
     } else {
-        let width = (!view.wide).then_some(lines.width);
-        table(report, view).write(&mut lines.out, width)?;
+        let width = (!view.wide).then(terminal_width);
+        table(report, firsts, view).write(&mut lines.out, width)?;
+        if more > 0 {
+            let more = text::plural(more as u64, "process holds", "processes hold");
+            lines.line(
+                DIM,
+                &format!("{more} zombies, too, and are left out by --top."),
+            )?;
+        }
         lines.gap()?;
         let zombies = text::plural(report.zombies, "zombie", "zombies");
-        let holders = text::plural(report.leaks.len() as u64, "process", "processes");
+        let holders = report.leaks.len().saturating_add(more) as u64;
+        let holders = text::plural(holders, "process", "processes");
         lines.line(
             Style::new(),
             &format!("{zombies} held by {holders} on {node}."),
@@ -78,7 +98,7 @@ pub fn draw(out: &mut impl Write, report: &Report, view: View, place: &str) -> i
     Ok(())
 }
 
-fn table(report: &Report, view: View) -> Table {
+fn table(report: &Report, firsts: &FirstLimits, view: View) -> Table {
     let mut columns = vec![
         Column::figure("ZOMBIES"),
         Column::figure("HOLDER"),
@@ -106,11 +126,29 @@ fn table(report: &Report, view: View) -> Table {
         );
     }
     columns.push(Column::flexible("STATE", 5));
+    // Beside rates there is room for it in a wide terminal only; they say when it is reached.
+    let limit = !view.rates || view.wide || terminal_width() >= ROOMY;
+    if limit {
+        columns.push(Column::text("FIRST LIMIT"));
+    }
     let mut table = Table::new(&columns);
     for leak in &report.leaks {
-        table.row(row(leak, view));
+        let mut row = row(leak, view);
+        if limit {
+            row.push(first_limit(firsts.get(&leak.holder.id)));
+        }
+        table.row(row);
     }
     table
+}
+
+/// What is left of the limit that is reached first: `12 pids.max`.
+fn first_limit(limit: Option<&Limit>) -> (String, Style) {
+    let (Some(limit), Some(left)) = (limit, limit.and_then(Limit::headroom)) else {
+        return ("-".to_owned(), Style::new());
+    };
+    let text = format!("{} {}", text::count(left), limit.kind.name());
+    (text, nearness(limit))
 }
 
 fn row(leak: &Leak, view: View) -> Vec<(String, Style)> {
