@@ -1,0 +1,98 @@
+//! The parent cannot run, or something keeps its wait from it.
+
+use rustix::process::Signal;
+use sexton_lab::wait_until;
+
+use crate::languages::native;
+use crate::scenario::Category::CannotWait;
+use crate::scenario::Scenario;
+use crate::situation::{Situation, kill, which, zombies_of};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let mut all = vec![
+        Scenario::leak(
+            CannotWait,
+            "stopped",
+            &["holder-stopped"],
+            &["native-fork-without-wait", "parent-never-waits"],
+            |_| {
+                let situation = Situation::child(&[&native()?, "own", "child", "5"]);
+                wait_until("its zombies", || {
+                    (zombies_of(situation.holder).len() == 5).then_some(())
+                });
+                kill(situation.holder, Signal::STOP);
+                Ok(situation)
+            },
+        ),
+        Scenario::leak(
+            CannotWait,
+            "SIGCHLD collected by sigwait, taken by another thread",
+            &["sigchld-to-other-thread"],
+            &[],
+            |_| Ok(Situation::child(&[&native()?, "sigwait", "child", "5"])),
+        ),
+        Scenario::leak(
+            CannotWait,
+            "SIGCHLD collected by signalfd, taken by another thread",
+            &["sigchld-to-other-thread"],
+            &[],
+            |_| Ok(Situation::child(&[&native()?, "signalfd", "child", "5"])),
+        ),
+        Scenario::leak(
+            CannotWait,
+            "php reads a pipe that a daemon holds open",
+            &["pipe-held"],
+            &[],
+            |_| {
+                let text = "$p=proc_open(['sh','-c','sleep 1000 & exit 0'],[1=>['pipe','w']],$f);stream_get_contents($f[1]);proc_close($p);";
+                Ok(Situation::child(&[&which("php")?, "-r", text]))
+            },
+        ),
+        Scenario::leak(
+            CannotWait,
+            "python communicate reads a pipe that a daemon holds open",
+            &["pipe-held"],
+            &[],
+            |_| {
+                let text = "import subprocess\nsubprocess.run(['sh','-c','sleep 1000 & exit 0'],stdout=subprocess.PIPE)";
+                Ok(Situation::child(&[
+                    &crate::situation::python()?,
+                    "-c",
+                    text,
+                ]))
+            },
+        ),
+        Scenario::leak(
+            CannotWait,
+            "a shell's $(…) reads a pipe that a daemon holds open",
+            &["pipe-held"],
+            &[],
+            |_| {
+                Ok(Situation::child(&[
+                    &which("bash")?,
+                    "-c",
+                    "x=$(sh -c 'sleep 1000 & exit 0'); echo $x",
+                ]))
+            },
+        ),
+    ];
+    for (mode, id) in [
+        ("blocked", "sigchld-blocked"),
+        ("ignored", "sigchld-ignored-late"),
+        ("handler", "handler-misses-children"),
+    ] {
+        let first: &'static [&'static str] = match id {
+            "sigchld-blocked" => &["sigchld-blocked"],
+            "sigchld-ignored-late" => &["sigchld-ignored-late"],
+            _ => &["handler-misses-children"],
+        };
+        all.push(Scenario::leak(
+            CannotWait,
+            format!("SIGCHLD: {mode}"),
+            first,
+            &["native-fork-without-wait", "parent-never-waits"],
+            move |_| Ok(Situation::child(&[&native()?, mode, "child", "5"])),
+        ));
+    }
+    all
+}
