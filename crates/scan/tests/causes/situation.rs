@@ -71,6 +71,20 @@ impl Situation {
         })
     }
 
+    /// A child of a shell that is PID 1 of a PID namespace and waits: whatever it starts ends
+    /// with the namespace.
+    pub(crate) fn inside(argv: &[&str]) -> Result<Self, Skip> {
+        let mut all = vec!["sh", "-c", "\"$@\" & wait", "sh"];
+        all.extend(argv);
+        let mut situation = Self::pid1(&all)?;
+        let shell = situation.holder;
+        let command = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        situation.holder = wait_until("the shell has started it", || {
+            child_of(shell).filter(|&pid| command(pid) != command(shell))
+        });
+        Ok(situation)
+    }
+
     /// A command that enters the holder's PID namespace as a probe or `kubectl exec` does, in a
     /// session of its own.
     pub(crate) fn exec(&self, argv: &[&str]) -> Running {

@@ -98,7 +98,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             let program = which(program)?;
             let mut argv = vec![program.as_str()];
             argv.extend(arguments);
-            Ok(Situation::child(&argv))
+            Situation::inside(&argv)
         }));
     }
     for init in ["tini", "dumb-init", "catatonit"] {
@@ -113,7 +113,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     for every in ["1", "5", "15", "30"] {
         all.push(Scenario::healthy(
             format!("python, polls every {every} s"),
-            move |_| Ok(Situation::child(&[&python()?, "-c", POLLS, every])),
+            move |_| Situation::inside(&[&python()?, "-c", POLLS, every]),
         ));
         all.push(Scenario::healthy(
             format!("python, polls every {every} s, as PID 1"),
@@ -125,7 +125,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 let text = format!(
                     "while (1) {{ for (1..3) {{ fork or exit 0 }} sleep {every}; while (waitpid(-1, 1) > 0) {{}} }}"
                 );
-                Ok(Situation::child(&[&which("perl")?, "-e", &text]))
+                Situation::inside(&[&which("perl")?, "-e", &text])
             },
         ));
     }

@@ -109,7 +109,7 @@ fn own_children() -> Vec<Scenario> {
     for &(name, program, flag, text, first) in OWN {
         // By itself, as PID 1, and behind an entry point that runs a command before exec.
         all.push(Scenario::leak(OwnChildren, name, first, NEVER, move |_| {
-            Ok(Situation::child(&[&interpreter(program)?, flag, text]))
+            Situation::inside(&[&interpreter(program)?, flag, text])
         }));
         all.push(Scenario::leak(
             OwnChildren,
@@ -139,7 +139,7 @@ fn own_children() -> Vec<Scenario> {
         "go cmd.Start",
         &["go-start-without-wait"],
         NEVER,
-        |_| Ok(Situation::child(&argv(&Program::go_story(0, 5)?))),
+        |_| Situation::inside(&argv(&Program::go_story(0, 5)?)),
     ));
     all.push(Scenario::leak(
         OwnChildren,
@@ -156,7 +156,7 @@ fn own_children() -> Vec<Scenario> {
         |dir| {
             let go = Program::go_story(0, 5)?;
             let named = copy(Path::new(&go.argv[0]), dir.path(), "python3.11");
-            Ok(Situation::child(&[&named, "0", "5"]))
+            Situation::inside(&[&named, "0", "5"])
         },
     ));
     all.push(Scenario::leak(
@@ -164,18 +164,14 @@ fn own_children() -> Vec<Scenario> {
         "rust Child dropped",
         &["rust-child-dropped"],
         NEVER,
-        |_| {
-            Ok(Situation::child(&argv(
-                &Leak::new().count(5).then_sleep().program(),
-            )))
-        },
+        |_| Situation::inside(&argv(&Leak::new().count(5).then_sleep().program())),
     ));
     all.push(Scenario::leak(
         OwnChildren,
         "C fork",
         &["native-fork-without-wait"],
         NEVER,
-        |_| Ok(Situation::child(&[&native()?, "own", "child", "5"])),
+        |_| Situation::inside(&[&native()?, "own", "child", "5"]),
     ));
     all.push(Scenario::leak(
         OwnChildren,
@@ -279,7 +275,7 @@ fn orphans() -> Vec<Scenario> {
         "a subreaper that does not wait",
         &["subreaper-does-not-wait"],
         GIVEN,
-        |_| Ok(Situation::child(&[&native()?, "subreaper", "child", "5"])),
+        |_| Situation::inside(&[&native()?, "subreaper", "child", "5"]),
     ));
     for (name, command) in [
         ("sleep infinity", &["sleep", "infinity"] as &[&str]),
@@ -337,7 +333,7 @@ fn inherited() -> Vec<Scenario> {
                     if as_first {
                         Situation::pid1(&["sh", "-c", &script])
                     } else {
-                        Ok(Situation::child(&["sh", "-c", &script]))
+                        Situation::inside(&["sh", "-c", &script])
                     }
                 },
             ));

@@ -29,14 +29,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "SIGCHLD collected by sigwait, taken by another thread",
             &["sigchld-to-other-thread"],
             &[],
-            |_| Ok(Situation::child(&[&native()?, "sigwait", "child", "5"])),
+            |_| Situation::inside(&[&native()?, "sigwait", "child", "5"]),
         ),
         Scenario::leak(
             CannotWait,
             "SIGCHLD collected by signalfd, taken by another thread",
             &["sigchld-to-other-thread"],
             &[],
-            |_| Ok(Situation::child(&[&native()?, "signalfd", "child", "5"])),
+            |_| Situation::inside(&[&native()?, "signalfd", "child", "5"]),
         ),
         Scenario::leak(
             CannotWait,
@@ -45,7 +45,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &[],
             |_| {
                 let text = "$p=proc_open(['sh','-c','sleep 1000 & exit 0'],[1=>['pipe','w']],$f);stream_get_contents($f[1]);proc_close($p);";
-                Ok(Situation::child(&[&which("php")?, "-r", text]))
+                Situation::inside(&[&which("php")?, "-r", text])
             },
         ),
         Scenario::leak(
@@ -55,11 +55,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &[],
             |_| {
                 let text = "import subprocess\nsubprocess.run(['sh','-c','sleep 1000 & exit 0'],stdout=subprocess.PIPE)";
-                Ok(Situation::child(&[
-                    &crate::situation::python()?,
-                    "-c",
-                    text,
-                ]))
+                Situation::inside(&[&crate::situation::python()?, "-c", text])
             },
         ),
         Scenario::leak(
@@ -68,11 +64,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             &["pipe-held"],
             &[],
             |_| {
-                Ok(Situation::child(&[
+                Situation::inside(&[
                     &which("bash")?,
                     "-c",
                     "x=$(sh -c 'sleep 1000 & exit 0'); echo $x",
-                ]))
+                ])
             },
         ),
     ];
@@ -91,7 +87,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             format!("SIGCHLD: {mode}"),
             first,
             &["native-fork-without-wait", "parent-never-waits"],
-            move |_| Ok(Situation::child(&[&native()?, mode, "child", "5"])),
+            move |_| Situation::inside(&[&native()?, mode, "child", "5"]),
         ));
     }
     all
