@@ -15,7 +15,7 @@ mod words;
 
 pub(crate) use condition::glob;
 pub use driver::driver_of;
-pub use facts::{Call, Facts, FirstProcess, HeldPipe, Origins, Program, Sigchld};
+pub use facts::{Asleep, Call, Facts, FirstProcess, HeldPipe, Origins, Program, Sigchld, Thaw};
 pub use first::{called_as, is_init, is_shell, kind_of_first};
 pub use handbook::handbook;
 pub use knowledge::{Entry, entries};

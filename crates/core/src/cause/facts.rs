@@ -34,6 +34,8 @@ pub struct Facts {
     /// System calls in which its threads sleep, most frequent first: `/proc/PID/task/TID/syscall`.
     /// Empty where that may not be read.
     pub calls: Vec<Call>,
+    /// What it waits for, if it cannot run.
+    pub asleep: Asleep,
     /// The only children that its threads wait for, by their pids in its PID namespace; empty
     /// where a thread waits for any child, or none waits.
     pub waits_for: Vec<u32>,
@@ -56,6 +58,26 @@ pub struct Program {
     pub language: Language,
     /// What says so, with the place it was read from, to follow "is a … program: ".
     pub evidence: Option<String>,
+}
+
+/// What keeps a holder from running, in the kernel's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asleep {
+    /// The function that it sleeps in: `/proc/PID/wchan`.
+    pub function: Option<String>,
+    /// Its child of vfork, which has not called exec: pid and name.
+    pub vfork_child: Option<(u32, String)>,
+    /// The cgroup that was frozen.
+    pub thaw: Option<Thaw>,
+}
+
+/// What to write to let a frozen cgroup go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thaw {
+    /// The file of the cgroup that was frozen by name: that of the holder, or one above.
+    pub file: String,
+    /// What to write into it.
+    pub value: &'static str,
 }
 
 /// A pipe whose end the holder waits for.

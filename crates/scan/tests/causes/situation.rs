@@ -210,6 +210,17 @@ impl Diagnosis {
         self
     }
 
+    /// A step of the first cause holds these words.
+    #[track_caller]
+    pub(crate) fn advises(&self, words: &str) -> &Self {
+        let now = &self.causes[0].now;
+        assert!(
+            now.iter().any(|step| step.contains(words)),
+            "{words:?} is not in {now:#?}"
+        );
+        self
+    }
+
     /// A fact of the first cause holds one of these.
     #[track_caller]
     pub(crate) fn says_one_of(&self, words: &[&str]) -> &Self {

@@ -54,7 +54,7 @@ const AS_FIRST: &[Case] = &[
         "perl",
         &[
             "-e",
-            "$SIG{CHLD}=sub{while(waitpid(-1,1)>0){}};while(1){fork or exit 0;sleep 1}",
+            "$SIG{CHLD}=sub{while(waitpid(-1,1)>0){}};while(1){fork or exit 0;$t=time;sleep 1 while time<$t+1}",
         ],
     ),
     (

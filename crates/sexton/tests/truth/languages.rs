@@ -139,14 +139,14 @@ fn own_children() -> Vec<Scenario> {
         "go cmd.Start",
         &["go-start-without-wait"],
         NEVER,
-        |_| Situation::inside(&argv(&Program::go_story(0, 5)?)),
+        |_| Situation::inside(&argv(&Program::go_story(0, 4_000)?)),
     ));
     all.push(Scenario::leak(
         OwnChildren,
         "go cmd.Start, as PID 1",
         &["go-start-without-wait"],
         NEVER,
-        |_| Situation::pid1(&argv(&Program::go_story(0, 5)?)),
+        |_| Situation::pid1(&argv(&Program::go_story(0, 4_000)?)),
     ));
     all.push(Scenario::leak(
         OwnChildren,
@@ -154,9 +154,9 @@ fn own_children() -> Vec<Scenario> {
         &["go-start-without-wait"],
         NEVER,
         |dir| {
-            let go = Program::go_story(0, 5)?;
+            let go = Program::go_story(0, 4_000)?;
             let named = copy(Path::new(&go.argv[0]), dir.path(), "python3.11");
-            Situation::inside(&[&named, "0", "5"])
+            Situation::inside(&[&named, "0", "4000"])
         },
     ));
     all.push(Scenario::leak(
