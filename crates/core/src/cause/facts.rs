@@ -1,7 +1,7 @@
 //! What was seen of a leak: all that a diagnosis rests on, as plain data.
 
 use super::words::{Answer, Blocked, First, Hindrance, Language, Origin, Session};
-use crate::{Holder, Leak, State};
+use crate::{Holder, Leak, SigchldAction, State};
 
 /// What was seen of a leak.
 ///
@@ -47,6 +47,9 @@ pub struct Facts {
     pub drivers: Vec<String>,
     /// Live inits in the PID namespace that are not its PID 1: `tini (pid 4711)`.
     pub misplaced_inits: Vec<String>,
+    /// Whoever asks may not trace the holder: much of it is hidden from them, and they cannot
+    /// reap for it either.
+    pub out_of_reach: bool,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }
@@ -164,6 +167,14 @@ impl Facts {
             (_, State::DiskSleep) => Hindrance::DiskSleep,
             _ => Hindrance::None,
         }
+    }
+
+    /// It means to wait, and something that is seen keeps it from that.
+    #[must_use]
+    pub fn is_kept_from_waiting(&self) -> bool {
+        let handler_never_runs = self.leak.holder.sigchld == SigchldAction::Caught
+            && self.sigchld.blocked == Blocked::All;
+        self.held_pipe.is_some() || self.sigchld.collector.is_some() || handler_never_runs
     }
 
     /// Whether the holder has ever waited for a command that it started.

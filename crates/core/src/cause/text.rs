@@ -132,6 +132,13 @@ fn ended(facts: &Facts) -> String {
 }
 
 fn program(facts: &Facts) -> Option<String> {
+    if facts.program.language == Language::Unknown && facts.out_of_reach {
+        return Some(format!(
+            "What {} is written in is not known: this user may not read /proc/{}/exe.",
+            name_of(facts),
+            facts.leak.holder.id.pid
+        ));
+    }
     let evidence = facts.program.evidence.as_deref()?;
     let name = name_of(facts);
     Some(match facts.program.language {

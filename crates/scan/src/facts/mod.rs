@@ -80,6 +80,7 @@ pub fn gather_since(
     facts.seen_waiting = before.is_some_and(|before| {
         before.holder == stat.id() && before.faults < stat.children_minor_faults
     });
+    facts.out_of_reach = process.exe().is_err_and(|error| error.is_denied());
     let (program, native) = program::recognise(&process, &leak.holder, &mut notes);
     facts.program = program;
     facts.starts_processes = program::starts_processes(&process, &leak.holder, &mut notes);
@@ -166,6 +167,7 @@ fn unknown(leak: &Leak) -> Facts {
         },
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
+        out_of_reach: false,
         notes: Vec::new(),
     }
 }

@@ -184,3 +184,11 @@ fn cron_jobs() {
     let diagnosis = situation.diagnose_only(2, "sleep");
     assert_eq!(diagnosis.ids()[0], "cron-jobs");
 }
+
+#[test]
+fn systemd_frozen() {
+    let Some(situation) = require(given("systemd", "agetty")) else {
+        return;
+    };
+    situation.diagnose(4).is("systemd-frozen", Medium);
+}

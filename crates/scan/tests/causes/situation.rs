@@ -74,13 +74,17 @@ impl Situation {
     /// A child of a shell that is PID 1 of a PID namespace and waits: whatever it starts ends
     /// with the namespace.
     pub(crate) fn inside(argv: &[&str]) -> Result<Self, Skip> {
-        let mut all = vec!["sh", "-c", "\"$@\" & wait", "sh"];
+        let mut all = vec!["sh", "-c", "\"$@\" & wait", "sh", "env", FOREGROUND];
         all.extend(argv);
         let mut situation = Self::pid1(&all)?;
         let shell = situation.holder;
+        // A shell's copy and env come first.
         let command = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         situation.holder = wait_until("the shell has started it", || {
-            child_of(shell).filter(|&pid| command(pid) != command(shell))
+            child_of(shell).filter(|&pid| {
+                let its = command(pid);
+                !its.is_empty() && its != command(shell) && !its.starts_with(b"env\0")
+            })
         });
         Ok(situation)
     }

@@ -13,6 +13,7 @@
 mod healthy;
 mod languages;
 mod programs;
+mod reaped;
 mod scenario;
 mod scores;
 // The tests of the causes make their situations in the same way, and use more of it.
@@ -41,6 +42,7 @@ fn scenarios() -> Vec<Scenario> {
         languages::scenarios(),
         programs::scenarios(),
         states::scenarios(),
+        reaped::scenarios(),
         healthy::scenarios(),
     ]
     .into_iter()

@@ -123,11 +123,6 @@ struct Standing {
 impl Scene for Standing {
     fn judge(self: Box<Self>) -> Verdict {
         let causes = explain(self.situation.holder);
-        let said = causes
-            .iter()
-            .map(|(id, sure)| format!("{id} ({sure})"))
-            .collect::<Vec<_>>()
-            .join(", ");
         let first = causes.first().map(|(id, _)| id.as_str());
         let (right, high_and_wrong) = match self.truth {
             Truth::Healthy => {
@@ -149,17 +144,13 @@ impl Scene for Standing {
         Verdict {
             right,
             high_and_wrong,
-            said: if said.is_empty() {
-                "no zombies".to_owned()
-            } else {
-                said
-            },
+            said: tell(&causes),
         }
     }
 }
 
 /// The causes that `sexton explain` gives, best first, each with how sure it is.
-fn explain(pid: u32) -> Vec<(String, String)> {
+pub(crate) fn explain(pid: u32) -> Vec<(String, String)> {
     let output = Command::new(env!("CARGO_BIN_EXE_sexton"))
         .args(["explain", &pid.to_string(), "--sample", "2", "-o", "json"])
         .output()
@@ -174,4 +165,16 @@ fn explain(pid: u32) -> Vec<(String, String)> {
         .flat_map(|leak| leak["causes"].as_array().cloned().unwrap_or_default())
         .map(|cause| (word(&cause["id"]), word(&cause["confidence"])))
         .collect()
+}
+
+/// Those causes in one line.
+pub(crate) fn tell(causes: &[(String, String)]) -> String {
+    let list: Vec<_> = causes
+        .iter()
+        .map(|(id, sure)| format!("{id} ({sure})"))
+        .collect();
+    match list.is_empty() {
+        true => "no zombies".to_owned(),
+        false => list.join(", "),
+    }
 }
