@@ -3,7 +3,7 @@
 use sexton_lab::Skip;
 
 use crate::scenario::Scenario;
-use crate::situation::{Situation, python, script, which};
+use crate::situation::{Situation, python, which};
 
 /// A program, its arguments.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -129,83 +129,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             },
         ));
     }
-    all.push(Scenario::healthy("make -j", |dir| {
-        which("make")?;
-        let file = script(
-            dir.path(),
-            "Makefile",
-            "all: $(shell seq 1 900)\n%:\n\t@/bin/true; sleep 0.3\n.PHONY: all\n",
-        );
-        first("make", &["-j2", "-f", &file])
-    }));
-    all.push(Scenario::healthy("busybox crond", |dir| {
-        let text = "* * * * * /bin/true\n";
-        std::fs::write(dir.path().join("root"), text).unwrap();
-        let tabs = dir.path().to_str().unwrap().to_owned();
-        first("busybox", &["crond", "-f", "-c", &tabs])
-    }));
-    all.push(Scenario::healthy("s6-svscan", |dir| {
-        service(dir.path(), "one");
-        first("s6-svscan", &[dir.path().to_str().unwrap()])
-    }));
-    all.push(Scenario::healthy("runsvdir", |dir| {
-        service(dir.path(), "one");
-        first("runsvdir", &[dir.path().to_str().unwrap()])
-    }));
-    all.push(Scenario::healthy("supervisord", |dir| {
-        let text = format!(
-            "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={}/pid\n\
-             [program:one]\ncommand=/bin/sleep 2\nstartsecs=0\nautorestart=true\n",
-            dir.path().display()
-        );
-        let file = script(dir.path(), "supervisord.conf", &text);
-        first("supervisord", &["-n", "-c", &file])
-    }));
-    all.push(Scenario::healthy("nginx", |dir| {
-        let text = format!(
-            "daemon off; pid {0}/pid; error_log /dev/null; events {{}} worker_processes 2;\n\
-             http {{ access_log off; server {{ listen unix:{0}/socket; }} }}\n",
-            dir.path().display()
-        );
-        let file = script(dir.path(), "nginx.conf", &text);
-        first("nginx", &["-c", &file])
-    }));
-    all.push(Scenario::healthy("gunicorn", |dir| {
-        script(
-            dir.path(),
-            "app.py",
-            "def app(env, start):\n    start('200 OK', [])\n    return []\n",
-        );
-        let socket = format!("unix:{}/socket", dir.path().display());
-        let chdir = dir.path().to_str().unwrap().to_owned();
-        // Its workers end all the time, as with --max-requests.
-        first(
-            "gunicorn",
-            &["--chdir", &chdir, "-b", &socket, "-w", "2", "app:app"],
-        )
-    }));
-    all.push(Scenario::healthy("php-fpm", |dir| {
-        let text = format!(
-            "[global]\ndaemonize=no\nerror_log=/dev/null\n[www]\nuser=www-data\nlisten={}/socket\n\
-             pm=dynamic\npm.max_children=3\npm.start_servers=2\npm.min_spare_servers=1\npm.max_spare_servers=2\n",
-            dir.path().display()
-        );
-        let file = script(dir.path(), "fpm.conf", &text);
-        first("php-fpm8.2", &["-F", "-y", &file])
-    }));
     all
 }
 
-fn first(program: &str, arguments: &[&str]) -> Result<Situation, Skip> {
+pub(crate) fn first(program: &str, arguments: &[&str]) -> Result<Situation, Skip> {
     let program = which(program)?;
     let mut argv = vec![program.as_str()];
     argv.extend(arguments);
     Situation::pid1(&argv)
-}
-
-/// A service that ends every second and is started anew.
-fn service(dir: &std::path::Path, name: &str) {
-    let place = dir.join(name);
-    std::fs::create_dir(&place).unwrap();
-    script(&place, "run", "#!/bin/sh\nexec sleep 1\n");
 }

@@ -16,6 +16,7 @@ mod programs;
 mod reaped;
 mod scenario;
 mod scores;
+mod servers;
 // The tests of the causes make their situations in the same way, and use more of it.
 #[allow(dead_code)]
 #[path = "../../../scan/tests/causes/situation.rs"]
@@ -44,6 +45,7 @@ fn scenarios() -> Vec<Scenario> {
         states::scenarios(),
         reaped::scenarios(),
         healthy::scenarios(),
+        servers::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -38,8 +38,17 @@ struct Reaped(Situation);
 
 impl Scene for Reaped {
     fn judge(self: Box<Self>) -> Verdict {
+        match self.before_and_after() {
+            Ok(verdict) => verdict,
+            Err(said) => Verdict::failed(said),
+        }
+    }
+}
+
+impl Reaped {
+    fn before_and_after(&self) -> Result<Verdict, String> {
         let holder = self.0.holder;
-        let before = explain(holder);
+        let before = explain(holder)?;
         let reap = Command::new(env!("CARGO_BIN_EXE_sexton"))
             .args(["reap", &holder.to_string(), "--yes", "--allow-host"])
             .args(["--settle", "0"])
@@ -48,13 +57,13 @@ impl Scene for Reaped {
         wait_until("it leaks again", || {
             (zombies_of(holder).len() >= 3).then_some(())
         });
-        let after = explain(holder);
+        let after = explain(holder)?;
         let first = |causes: &[(String, String)]| causes.first().map(|(id, _)| id.clone());
         let same = first(&before).is_some() && first(&before) == first(&after);
-        Verdict {
+        Ok(Verdict {
             right: reap.status.success() && same,
             high_and_wrong: false,
             said: format!("{} -> {}", tell(&before), tell(&after)),
-        }
+        })
     }
 }

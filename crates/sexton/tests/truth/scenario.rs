@@ -62,6 +62,17 @@ pub(crate) struct Verdict {
     pub(crate) said: String,
 }
 
+impl Verdict {
+    /// The command gave no answer.
+    pub(crate) fn failed(said: String) -> Self {
+        Self {
+            right: false,
+            high_and_wrong: false,
+            said,
+        }
+    }
+}
+
 impl Scenario {
     /// Zombies that stay, for a reason that is known: the first cause given has to be one of
     /// `first`, and whatever else is given as more than a possibility one of those or of `also`.
@@ -122,7 +133,10 @@ struct Standing {
 
 impl Scene for Standing {
     fn judge(self: Box<Self>) -> Verdict {
-        let causes = explain(self.situation.holder);
+        let causes = match explain(self.situation.holder) {
+            Ok(causes) => causes,
+            Err(said) => return Verdict::failed(said),
+        };
         let first = causes.first().map(|(id, _)| id.as_str());
         let (right, high_and_wrong) = match self.truth {
             Truth::Healthy => {
@@ -149,22 +163,23 @@ impl Scene for Standing {
     }
 }
 
-/// The causes that `sexton explain` gives, best first, each with how sure it is.
-pub(crate) fn explain(pid: u32) -> Vec<(String, String)> {
+/// The causes that `sexton explain` gives, best first, each with how sure it is; or what it said
+/// instead.
+pub(crate) fn explain(pid: u32) -> Result<Vec<(String, String)>, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_sexton"))
         .args(["explain", &pid.to_string(), "--sample", "2", "-o", "json"])
         .output()
         .expect("sexton was built");
     let answer: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{pid}: {error}: {output:?}"));
+        .map_err(|_| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
     let leaks = answer["leaks"].as_array().cloned().unwrap_or_default();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    leaks
+    Ok(leaks
         .iter()
         .filter(|leak| leak["holder"]["pid"] == pid)
         .flat_map(|leak| leak["causes"].as_array().cloned().unwrap_or_default())
         .map(|cause| (word(&cause["id"]), word(&cause["confidence"])))
-        .collect()
+        .collect())
 }
 
 /// Those causes in one line.

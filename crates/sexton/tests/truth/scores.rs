@@ -43,6 +43,8 @@ impl Scores {
     pub(crate) fn count(&mut self, scenario: &Scenario, verdict: Verdict) {
         let score = self.by_category.entry(scenario.category).or_default();
         let line = format!("{}: {}", scenario.name, verdict.said);
+        let word = if verdict.right { "right" } else { "wrong" };
+        println!("{word}  {line}");
         if verdict.high_and_wrong {
             self.high_and_wrong.push(line.clone());
         }
@@ -108,9 +110,6 @@ impl Scores {
             list(&self.high_and_wrong),
             list(&self.accused),
         );
-        for line in &self.wrong {
-            println!("wrong: {line}");
-        }
     }
 }
 
