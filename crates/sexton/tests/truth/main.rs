@@ -10,6 +10,7 @@
 // Whatever is not as it was made here fails the test.
 #![allow(clippy::unwrap_used)]
 
+mod first;
 mod healthy;
 mod languages;
 mod programs;
@@ -42,6 +43,7 @@ fn scenarios() -> Vec<Scenario> {
     [
         languages::scenarios(),
         programs::scenarios(),
+        first::scenarios(),
         states::scenarios(),
         reaped::scenarios(),
         healthy::scenarios(),
