@@ -382,19 +382,3 @@ fn an_applet_is_no_shell() {
     assert_eq!(diagnosis.facts.program.language, Language::Native);
     assert_eq!(diagnosis.facts.origins.origin(), Origin::Adopted);
 }
-
-/// It sleeps in no wait, so its system call does not tell that it waits for one child only.
-#[test]
-fn timeout_is_no_init() {
-    let Some(timeout) = require(which("timeout")) else {
-        return;
-    };
-    let program = "for i in 1 2 3; do setsid sh -c 'sleep 0.2 &'; done; exec sleep 1000";
-    let Some(situation) = require(Situation::pid1(&[&timeout, "900", "sh", "-c", program])) else {
-        return;
-    };
-    situation
-        .diagnose_only(3, "sleep")
-        .is("pid1-timeout", High)
-        .includes("pid1-does-not-adopt");
-}
