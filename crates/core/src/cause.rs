@@ -142,7 +142,7 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
 }
 
 /// It says that the holder does not wait, while what is seen keeps it from a wait that it means
-/// to make. Where nothing else is known of orphans, that is no answer for them.
+/// to make. Orphans are another matter: a program may wait for what it started, and for no other.
 fn is_refuted(entry: &Entry, facts: &Facts) -> bool {
     let says_why = entry.when.iter().any(|condition| condition.is_of_a_wait());
     !says_why && facts.is_kept_from_waiting() && facts.origins.origin() != Origin::Adopted

@@ -61,7 +61,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             ],
             move |_| {
                 let init = which(init)?;
-                let text = format!("{init} -- sh -c \"{}\" & exec sleep 1000", PROGRAM);
+                let text = format!("{init} -- sh -c \"{PROGRAM}\" & exec sleep 1000");
                 Situation::pid1(&["sh", "-c", &text])
             },
         ));

@@ -118,14 +118,10 @@ fn own_children() -> Vec<Scenario> {
             NEVER,
             move |_| Situation::pid1(&[&interpreter(program)?, flag, text]),
         ));
-        let either: &[&str] = match first[0] {
-            "node-loop-blocked" => first,
-            _ => first,
-        };
         all.push(Scenario::leak(
             OwnChildren,
             format!("{name}, behind an entry point"),
-            either,
+            first,
             &["parent-never-waits", "pid1-own-or-orphans"],
             move |_| {
                 let script = "mkdir -p /tmp; /bin/true; exec \"$@\"";

@@ -141,7 +141,8 @@ impl Scene for Standing {
         let (right, high_and_wrong) = match self.truth {
             Truth::Healthy => {
                 let high = causes.iter().any(|(_, sure)| sure == "high");
-                // Of one that has had no zombie for a minute nothing is to be said at all.
+                // Zombies that wait for their turn are there now and then, and may be spoken of
+                // with the doubt that they are young.
                 (!high, high)
             }
             Truth::Leak { first: best, also } => {
