@@ -21,7 +21,6 @@ const WAITS_FOR_ONE: &[Case] = &[
     ("flock", |dir| {
         words(&["flock", dir.path().join("lock").to_str().unwrap()])
     }),
-    ("unshare --fork", |_| words(&["unshare", "--uts", "--fork"])),
     ("perl's system", |_| words(&["perl", "-e", "system(@ARGV)"])),
     ("runuser", |_| words(&["runuser", "-u", "root", "--"])),
     ("C, waitpid of one", |_| {

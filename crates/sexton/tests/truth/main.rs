@@ -13,6 +13,7 @@
 mod first;
 mod healthy;
 mod languages;
+mod orphans;
 mod programs;
 mod reaped;
 mod scenario;
@@ -42,6 +43,7 @@ const ASKERS: usize = 4;
 fn scenarios() -> Vec<Scenario> {
     [
         languages::scenarios(),
+        orphans::scenarios(),
         programs::scenarios(),
         first::scenarios(),
         states::scenarios(),
