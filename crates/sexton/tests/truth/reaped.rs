@@ -14,10 +14,10 @@ import subprocess, time
 kept = []
 while True:
     kept.append(subprocess.Popen(['true']))
-    time.sleep(0.5)
+    time.sleep(2)
 ";
 
-const RUBY: &str = "loop { spawn('true'); sleep 0.5 }";
+const RUBY: &str = "loop { spawn('true'); sleep 2 }";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
