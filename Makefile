@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image generate torture hostile fuzz kernels vm setup
+.PHONY: help demo test truth lint bench image generate torture hostile fuzz kernels vm setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: ## See it work: a leak in a container, found, explained, reaped (under a m
 
 test: setup ## Build everything, then run every test; says what it skips and why
 	@scripts/test
+
+truth: setup ## Is what Sexton says true? Situations set up for real, and how many answers are right
+	@SEXTON_TRUTH=write $(CARGO) test --quiet --locked -p sexton --test truth what_sexton_says -- --nocapture
 
 lint: ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --check

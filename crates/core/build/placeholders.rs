@@ -20,6 +20,8 @@ pub(crate) const VALUES: &[&str] = &[
     "own-wait",
     // The thread that collects SIGCHLD for the holder: the tid to send it to.
     "collector",
+    // The command that thaws the frozen cgroup.
+    "thaw",
 ];
 
 /// Whole sentences with the place that each was read from. A template whose sentence is not
@@ -33,6 +35,8 @@ pub(crate) const SENTENCES: &[&str] = &[
     "starts-none", // the holder's program starts no processes
     "pipe",        // who holds the pipe that it reads
     "sigchld",     // its action, where it is blocked, whether one is pending
+    "sleeps-in",   // the kernel's function that a holder in D sleeps in
+    "vfork-child", // the child of vfork that a holder in D waits for
     "state",       // stopped, frozen, D, traced
     "first-is",    // PID 1 of the namespace
     "shared",      // other containers in the namespace

@@ -97,6 +97,7 @@ struct When {
     held_pipe: Option<bool>,
     missed_by_collector: Option<bool>,
     driver: Option<Vec<String>>,
+    call: Option<Vec<String>>,
 }
 
 /// The Rust for one entry.
@@ -234,6 +235,7 @@ impl When {
             ("holder", &self.holder),
             ("command-line", &self.command_line),
             ("driver", &self.driver),
+            ("call", &self.call),
         ];
         for (key, list) in lists {
             if list
@@ -280,6 +282,7 @@ impl When {
             held_pipe,
             missed_by_collector,
             driver,
+            call,
         } = self;
         let mut code = String::new();
         words_of(&mut code, "Language", "Language", language);
@@ -303,6 +306,7 @@ impl When {
             ("Holder", holder),
             ("CommandLine", command_line),
             ("Driver", driver),
+            ("Call", call),
         ] {
             if let Some(list) = list {
                 let _ = write!(code, "Condition::{variant}(&{list:?}), ");

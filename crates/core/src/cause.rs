@@ -15,7 +15,7 @@ mod words;
 
 pub(crate) use condition::glob;
 pub use driver::driver_of;
-pub use facts::{Call, Facts, FirstProcess, HeldPipe, Origins, Program, Sigchld};
+pub use facts::{Asleep, Call, Facts, FirstProcess, HeldPipe, Origins, Program, Sigchld, Thaw};
 pub use first::{called_as, is_init, is_shell, kind_of_first};
 pub use handbook::handbook;
 pub use knowledge::{Entry, entries};
@@ -103,6 +103,7 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
         .iter()
         .filter_map(|entry| Some((entry, entry.fits(facts)?)))
         .map(|(entry, fit)| match doubt(entry, facts) {
+            _ if is_refuted(entry, facts) => (entry, Confidence::Low),
             Some(_) => (entry, fit.min(Confidence::Medium)),
             None => (entry, fit),
         })
@@ -140,6 +141,13 @@ fn told(facts: &Facts, shown: &Facts) -> Vec<Cause> {
         .collect()
 }
 
+/// It says that the holder does not wait, while what is seen keeps it from a wait that it means
+/// to make. Orphans are another matter: a program may wait for what it started, and for no other.
+fn is_refuted(entry: &Entry, facts: &Facts) -> bool {
+    let says_why = entry.when.iter().any(|condition| condition.is_of_a_wait());
+    !says_why && facts.is_kept_from_waiting() && facts.origins.origin() != Origin::Adopted
+}
+
 /// What keeps an entry's cause from being sure, however well the facts fit.
 fn doubt(entry: &Entry, facts: &Facts) -> Option<String> {
     // That a process is stopped is true at once.
@@ -158,11 +166,16 @@ pub fn outlast(known: &[Cause], new: &[Cause]) -> bool {
     known.confidence > new.confidence && entry.is_some_and(|entry| entry.tier != Tier::State)
 }
 
-/// What to do now; of a holder that is never touched, that first.
+/// What to do now; of a holder that is never touched, or that is not this user's to touch, that
+/// first.
 fn steps(entry: &Entry, facts: &Facts) -> Vec<String> {
     let protected = facts.leak.protected.as_ref();
+    let not_ours = facts.out_of_reach.then(|| {
+        "Become root first: this user may neither see all of the parent nor reap for it.".to_owned()
+    });
     protected
         .map(|what| format!("Leave it be: {what}. Sexton never touches it."))
+        .or(not_ours)
         .into_iter()
         .chain(text::fill_all(entry.now, facts))
         .collect()

@@ -4,6 +4,7 @@
 //! a note says why; only a `/proc` that cannot be listed is an error.
 
 mod age;
+mod asleep;
 mod elf;
 mod namespace;
 mod numbers;
@@ -13,7 +14,8 @@ mod program;
 mod threads;
 
 use sexton_core::cause::{
-    Answer, Blocked, Facts, First, FirstProcess, Language, Origins, Program, Session, Sigchld,
+    Answer, Asleep, Blocked, Facts, First, FirstProcess, Language, Origins, Program, Session,
+    Sigchld,
 };
 use sexton_core::{Leak, ProcessId};
 
@@ -78,10 +80,12 @@ pub fn gather_since(
     facts.seen_waiting = before.is_some_and(|before| {
         before.holder == stat.id() && before.faults < stat.children_minor_faults
     });
+    facts.out_of_reach = process.exe().is_err_and(|error| error.is_denied());
     let (program, native) = program::recognise(&process, &leak.holder, &mut notes);
     facts.program = program;
     facts.starts_processes = program::starts_processes(&process, &leak.holder, &mut notes);
     let threads = threads::look(&process, native, &mut notes);
+    facts.asleep = asleep::look(scanner, &process, leak, &threads.calls, &mut notes);
     facts.calls = threads.calls;
     facts.waits_for = threads.waits_for;
     facts.sigchld = threads.sigchld;
@@ -155,6 +159,7 @@ fn unknown(leak: &Leak) -> Facts {
         waits_for: Vec::new(),
         held_pipe: None,
         calls: Vec::new(),
+        asleep: Asleep::default(),
         sigchld: Sigchld {
             blocked: Blocked::Unknown,
             pending: false,
@@ -162,6 +167,7 @@ fn unknown(leak: &Leak) -> Facts {
         },
         drivers: Vec::new(),
         misplaced_inits: Vec::new(),
+        out_of_reach: false,
         notes: Vec::new(),
     }
 }

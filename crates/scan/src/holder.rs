@@ -138,12 +138,7 @@ fn may_wait(pause: Duration) -> bool {
 /// Held by a freezer of the cgroup or of one above it. The kernel hands the state down, so the
 /// process's own cgroup tells.
 pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies, notes: &mut Notes) -> bool {
-    let v1 = hierarchies.v1("freezer").zip(
-        (cgroups.0.iter())
-            .find(|line| line.has_controller("freezer"))
-            .map(|line| line.path.as_slice()),
-    );
-    let v2 = hierarchies.unified().zip(cgroups.unified());
+    let (v1, v2) = freezers(cgroups, hierarchies);
     let mut says = |place: Option<(&Path, &[u8])>, file: &str, expected: &[u8]| {
         let Some(dir) = place.and_then(|(root, path)| Hierarchies::directory(root, path)) else {
             return false;
@@ -154,6 +149,18 @@ pub(crate) fn is_frozen(cgroups: &Cgroups, hierarchies: &Hierarchies, notes: &mu
         })
     };
     says(v1, "freezer.state", b"FROZEN") || says(v2, "cgroup.events", b"frozen 1")
+}
+
+/// Where a hierarchy is mounted, and the process's cgroup in it.
+type Place<'a> = Option<(&'a Path, &'a [u8])>;
+
+/// The cgroups that can freeze a process: of v1's freezer, and of v2.
+pub(crate) fn freezers<'a>(
+    cgroups: &'a Cgroups,
+    hierarchies: &'a Hierarchies,
+) -> (Place<'a>, Place<'a>) {
+    let v1 = hierarchies.v1("freezer").zip(cgroups.path_of("freezer"));
+    (v1, hierarchies.unified().zip(cgroups.unified()))
 }
 
 #[cfg(test)]

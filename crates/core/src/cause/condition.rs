@@ -57,6 +57,8 @@ pub enum Condition {
     HeldPipe(bool),
     /// A thread collects SIGCHLD, and the kernel may give it to another.
     MissedByCollector(bool),
+    /// A thread of it sleeps in a system call of such a name.
+    Call(&'static [&'static str]),
     /// A browser's driver is near.
     Driver(&'static [&'static str]),
 }
@@ -89,8 +91,25 @@ impl Condition {
             Self::WaitsForOne(is) => facts.waits_for.is_empty() != is,
             Self::HeldPipe(is) => facts.held_pipe.is_some() == is,
             Self::MissedByCollector(is) => facts.sigchld.collector.is_some() == is,
+            Self::Call(any) => facts.calls.iter().any(|call| matches_any(any, &call.name)),
             Self::Driver(any) => facts.drivers.iter().any(|name| matches_any(any, name)),
         }
+    }
+}
+
+impl Condition {
+    /// It asks what keeps the holder from a wait that it means to make.
+    pub(super) fn is_of_a_wait(self) -> bool {
+        matches!(
+            self,
+            Self::HeldPipe(_)
+                | Self::MissedByCollector(_)
+                | Self::Blocked([Blocked::All])
+                | Self::Hindrance([Hindrance::Stopped | Hindrance::Frozen, ..])
+                | Self::Hindrance([Hindrance::Traced | Hindrance::DiskSleep, ..])
+                | Self::WaitsForOne(true)
+                | Self::Tracer(true)
+        )
     }
 }
 

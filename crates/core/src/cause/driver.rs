@@ -9,7 +9,9 @@ const DRIVERS: &[(&str, &str)] = &[
     ("undetected_chro", "undetected_chromedriver"),
     ("playwright", "playwright/driver"),
     ("playwright", "playwright-core"),
+    ("playwright", "@playwright/mcp"),
     ("puppeteer", "puppeteer"),
+    ("chrome-devtools-mcp", "chrome-devtools-mcp"),
 ];
 
 /// The driver that a process is, if any, by its name or its command line.

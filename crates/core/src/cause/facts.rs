@@ -1,7 +1,7 @@
 //! What was seen of a leak: all that a diagnosis rests on, as plain data.
 
 use super::words::{Answer, Blocked, First, Hindrance, Language, Origin, Session};
-use crate::{Holder, Leak, State};
+use crate::{Holder, Leak, SigchldAction, State};
 
 /// What was seen of a leak.
 ///
@@ -34,6 +34,8 @@ pub struct Facts {
     /// System calls in which its threads sleep, most frequent first: `/proc/PID/task/TID/syscall`.
     /// Empty where that may not be read.
     pub calls: Vec<Call>,
+    /// What it waits for, if it cannot run.
+    pub asleep: Asleep,
     /// The only children that its threads wait for, by their pids in its PID namespace; empty
     /// where a thread waits for any child, or none waits.
     pub waits_for: Vec<u32>,
@@ -45,6 +47,9 @@ pub struct Facts {
     pub drivers: Vec<String>,
     /// Live inits in the PID namespace that are not its PID 1: `tini (pid 4711)`.
     pub misplaced_inits: Vec<String>,
+    /// Whoever asks may not trace the holder: much of it is hidden from them, and they cannot
+    /// reap for it either.
+    pub out_of_reach: bool,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }
@@ -56,6 +61,26 @@ pub struct Program {
     pub language: Language,
     /// What says so, with the place it was read from, to follow "is a … program: ".
     pub evidence: Option<String>,
+}
+
+/// What keeps a holder from running, in the kernel's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asleep {
+    /// The function that it sleeps in: `/proc/PID/wchan`.
+    pub function: Option<String>,
+    /// Its child of vfork, which has not called exec: pid and name.
+    pub vfork_child: Option<(u32, String)>,
+    /// The cgroup that was frozen.
+    pub thaw: Option<Thaw>,
+}
+
+/// What to write to let a frozen cgroup go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thaw {
+    /// The file of the cgroup that was frozen by name: that of the holder, or one above.
+    pub file: String,
+    /// What to write into it.
+    pub value: &'static str,
 }
 
 /// A pipe whose end the holder waits for.
@@ -142,6 +167,14 @@ impl Facts {
             (_, State::DiskSleep) => Hindrance::DiskSleep,
             _ => Hindrance::None,
         }
+    }
+
+    /// It means to wait, and something that is seen keeps it from that.
+    #[must_use]
+    pub fn is_kept_from_waiting(&self) -> bool {
+        let handler_never_runs = self.leak.holder.sigchld == SigchldAction::Caught
+            && self.sigchld.blocked == Blocked::All;
+        self.held_pipe.is_some() || self.sigchld.collector.is_some() || handler_never_runs
     }
 
     /// Whether the holder has ever waited for a command that it started.

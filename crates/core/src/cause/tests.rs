@@ -60,6 +60,8 @@ fn facts() -> Facts {
         dead_seconds: Some(3_600),
         waits_for: Vec::new(),
         held_pipe: None,
+        asleep: Asleep::default(),
+        out_of_reach: false,
         calls: vec![Call {
             name: "futex".to_owned(),
             threads: 3,
@@ -247,6 +249,55 @@ fn signatures() {
     assert_eq!(named(Language::Go, "server", "git"), "go-init");
 }
 
+/// One output does not say that a program waits in vain, and that it does not wait.
+#[test]
+fn what_keeps_it_from_its_wait_refutes_that_it_does_not_wait() {
+    let unsure = |facts: &Facts| {
+        let causes = diagnose(facts);
+        let (first, others) = causes.split_first().unwrap();
+        assert!(
+            others
+                .iter()
+                .all(|cause| cause.confidence == Confidence::Low),
+            "{causes:#?}"
+        );
+        first.id.clone()
+    };
+    let mut reads = facts();
+    reads.held_pipe = Some(HeldPipe {
+        name: "pipe:[5]".to_owned(),
+        writers: vec!["ssh (pid 12)".to_owned()],
+    });
+    assert_eq!(unsure(&reads), "pipe-held");
+    let mut missed = facts();
+    missed.sigchld.collector = Some(4243);
+    assert_eq!(unsure(&missed), "sigchld-to-other-thread");
+    let mut blocked = facts();
+    blocked.leak.holder.sigchld = SigchldAction::Caught;
+    blocked.sigchld.blocked = Blocked::All;
+    assert_eq!(unsure(&blocked), "sigchld-blocked");
+    // It may wait for what it started and for no orphan.
+    let mut orphans = adopting(Language::Python, "sleep");
+    orphans.held_pipe = reads.held_pipe;
+    assert!(
+        diagnose(&orphans)
+            .iter()
+            .any(|cause| cause.id == "python-init" && cause.confidence > Confidence::Low)
+    );
+}
+
+#[test]
+fn who_may_not_touch_the_parent_is_told_so_first() {
+    let mut hidden = facts();
+    hidden.program.language = Language::Unknown;
+    hidden.program.evidence = None;
+    hidden.out_of_reach = true;
+    let cause = &diagnose(&hidden)[0];
+    assert!(cause.now[0].starts_with("Become root first"), "{cause:#?}");
+    let told = text::fill("{program}", &hidden).unwrap();
+    assert!(told.contains("this user may not read /proc/"), "{told}");
+}
+
 #[test]
 fn control_characters_and_braces_in_names_stay_data() {
     let mut odd = facts();
@@ -356,6 +407,14 @@ mod knowledge_base {
             writers: vec!["ssh (pid 12)".to_owned()],
         });
         full.sigchld.collector = Some(4243);
+        full.asleep = Asleep {
+            function: Some("request_wait_answer".to_owned()),
+            vfork_child: Some((13, "sh".to_owned())),
+            thaw: Some(Thaw {
+                file: "/sys/fs/cgroup/job/cgroup.freeze".to_owned(),
+                value: "0",
+            }),
+        };
         full.misplaced_inits = vec!["tini (pid 8)".to_owned()];
         for entry in entries() {
             let templates = entry.facts.iter().chain(entry.now);

@@ -1,9 +1,10 @@
 //! The texts of the knowledge base with the facts put in.
 
+mod hindered;
+
 use super::facts::{Facts, base_name};
-use super::words::{Answer, Blocked, First, Hindrance, Language};
+use super::words::{Answer, Blocked, First, Language};
 use crate::SigchldAction;
-use crate::holder::HoldsAs;
 
 /// How many names of ended commands a sentence gives.
 const NAMES_SHOWN: usize = 4;
@@ -70,7 +71,11 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
         "waited" => waited(facts),
         "calls" => calls(facts),
         "sigchld" => Some(sigchld(facts)),
-        "state" => state(facts),
+        "state" => hindered::state(facts),
+        "thaw" => (facts.asleep.thaw.as_ref())
+            .map(|thaw| format!("echo {} > {}", thaw.value, thaw.file)),
+        "sleeps-in" => hindered::sleeps_in(facts),
+        "vfork-child" => hindered::vfork_child(facts),
         "first-is" => first_is(facts),
         "shared" => shared(facts),
         "drivers" => (!facts.drivers.is_empty()).then(|| {
@@ -128,6 +133,13 @@ fn ended(facts: &Facts) -> String {
 }
 
 fn program(facts: &Facts) -> Option<String> {
+    if facts.program.language == Language::Unknown && facts.out_of_reach {
+        return Some(format!(
+            "What {} is written in is not known: this user may not read /proc/{}/exe.",
+            name_of(facts),
+            facts.leak.holder.id.pid
+        ));
+    }
     let evidence = facts.program.evidence.as_deref()?;
     let name = name_of(facts);
     Some(match facts.program.language {
@@ -244,33 +256,6 @@ fn sigchld(facts: &Facts) -> String {
     format!(
         "{action}{blocked}{pending}{collector} (SigCgt, SigIgn, SigBlk, ShdPnd of /proc/{pid}/task/*/status)."
     )
-}
-
-fn state(facts: &Facts) -> Option<String> {
-    let holder = &facts.leak.holder;
-    let pid = holder.id.pid;
-    if holder.holds_as == HoldsAs::Tracer {
-        return Some(format!(
-            "It is not their parent but traces them (TracerPid of /proc/PID/status is {pid}): their parent cannot wait for them before it does (ptrace(2))."
-        ));
-    }
-    Some(match facts.hindrance() {
-        Hindrance::None => return None,
-        Hindrance::Frozen => "Its cgroup is frozen (freezer.state, or cgroup.freeze).".to_owned(),
-        Hindrance::Stopped => {
-            format!("A signal has stopped it: state T (field 3 of /proc/{pid}/stat).")
-        }
-        Hindrance::DiskSleep => {
-            format!("It is in uninterruptible sleep: state D (field 3 of /proc/{pid}/stat).")
-        }
-        Hindrance::Traced => format!(
-            "A tracer{} has stopped it: state t (field 3 of /proc/{pid}/stat, TracerPid of status).",
-            holder
-                .traced_by
-                .map(|tracer| format!(", pid {tracer},"))
-                .unwrap_or_default()
-        ),
-    })
 }
 
 fn first_quoted(facts: &Facts) -> String {

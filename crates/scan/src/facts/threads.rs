@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 
 use sexton_core::cause::{Blocked, Call, Sigchld};
+use syscalls::Sysno;
 
 use super::{read_task, task_status};
 use crate::audit::awaited;
@@ -15,41 +16,6 @@ const MAX_THREADS: usize = 512;
 
 /// Bit of SIGCHLD (17) in a signal mask: signal n is bit n − 1.
 const SIGCHLD_BIT: u64 = 1 << 16;
-
-/// Calls in which threads are found asleep. Others are shown by their number.
-const NAMES: &[(i64, &str)] = &[
-    (libc::SYS_wait4, "wait4"),
-    (libc::SYS_waitid, "waitid"),
-    (libc::SYS_futex, "futex"),
-    (libc::SYS_nanosleep, "nanosleep"),
-    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-    (libc::SYS_epoll_pwait, "epoll_pwait"),
-    (libc::SYS_epoll_pwait2, "epoll_pwait2"),
-    (libc::SYS_ppoll, "ppoll"),
-    (libc::SYS_pselect6, "pselect6"),
-    (libc::SYS_read, "read"),
-    (libc::SYS_readv, "readv"),
-    (libc::SYS_write, "write"),
-    (libc::SYS_accept, "accept"),
-    (libc::SYS_accept4, "accept4"),
-    (libc::SYS_recvfrom, "recvfrom"),
-    (libc::SYS_recvmsg, "recvmsg"),
-    (libc::SYS_rt_sigsuspend, "rt_sigsuspend"),
-    (libc::SYS_rt_sigtimedwait, "rt_sigtimedwait"),
-    (libc::SYS_restart_syscall, "restart_syscall"),
-    (libc::SYS_flock, "flock"),
-    (libc::SYS_io_uring_enter, "io_uring_enter"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_epoll_wait, "epoll_wait"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, "poll"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_select, "select"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_pause, "pause"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_vfork, "vfork"),
-];
 
 pub(super) struct Threads {
     pub(super) calls: Vec<Call>,
@@ -219,12 +185,13 @@ pub(crate) fn call_name(file: &[u8]) -> String {
     let first = text.split_whitespace().next().unwrap_or("running");
     match first.parse::<i64>() {
         Err(_) | Ok(-1) => "running".to_owned(),
-        Ok(number) => NAMES
-            .iter()
-            .find(|(known, _)| *known == number)
+        // A call that is newer than the list is shown by its number.
+        Ok(number) => usize::try_from(number)
+            .ok()
+            .and_then(Sysno::new)
             .map_or_else(
                 || format!("syscall {number}"),
-                |(_, name)| (*name).to_owned(),
+                |call| call.name().to_owned(),
             ),
     }
 }
@@ -232,6 +199,22 @@ pub(crate) fn call_name(file: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_call_has_its_name() {
+        for (number, name) in [
+            (libc::SYS_wait4, "wait4"),
+            (libc::SYS_mount, "mount"),
+            (libc::SYS_fsync, "fsync"),
+            (libc::SYS_landlock_create_ruleset, "landlock_create_ruleset"),
+        ] {
+            assert_eq!(call_name(format!("{number} 0x0").as_bytes()), name);
+        }
+        assert_eq!(call_name(b"99999 0x0"), "syscall 99999");
+        assert_eq!(call_name(b"-7 0x0"), "syscall -7");
+        assert_eq!(call_name(b"-1 0x0"), "running");
+        assert_eq!(call_name(b""), "running");
+    }
 
     #[test]
     fn what_a_call_is_about() {

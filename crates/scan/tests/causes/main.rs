@@ -12,6 +12,7 @@
 
 mod adopted;
 mod direct;
+mod reported;
 mod signatures;
 mod situation;
 mod state;

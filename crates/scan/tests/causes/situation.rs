@@ -71,6 +71,24 @@ impl Situation {
         })
     }
 
+    /// A child of a shell that is PID 1 of a PID namespace and waits: whatever it starts ends
+    /// with the namespace.
+    pub(crate) fn inside(argv: &[&str]) -> Result<Self, Skip> {
+        let mut all = vec!["sh", "-c", "\"$@\" & wait", "sh", "env", FOREGROUND];
+        all.extend(argv);
+        let mut situation = Self::pid1(&all)?;
+        let shell = situation.holder;
+        // A shell's copy and env come first.
+        let command = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        situation.holder = wait_until("the shell has started it", || {
+            child_of(shell).filter(|&pid| {
+                let its = command(pid);
+                !its.is_empty() && its != command(shell) && !its.starts_with(b"env\0")
+            })
+        });
+        Ok(situation)
+    }
+
     /// A command that enters the holder's PID namespace as a probe or `kubectl exec` does, in a
     /// session of its own.
     pub(crate) fn exec(&self, argv: &[&str]) -> Running {
@@ -192,6 +210,17 @@ impl Diagnosis {
         assert!(
             facts.iter().any(|fact| fact.contains(words)),
             "{words:?} is not in {facts:#?}"
+        );
+        self
+    }
+
+    /// A step of the first cause holds these words.
+    #[track_caller]
+    pub(crate) fn advises(&self, words: &str) -> &Self {
+        let now = &self.causes[0].now;
+        assert!(
+            now.iter().any(|step| step.contains(words)),
+            "{words:?} is not in {now:#?}"
         );
         self
     }

@@ -63,6 +63,15 @@ impl Freezer {
         Ok(freezer)
     }
 
+    /// The command that thaws it.
+    fn thaws(&self) -> String {
+        let v1 = self.0.join("freezer.state");
+        match v1.exists() {
+            true => format!("echo THAWED > {}", v1.display()),
+            false => format!("echo 0 > {}", self.0.join("cgroup.freeze").display()),
+        }
+    }
+
     fn set(&self, frozen: bool) {
         let v1 = self.0.join("freezer.state");
         if v1.exists() {
@@ -99,6 +108,7 @@ fn frozen_holder() {
         .diagnose(3)
         .is("holder-frozen", High)
         .says("frozen")
+        .advises(&freezer.thaws())
         .is_not("holder-uninterruptible");
 }
 
@@ -110,12 +120,13 @@ fn uninterruptible_holder() {
     };
     let situation = Situation::child(&[parent.to_str().unwrap(), "vfork", "child", "3"]);
     wait_until("it is in D", || state(situation.holder, 'D'));
+    let child = wait_until("the child of vfork", || live_child(situation.holder));
     situation
         .diagnose(3)
         .is("holder-uninterruptible", Medium)
         .says("state D")
-        .says("/proc/");
-    let child = wait_until("the child of vfork", || live_child(situation.holder));
+        .says(&format!("(pid {child}) runs in its memory"))
+        .says("/wchan");
     kill(child, Signal::KILL);
 }
 

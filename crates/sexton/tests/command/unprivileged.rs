@@ -108,7 +108,10 @@ fn limits_and_explain_answer_too() {
 
     let answer = nobody.runs(["limits", "--pid", &pid]).expect(0);
     assert!(answer.stdout.contains("100"), "{answer:?}");
-    nobody.runs(["explain", &pid, "--sample", "0"]).expect(0);
+    let answer = nobody.runs(["explain", &pid, "--sample", "0"]).expect(0);
+    // What comes after is for root, and no guess is made of what the program is written in.
+    assert!(answer.stdout.contains("1. Become root first"), "{answer:?}");
+    assert!(!answer.stdout.contains("rust-child-dropped"), "{answer:?}");
 }
 
 #[test]
