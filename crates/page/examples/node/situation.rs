@@ -549,6 +549,8 @@ impl Story {
             "were started by it"
         };
         Facts {
+            asleep: sexton_core::cause::Asleep::default(),
+            out_of_reach: false,
             leak: leak.clone(),
             program: Program {
                 language: self.language,
