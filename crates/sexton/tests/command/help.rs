@@ -2,8 +2,9 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 11] = [
+const SUBCOMMANDS: [&str; 12] = [
     "audit",
+    "doctor",
     "scan",
     "limits",
     "explain",
@@ -34,7 +35,9 @@ fn every_subcommand_has_help_with_examples() {
 
 #[test]
 fn exit_statuses_are_documented() {
-    for subcommand in ["scan", "limits", "explain", "reap", "resume", "audit"] {
+    for subcommand in [
+        "scan", "limits", "explain", "reap", "resume", "audit", "doctor",
+    ] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
     }
