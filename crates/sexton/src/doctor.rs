@@ -85,13 +85,23 @@ impl Check {
     }
 }
 
+/// What to do where /proc does not show what it should.
+const MOUNT_PROC: &str = "Mount the node's /proc without the options hidepid and subset, and say \
+                          where it is: --path-procfs DIR.";
+
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: &cli::Doctor, paths: Roots) -> Result<ExitCode, Error> {
     let (host, cgroup) = (paths.path_rootfs.clone(), paths.path_cgroupfs.clone());
-    let mut scanner = scanner(paths)?;
-    let mut checks = node::checks(&scanner, &host, &cgroup, &args.audit_log);
-    // Last: it is what all the others are for.
-    checks.push(trial::check(&mut scanner));
+    let checks = match scanner(paths) {
+        Ok(mut scanner) => {
+            let mut checks = node::checks(&scanner, &host, &cgroup, &args.audit_log);
+            // Last: it is what all the others are for.
+            checks.push(trial::check(&mut scanner));
+            checks
+        }
+        // Nothing can be looked at.
+        Err(error) => vec![Check::failed("/proc", error.to_string(), MOUNT_PROC)],
+    };
     let worst = checks.iter().map(|check| check.status).max();
     let document = Document {
         api_version: sexton_core::report::API_VERSION,

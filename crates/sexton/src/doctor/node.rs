@@ -8,7 +8,7 @@ use sexton_core::text::{count, limit};
 use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
-use super::Check;
+use super::{Check, MOUNT_PROC};
 
 /// The oldest kernel that is supported.
 const OLDEST: (u32, u32) = (5, 10);
@@ -16,7 +16,7 @@ const OLDEST: (u32, u32) = (5, 10);
 const NEAR: u8 = sexton_core::report::NEAR_PERCENT;
 /// The inode of the first PID namespace (`PROC_PID_INIT_INO`).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
-/// Each capability, what it is for, and whether Sexton can be of use to others' processes without.
+/// Each capability, and what it is for.
 const CAPABILITIES: [(CapabilitySet, &str, &str); 4] = [
     (
         CapabilitySet::SYS_PTRACE,
@@ -111,22 +111,18 @@ fn cgroups(root: &Path) -> Check {
     }
 }
 
-/// `hidepid` hides processes of other users, `subset=pid` everything that is no process.
+/// `hidepid` hides processes of other users; one with `subset=pid` cannot be opened at all.
 fn whole_proc(scanner: &Scanner) -> Check {
     let proc = scanner.proc();
     let path = proc.path().display();
-    let shown = |name: &str| matches!(proc.read(name), Ok(Some(_)));
-    let missing = match (shown("sys/kernel/pid_max"), shown("1/stat")) {
-        (true, true) => return Check::ok("/proc", format!("{path} is mounted whole")),
-        (false, _) => "it shows no /proc/sys (subset=pid?)",
-        (true, false) => "it hides processes of other users (hidepid?)",
-    };
-    Check::failed(
-        "/proc",
-        format!("{path} is not mounted whole: {missing}"),
-        "Mount it without the options hidepid and subset, or give the group of its option gid to \
-         Sexton.",
-    )
+    match proc.read("1/stat") {
+        Ok(Some(_)) => Check::ok("/proc", format!("{path} shows processes of other users")),
+        _ => Check::failed(
+            "/proc",
+            format!("{path} hides processes of other users (hidepid)"),
+            MOUNT_PROC,
+        ),
+    }
 }
 
 fn pid_namespace(scanner: &Scanner) -> Check {
