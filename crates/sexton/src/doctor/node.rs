@@ -240,8 +240,12 @@ fn runtimes(host: &Path) -> Vec<Check> {
 fn writable(audit_log: &Path) -> Check {
     let path = audit_log.display();
     let nearest = audit_log.ancestors().find(|path| path.exists());
-    match nearest.map(|nearest| access(nearest, Access::WRITE_OK)) {
-        Some(Ok(())) => Check::ok("audit log", format!("{path} can be written")),
+    let may = |nearest: &Path| match nearest == audit_log || nearest.is_dir() {
+        true => access(nearest, Access::WRITE_OK),
+        false => Err(rustix::io::Errno::NOTDIR),
+    };
+    match nearest.map(may) {
+        Some(Ok(())) => Check::ok("audit log", format!("the rights allow to write {path}")),
         Some(Err(cause)) => Check::warning(
             "audit log",
             format!("{path} cannot be written: {cause}"),
@@ -299,6 +303,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let status = |path: &Path| writable(path).status;
         assert_eq!(status(&dir.path().join("a/b/audit.jsonl")), Status::Ok);
-        assert_eq!(status(Path::new("/proc/nosuch/x")), Status::Warning);
+        std::fs::write(dir.path().join("file"), "").expect("it is ours");
+        assert_eq!(status(&dir.path().join("file")), Status::Ok);
+        assert_eq!(status(&dir.path().join("file/x")), Status::Warning);
     }
 }
