@@ -50,7 +50,7 @@ use sexton_scan::Scanner;
 use sexton_scan::limits::Pass;
 use sexton_web::Hosts;
 
-pub use settings::{Given, STATE};
+pub use settings::{AUDIT_LOG, Given, STATE};
 
 use crate::error::Error;
 use crate::identity;

@@ -43,6 +43,7 @@ pub enum Command {
     Agent(crate::agent::Given),
     Resume(Resume),
     Demo(Demo),
+    Doctor(Doctor),
     Policy(Policy),
     Npd(Npd),
     Schema(Schema),
@@ -442,6 +443,29 @@ pub struct Resume {
     pub output: Output,
 }
 
+/// Check what of Sexton works on this node, and say what to do about the rest
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A line a check: kernel, cgroups, /proc, PID namespace, each capability, Yama, runtimes, audit log,
+near limits; and last a real reap, of three children of a process that it starts for it. Nothing
+else is touched. Run it as the agent runs: in its pod, or as its unit's user.
+
+Exit status: 0 everything works, 1 it works with the limits that are shown, 2 something that Sexton
+needs does not work, or error.
+
+Examples:
+  sexton doctor
+  sexton doctor -o json | jq '.checks[] | select(.status != \"ok\")'
+  kubectl -n sexton exec AGENT -- /sexton doctor")]
+pub struct Doctor {
+    /// Where the agent would write what it did
+    #[arg(long, value_name = "FILE", default_value = crate::agent::AUDIT_LOG)]
+    pub audit_log: PathBuf,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// Show all of it on a container made for the purpose, in under a minute
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -564,6 +588,8 @@ pub enum Document {
     Proof,
     /// `resume`
     Resume,
+    /// `doctor`
+    Doctor,
 }
 
 /// Print the custom resources of a cluster

@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod crds;
 mod demo;
+mod doctor;
 mod error;
 mod evidence;
 mod explain;
@@ -71,6 +72,7 @@ fn run(command: Command, roots: node::Roots) -> Result<ExitCode, Error> {
         Command::Agent(given) => agent::run(given, roots),
         Command::Resume(args) => resume::run(args),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args, roots),
         Command::Policy(args) => policy::run(args, roots),
         Command::Npd(args) => npd::run(&args, roots),
         Command::Schema(args) => schema::run(&args),

@@ -182,7 +182,8 @@ pub struct Settings {
 }
 
 const POLICIES: &str = "/etc/sexton/policies";
-const AUDIT_LOG: &str = "/var/log/sexton/audit.jsonl";
+/// Where the audit log is, unless another place is given.
+pub const AUDIT_LOG: &str = "/var/log/sexton/audit.jsonl";
 /// Where the lock, the pause switch and the latch are, where nothing else is said.
 pub const STATE: &str = "/run/sexton";
 const NAMESPACE: &str = "POD_NAMESPACE";

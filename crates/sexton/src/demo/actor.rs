@@ -1,4 +1,4 @@
-//! The demo's actors: this executable under other names, told apart by `argv[0]` as in a
+//! The demo's actors, and the doctor's: this executable under other names, told apart by `argv[0]` as in a
 //! multi-call binary, so that `ps` and the tool itself show names that mean something.
 
 use std::io::{self, Read, Write};
@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::cgroup::Cgroup;
+use crate::doctor::trial;
 
 /// Makes the container and takes it down.
 pub const KEEPER: &str = "demo-keeper";
@@ -28,7 +29,8 @@ pub fn play() -> Option<ExitCode> {
     let mut args = std::env::args_os();
     let program = PathBuf::from(args.next()?);
     match program.file_name()?.to_str()? {
-        PAGE => Some(ExitCode::SUCCESS),
+        PAGE | trial::CHILD => Some(ExitCode::SUCCESS),
+        trial::HOLDER => Some(trial::hold()),
         INIT => Some(first(program.parent()?)),
         CRAWLER => Some(crawl(program.parent()?)),
         KEEPER => {

@@ -2,8 +2,9 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 11] = [
+const SUBCOMMANDS: [&str; 12] = [
     "audit",
+    "doctor",
     "scan",
     "limits",
     "explain",
@@ -34,7 +35,9 @@ fn every_subcommand_has_help_with_examples() {
 
 #[test]
 fn exit_statuses_are_documented() {
-    for subcommand in ["scan", "limits", "explain", "reap", "resume", "audit"] {
+    for subcommand in [
+        "scan", "limits", "explain", "reap", "resume", "audit", "doctor",
+    ] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
     }
@@ -88,8 +91,20 @@ fn manual_pages_are_written_for_every_subcommand() {
     for subcommand in SUBCOMMANDS {
         let page = dir.path().join(format!("sexton-{subcommand}.1"));
         let page = std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{subcommand}: {e}"));
-        assert!(page.contains("Examples"), "{subcommand}");
+        assert!(page.contains(".SH EXAMPLES"), "{subcommand}");
+        assert!(!page.contains("EXTRA"), "{subcommand}");
     }
+}
+
+#[test]
+fn the_exit_status_has_a_section_of_its_own_in_the_manual() {
+    let dir = tempfile::Builder::new().prefix("sexton-test-").tempdir();
+    let dir = dir.expect("a temporary directory");
+    sexton(["man", &dir.path().to_string_lossy()]).expect(0);
+    let page = std::fs::read_to_string(dir.path().join("sexton-scan.1")).expect("it was written");
+    let (_, status) = page.split_once(".SH \"EXIT STATUS\"").expect("a section");
+    assert!(status.contains("0 no zombies"), "{page}");
+    assert!(!page.contains("Exit status:"), "{page}");
 }
 
 #[test]

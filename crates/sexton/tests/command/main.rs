@@ -8,6 +8,7 @@
 mod at_the_limit;
 mod audit;
 mod crds;
+mod doctor;
 mod explain;
 mod forecast;
 mod help;

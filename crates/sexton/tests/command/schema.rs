@@ -12,6 +12,7 @@ fn each_schema_is_valid_and_names_its_draft() {
         "policy-check",
         "policy-explain",
         "proof",
+        "doctor",
     ] {
         let schema = sexton(["schema", document]).expect(0).json();
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{document}: {error}"));

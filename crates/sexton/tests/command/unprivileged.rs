@@ -14,10 +14,10 @@ use crate::sexton::{Answer, SEXTON, answer};
 use crate::situation::{leaking, runtime};
 
 /// `sexton` where everybody can read it, run as nobody.
-struct Nobody(tempfile::TempDir);
+pub(crate) struct Nobody(tempfile::TempDir);
 
 impl Nobody {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let setpriv = find("setpriv").ok_or_else(|| Skip("there is no setpriv(1)".to_owned()));
         require(setpriv)?;
         let dir = tempfile::Builder::new().prefix("sexton-test-").tempdir();
@@ -31,7 +31,7 @@ impl Nobody {
         self.0.path().join("sexton")
     }
 
-    fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Answer {
+    pub(crate) fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Answer {
         answer(as_nobody(self.path()).args(args))
     }
 }
