@@ -1,0 +1,140 @@
+//! What became of the children of each place in the code.
+
+use std::collections::HashMap;
+
+use sexton_scan::proc::Proc;
+
+use crate::{Birth, Error, Frame, Symbolizer};
+
+/// Most children that are remembered; those that follow are counted as missed.
+const CHILDREN: usize = 65_536;
+/// Most different chains of addresses.
+const CHAINS: usize = 4096;
+
+/// One place in the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From the first frame outside the standard library outwards, as it was seen first. Where
+    /// no frame is outside, all.
+    pub chain: Vec<Frame>,
+    /// How many children it started.
+    pub started: u64,
+    /// How many of them are zombies now.
+    pub standing: u64,
+    /// How many still run.
+    pub running: u64,
+}
+
+impl Place {
+    /// How many are gone: they were waited for, or the kernel removed them at once because the
+    /// parent ignores SIGCHLD.
+    #[must_use]
+    pub fn gone(&self) -> u64 {
+        self.started.saturating_sub(self.standing).saturating_sub(self.running)
+    }
+}
+
+struct Child {
+    pid: u32,
+    /// When it started; `None` where it was gone before we looked.
+    start_ticks: Option<u64>,
+    chain: usize,
+}
+
+/// Remembers children, and says in the end what became of them.
+#[derive(Default)]
+pub struct Places {
+    chains: HashMap<Vec<u64>, usize>,
+    children: Vec<Child>,
+    missed: u64,
+}
+
+impl Places {
+    /// Takes a child. To be called soon after its birth: a pid alone does not tell who it is.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn add(&mut self, proc: &Proc, birth: Birth) -> Result<(), Error> {
+        let known = self.chains.get(&birth.addresses).copied();
+        if self.children.len() >= CHILDREN || (known.is_none() && self.chains.len() >= CHAINS) {
+            self.missed = self.missed.saturating_add(1);
+            return Ok(());
+        }
+        let next = self.chains.len();
+        let chain = *self.chains.entry(birth.addresses).or_insert(next);
+        let stat = match proc.process(birth.child)? {
+            Some(process) => process.stat()?,
+            None => None,
+        };
+        let start_ticks = stat.map(|stat| stat.start_ticks);
+        self.children.push(Child { pid: birth.child, start_ticks, chain });
+        Ok(())
+    }
+
+    /// Children that were not remembered, because there were too many.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// The places, those with the most zombies first.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn sum(&self, proc: &Proc, names: &mut Symbolizer<'_>) -> Result<Vec<Place>, Error> {
+        let mut places: Vec<Place> = Vec::new();
+        let mut of_chain = HashMap::new();
+        let mut chains: Vec<_> = self.chains.iter().collect();
+        chains.sort_by_key(|(_, chain)| **chain);
+        for (addresses, chain) in chains {
+            let frames = from_program(names.chain(addresses));
+            let found = places.iter().position(|place| is_at(place, &frames));
+            let index = found.unwrap_or(places.len());
+            if found.is_none() {
+                places.push(Place { chain: frames, started: 0, standing: 0, running: 0 });
+            }
+            of_chain.insert(*chain, index);
+        }
+        for child in &self.children {
+            let place = of_chain.get(&child.chain).and_then(|index| places.get_mut(*index));
+            let Some(place) = place else { continue };
+            place.started = place.started.saturating_add(1);
+            match state(proc, child)? {
+                Some(true) => place.standing = place.standing.saturating_add(1),
+                Some(false) => place.running = place.running.saturating_add(1),
+                None => {}
+            }
+        }
+        places.sort_by_key(|place| std::cmp::Reverse((place.standing, place.started)));
+        Ok(places)
+    }
+}
+
+/// Whether a child is a zombie; `None` for one that is gone.
+fn state(proc: &Proc, child: &Child) -> Result<Option<bool>, Error> {
+    let Some(start) = child.start_ticks else {
+        return Ok(None);
+    };
+    let stat = match proc.process(child.pid)? {
+        Some(process) => process.stat()?,
+        None => None,
+    };
+    let same = stat.filter(|stat| stat.start_ticks == start);
+    Ok(same.map(|stat| stat.is_reapable_zombie()))
+}
+
+/// Whether a chain begins where the place is. Callers may differ.
+fn is_at(place: &Place, frames: &[Frame]) -> bool {
+    match (place.chain.first(), frames.first()) {
+        (Some(known), Some(new)) => known.same_place(new),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn from_program(mut frames: Vec<Frame>) -> Vec<Frame> {
+    if let Some(first) = frames.iter().position(|frame| !frame.library) {
+        frames.drain(..first);
+    }
+    frames
+}
