@@ -20,12 +20,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             places.add(&proc, birth)?;
         }
     }
+    places.look(&proc)?;
+    std::thread::sleep(Duration::from_secs(1));
     for place in places.sum(&proc, &mut Symbolizer::new(&process)?)? {
-        println!("{} started, {} zombies, {} run, {} gone", place.started, place.standing, place.running, place.gone());
+        println!(
+            "{} started, {} zombies, {} run, {} gone",
+            place.started,
+            place.standing,
+            place.running,
+            place.gone()
+        );
+        if !place.is_known() {
+            println!("    The place in the program is not known: its frames end in a library.");
+        }
         for frame in &place.chain {
             println!("    {frame}");
         }
     }
-    println!("{} records lost, {} children missed", watch.lost(), places.missed());
+    println!(
+        "{} records lost, {} children missed",
+        watch.lost(),
+        places.missed()
+    );
     Ok(())
 }

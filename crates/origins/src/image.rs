@@ -4,7 +4,10 @@ use std::fs::File;
 
 use object::elf::FileHeader64;
 use object::read::elf::ElfFile;
-use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
+use object::{
+    LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _,
+    SymbolKind,
+};
 
 use crate::bounded::Bounded;
 use crate::pclntab::{Line, Pclntab};
@@ -40,7 +43,11 @@ impl Image {
         let elf = ElfFile::<FileHeader64<LittleEndian>, _>::parse(&bytes).ok()?;
         let segments = elf.segments().map(|segment| {
             let (offset, size) = segment.file_range();
-            Segment { offset, size, address: segment.address() }
+            Segment {
+                offset,
+                size,
+                address: segment.address(),
+            }
         });
         let mut symbols: Vec<_> = elf
             .symbols()
@@ -49,21 +56,36 @@ impl Image {
             .take(SYMBOLS)
             .filter_map(|symbol| {
                 let name = symbol.name().ok().filter(|name| name.len() <= NAME)?;
-                Some(Symbol { address: symbol.address(), size: symbol.size(), name: name.to_owned() })
+                Some(Symbol {
+                    address: symbol.address(),
+                    size: symbol.size(),
+                    name: name.to_owned(),
+                })
             })
             .collect();
         symbols.sort_by_key(|symbol| symbol.address);
-        let text = elf.section_by_name(".text").map_or(0, |section| section.address());
+        let text = elf
+            .section_by_name(".text")
+            .map_or(0, |section| section.address());
         let go = elf
             .sections()
-            .find(|section| section.name().is_ok_and(|name| name.ends_with(".gopclntab")))
+            .find(|section| {
+                section
+                    .name()
+                    .is_ok_and(|name| name.ends_with(".gopclntab"))
+            })
             .and_then(|section| Pclntab::new(section.data().ok()?.to_vec(), text))
             .map(|table| {
                 let runtime = table.file_of("runtime.main");
-                let root = runtime.and_then(|f| f.strip_suffix("runtime/proc.go").map(str::to_owned));
+                let root =
+                    runtime.and_then(|f| f.strip_suffix("runtime/proc.go").map(str::to_owned));
                 (table, root)
             });
-        Some(Self { segments: segments.collect(), symbols, go })
+        Some(Self {
+            segments: segments.collect(),
+            symbols,
+            go,
+        })
     }
 
     /// The address that the file itself gives to this place in it.
@@ -91,7 +113,9 @@ impl Image {
 
     /// Symbol, and how far into it.
     pub(crate) fn symbol(&self, address: u64) -> Option<(&str, u64)> {
-        let after = self.symbols.partition_point(|symbol| symbol.address <= address);
+        let after = self
+            .symbols
+            .partition_point(|symbol| symbol.address <= address);
         let symbol = self.symbols.get(after.checked_sub(1)?)?;
         let into = address.checked_sub(symbol.address)?;
         (into < symbol.size).then_some((symbol.name.as_str(), into))

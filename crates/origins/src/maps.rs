@@ -38,7 +38,11 @@ pub(crate) fn read(process: &Process) -> Result<Vec<Mapping>, Error> {
     let mut found = Vec::new();
     let read = process.for_each_line("maps", |line| {
         found.extend(parse(&String::from_utf8_lossy(line)));
-        if found.len() < MOST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if found.len() < MOST {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     read.ok_or(Error::Gone(process.pid()))?;
     Ok(found)
@@ -69,10 +73,19 @@ mod tests {
     #[test]
     fn only_code_of_files() {
         let code = parse("00400000-00500000 r-xp 00001000 fe:00 42       /opt/a b\n").unwrap();
-        assert_eq!((code.path.as_str(), code.link().as_str()), ("/opt/a b", "map_files/400000-500000"));
+        assert_eq!(
+            (code.path.as_str(), code.link().as_str()),
+            ("/opt/a b", "map_files/400000-500000")
+        );
         assert_eq!(code.offset_of(0x40_0010), Some(0x1010));
         assert_eq!(code.offset_of(0x50_0000), None);
-        assert_eq!(parse("00400000-00500000 rw-p 00000000 fe:00 42 /opt/a"), None);
-        assert_eq!(parse("7fff0000-7fff1000 r-xp 00000000 00:00 0 [vdso]"), None);
+        assert_eq!(
+            parse("00400000-00500000 rw-p 00000000 fe:00 42 /opt/a"),
+            None
+        );
+        assert_eq!(
+            parse("7fff0000-7fff1000 r-xp 00000000 00:00 0 [vdso]"),
+            None
+        );
     }
 }

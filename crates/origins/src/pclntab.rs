@@ -57,7 +57,11 @@ impl Pclntab {
                 _ => u64_at(&data, at),
             }
         };
-        let place = |n| usize::try_from(header(n)?).ok().filter(|at| *at < data.len());
+        let place = |n| {
+            usize::try_from(header(n)?)
+                .ok()
+                .filter(|at| *at < data.len())
+        };
         let (functions, written) = (usize::try_from(header(0)?).ok()?, header(2)?);
         let (names, units, files, pcs, table) =
             (place(3)?, place(4)?, place(5)?, place(6)?, place(7)?);
@@ -88,7 +92,9 @@ impl Pclntab {
         let line = self.value(field(24)?, entry, offset)?;
         let slot = usize_of(field(32)?)?.checked_add(usize::try_from(file).ok()?)?;
         let slot = self.units.checked_add(slot.checked_mul(4)?)?;
-        let file = self.files.checked_add(usize_of(u32_at(&self.data, slot)?)?)?;
+        let file = self
+            .files
+            .checked_add(usize_of(u32_at(&self.data, slot)?)?)?;
         Some(Line {
             function: name,
             file: text_at(&self.data, file)?,
@@ -101,7 +107,9 @@ impl Pclntab {
         (0..self.functions).find_map(|index| {
             let (entry, at) = self.entry(index)?;
             let field = self.table.checked_add(at)?.checked_add(4)?;
-            let at = self.names.checked_add(usize_of(u32_at(&self.data, field)?)?)?;
+            let at = self
+                .names
+                .checked_add(usize_of(u32_at(&self.data, field)?)?)?;
             let found = self.data.get(at..)?.strip_prefix(name.as_bytes())?;
             (found.first() == Some(&0)).then_some(())?;
             Some(self.find(self.text.checked_add(entry.into())?)?.file)

@@ -40,7 +40,14 @@ pub(crate) fn open(tracepoint: u64, thread: u32, cpu: u32) -> io::Result<OwnedFd
     let (thread, cpu) = (number(thread)?, number(cpu)?);
     // SAFETY: the kernel reads ATTR_SIZE bytes of `attr`, which is as long, and keeps nothing.
     let fd = unsafe {
-        libc::syscall(libc::SYS_perf_event_open, attr.as_ptr(), thread, cpu, -1, CLOEXEC)
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            attr.as_ptr(),
+            thread,
+            cpu,
+            -1,
+            CLOEXEC,
+        )
     };
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     if fd < 0 {
@@ -63,7 +70,11 @@ pub(crate) fn share(event: &OwnedFd, ring: &OwnedFd) -> io::Result<()> {
 fn control(event: &OwnedFd, what: libc::c_ulong, argument: i32) -> io::Result<()> {
     // SAFETY: both requests take a number and touch none of our memory.
     let done = unsafe { libc::ioctl(event.as_raw_fd(), what, argument) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn number(n: u32) -> io::Result<i32> {
@@ -106,9 +117,8 @@ impl Ring {
             let length = wanted.min(DATA.saturating_sub(at));
             // SAFETY: `at + length <= DATA`, so it lies in the mapping, behind its first page;
             // the kernel does not write between tail and head until the tail moves.
-            let part = unsafe {
-                std::slice::from_raw_parts(self.base.as_ptr().add(PAGE).add(at), length)
-            };
+            let part =
+                unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(PAGE).add(at), length) };
             into.extend_from_slice(part);
             tail = tail.wrapping_add(length as u64);
         }

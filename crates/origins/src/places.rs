@@ -19,18 +19,26 @@ pub struct Place {
     pub chain: Vec<Frame>,
     /// How many children it started.
     pub started: u64,
-    /// How many of them are zombies now.
+    /// How many of them were zombies at the last look already, and still are.
     pub standing: u64,
-    /// How many still run.
+    /// How many still run, or ended so late that their parent had no time to wait for them.
     pub running: u64,
 }
 
 impl Place {
+    /// Whether a frame of the program itself is known, so that the place says something.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.chain.first().is_some_and(|frame| !frame.library)
+    }
+
     /// How many are gone: they were waited for, or the kernel removed them at once because the
     /// parent ignores SIGCHLD.
     #[must_use]
     pub fn gone(&self) -> u64 {
-        self.started.saturating_sub(self.standing).saturating_sub(self.running)
+        self.started
+            .saturating_sub(self.standing)
+            .saturating_sub(self.running)
     }
 }
 
@@ -39,6 +47,8 @@ struct Child {
     /// When it started; `None` where it was gone before we looked.
     start_ticks: Option<u64>,
     chain: usize,
+    /// Whether it was a zombie at the last [`Places::look`].
+    was_zombie: bool,
 }
 
 /// Remembers children, and says in the end what became of them.
@@ -67,7 +77,12 @@ impl Places {
             None => None,
         };
         let start_ticks = stat.map(|stat| stat.start_ticks);
-        self.children.push(Child { pid: birth.child, start_ticks, chain });
+        self.children.push(Child {
+            pid: birth.child,
+            start_ticks,
+            chain,
+            was_zombie: false,
+        });
         Ok(())
     }
 
@@ -75,6 +90,18 @@ impl Places {
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
+    }
+
+    /// Looks which children are zombies. Some time has to pass between this and
+    /// [`Places::sum`]: every child is a zombie for a moment, also of a parent that waits.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn look(&mut self, proc: &Proc) -> Result<(), Error> {
+        for child in &mut self.children {
+            child.was_zombie = state(proc, child)? == Some(true);
+        }
+        Ok(())
     }
 
     /// The places, those with the most zombies first.
@@ -91,17 +118,26 @@ impl Places {
             let found = places.iter().position(|place| is_at(place, &frames));
             let index = found.unwrap_or(places.len());
             if found.is_none() {
-                places.push(Place { chain: frames, started: 0, standing: 0, running: 0 });
+                places.push(Place {
+                    chain: frames,
+                    started: 0,
+                    standing: 0,
+                    running: 0,
+                });
             }
             of_chain.insert(*chain, index);
         }
         for child in &self.children {
-            let place = of_chain.get(&child.chain).and_then(|index| places.get_mut(*index));
+            let place = of_chain
+                .get(&child.chain)
+                .and_then(|index| places.get_mut(*index));
             let Some(place) = place else { continue };
             place.started = place.started.saturating_add(1);
             match state(proc, child)? {
-                Some(true) => place.standing = place.standing.saturating_add(1),
-                Some(false) => place.running = place.running.saturating_add(1),
+                Some(true) if child.was_zombie => {
+                    place.standing = place.standing.saturating_add(1);
+                }
+                Some(_) => place.running = place.running.saturating_add(1),
                 None => {}
             }
         }

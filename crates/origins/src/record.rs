@@ -12,9 +12,18 @@ const FRAMES: usize = 512;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// A thread or a process came to be.
-    Fork { time: u64, parent_thread: u32, child: u32, is_thread: bool },
+    Fork {
+        time: u64,
+        parent_thread: u32,
+        child: u32,
+        is_thread: bool,
+    },
     /// Where the thread was that started it.
-    Sample { time: u64, thread: u32, addresses: Vec<u64> },
+    Sample {
+        time: u64,
+        thread: u32,
+        addresses: Vec<u64>,
+    },
     /// So many records did not fit.
     Lost(u64),
 }
@@ -58,7 +67,9 @@ fn one(kind: u32, record: &[u8]) -> Option<Record> {
         SAMPLE => {
             let count = usize::try_from(u64_at(record, 24)?).ok()?.min(FRAMES);
             let chain = record.get(32..)?.chunks_exact(8).take(count);
-            let addresses = chain.filter_map(|word| u64_at(word, 0)).filter(|a| *a < MARKS);
+            let addresses = chain
+                .filter_map(|word| u64_at(word, 0))
+                .filter(|a| *a < MARKS);
             Some(Record::Sample {
                 thread: u32_at(record, 12)?,
                 time: u64_at(record, 16)?,

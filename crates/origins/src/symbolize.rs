@@ -58,7 +58,11 @@ impl<'a> Symbolizer<'a> {
     /// # Errors
     /// `/proc/PID/maps` cannot be read.
     pub fn new(process: &'a Process) -> Result<Self, Error> {
-        Ok(Self { process, mappings: maps::read(process)?, images: HashMap::new() })
+        Ok(Self {
+            process,
+            mappings: maps::read(process)?,
+            images: HashMap::new(),
+        })
     }
 
     /// The frames of a chain, the innermost first. An address in no file has none.
@@ -66,18 +70,26 @@ impl<'a> Symbolizer<'a> {
         let mut frames = Vec::new();
         for address in addresses {
             // Each is where the call returns to: the call itself is before that.
-            frames.extend(address.checked_sub(1).and_then(|address| self.frame(address)));
+            frames.extend(
+                address
+                    .checked_sub(1)
+                    .and_then(|address| self.frame(address)),
+            );
         }
         frames
     }
 
     fn frame(&mut self, address: u64) -> Option<Frame> {
-        let mapping = self.mappings.iter().find(|m| (m.start..m.end).contains(&address))?;
+        let mapping = self
+            .mappings
+            .iter()
+            .find(|m| (m.start..m.end).contains(&address))?;
         let offset = mapping.offset_of(address)?;
         let room = self.images.len() < IMAGES;
         if room && !self.images.contains_key(&mapping.file) {
             let file = self.process.open_file(&mapping.link()).ok().flatten();
-            self.images.insert(mapping.file.clone(), file.and_then(Image::open));
+            self.images
+                .insert(mapping.file.clone(), file.and_then(Image::open));
         }
         let plain = Frame {
             function: None,
@@ -91,9 +103,19 @@ impl<'a> Symbolizer<'a> {
         let Some(address) = image.address(offset) else {
             return Some(plain);
         };
-        if let Some(Line { function, file, line }) = image.line(address) {
+        if let Some(Line {
+            function,
+            file,
+            line,
+        }) = image.line(address)
+        {
             let library = image.is_go_library(&file);
-            return Some(Frame { function: Some(function), source: Some((file, line)), library, ..plain });
+            return Some(Frame {
+                function: Some(function),
+                source: Some((file, line)),
+                library,
+                ..plain
+            });
         }
         let function = image.symbol(address).map(|(name, _)| name.to_owned());
         Some(Frame { function, ..plain })
@@ -102,5 +124,7 @@ impl<'a> Symbolizer<'a> {
 
 fn is_c_library(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    ["libc.", "libc-", "libpthread", "ld-linux", "ld-musl"].iter().any(|known| name.starts_with(known))
+    ["libc.", "libc-", "libpthread", "ld-linux", "ld-musl"]
+        .iter()
+        .any(|known| name.starts_with(known))
 }

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use crate::Error;
 
@@ -26,7 +24,11 @@ fn mounted() -> io::Result<u64> {
 fn private() -> io::Result<u64> {
     let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
-    let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    let root = fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )?;
     number(openat(root, ID, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 

@@ -60,9 +60,18 @@ impl Watch {
             events.extend(opened);
         }
         for event in &events {
-            perf::enable(event).map_err(|source| Error::Perf { what: "starting to watch", pid, source })?;
+            perf::enable(event).map_err(|source| Error::Perf {
+                what: "starting to watch",
+                pid,
+                source,
+            })?;
         }
-        Ok(Self { rings, _events: events, pending: HashMap::new(), lost: 0 })
+        Ok(Self {
+            rings,
+            _events: events,
+            pending: HashMap::new(),
+            lost: 0,
+        })
     }
 
     /// The children that were started since the last call.
@@ -75,7 +84,10 @@ impl Watch {
         }
         // A thread can go to another CPU between the two records of one fork.
         records.sort_by_key(Record::time);
-        records.into_iter().filter_map(|record| self.pair(record)).collect()
+        records
+            .into_iter()
+            .filter_map(|record| self.pair(record))
+            .collect()
     }
 
     /// How many records the kernel had to drop: what it tells is then not the whole.
@@ -93,12 +105,19 @@ impl Watch {
                 None
             }
             // A child outside our PID namespace has no number here.
-            Record::Fork { parent_thread, child, is_thread, .. } => {
+            Record::Fork {
+                parent_thread,
+                child,
+                is_thread,
+                ..
+            } => {
                 let child = (!is_thread && child != 0).then_some(child);
                 self.pending.insert(parent_thread, child);
                 None
             }
-            Record::Sample { thread, addresses, .. } => {
+            Record::Sample {
+                thread, addresses, ..
+            } => {
                 let child = self.pending.remove(&thread)??;
                 Some(Birth { child, addresses })
             }
@@ -113,7 +132,11 @@ fn open_all(tracepoint: u64, threads: &[u32], cpu: u32) -> Result<Vec<OwnedFd>, 
             Ok(event) => opened.push(event),
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
             Err(source) => {
-                return Err(Error::Perf { what: "opening the tracepoint", pid: *thread, source });
+                return Err(Error::Perf {
+                    what: "opening the tracepoint",
+                    pid: *thread,
+                    source,
+                });
             }
         }
     }
@@ -121,7 +144,10 @@ fn open_all(tracepoint: u64, threads: &[u32], cpu: u32) -> Result<Vec<OwnedFd>, 
 }
 
 fn online() -> Result<Vec<u32>, Error> {
-    let failed = |source| Error::Read { path: ONLINE, source };
+    let failed = |source| Error::Read {
+        path: ONLINE,
+        source,
+    };
     let text = fs::read_to_string(ONLINE).map_err(failed)?;
     cpus(&text).ok_or_else(|| failed(io::Error::other("not a list of CPUs")))
 }
