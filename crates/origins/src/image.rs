@@ -14,8 +14,8 @@ use crate::pclntab::{Line, Pclntab};
 
 /// Most symbols that are kept.
 const SYMBOLS: usize = 1 << 20;
-/// Longest name of a symbol that is kept: a hostile file can let many share one long name.
-const NAME: usize = 4096;
+/// Most bytes of all names together: a hostile file can let many symbols share one long name.
+const NAMES: usize = 64 << 20;
 
 /// A part of the file that is loaded: where it lies there, and at which address.
 struct Segment {
@@ -49,13 +49,15 @@ impl Image {
                 address: segment.address(),
             }
         });
+        let mut room = NAMES;
         let mut symbols: Vec<_> = elf
             .symbols()
             .chain(elf.dynamic_symbols())
             .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
             .take(SYMBOLS)
             .filter_map(|symbol| {
-                let name = symbol.name().ok().filter(|name| name.len() <= NAME)?;
+                let name = symbol.name().ok()?;
+                room = room.checked_sub(name.len())?;
                 Some(Symbol {
                     address: symbol.address(),
                     size: symbol.size(),

@@ -6,10 +6,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const PAGE: usize = 4096;
-/// Pages for records; a power of two, as the kernel asks.
-const PAGES: usize = 64;
-const DATA: usize = PAGE * PAGES;
+/// Bytes for records. The kernel asks for a power of two of pages; the largest page has 64 KiB.
+const DATA: usize = 256 << 10;
 /// `data_head` and `data_tail` of `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
@@ -84,15 +82,18 @@ fn number(n: u32) -> io::Result<i32> {
 /// The ring of one event.
 pub(crate) struct Ring {
     base: NonNull<u8>,
+    /// Size of the first page, which has the counters.
+    page: usize,
 }
 
 impl Ring {
     pub(crate) fn map(event: &OwnedFd) -> io::Result<Self> {
+        let page = rustix::param::page_size();
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory in use.
         let base = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                PAGE + DATA,
+                page.saturating_add(DATA),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 event.as_raw_fd(),
@@ -103,7 +104,7 @@ impl Ring {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("no memory"))?;
-        Ok(Self { base })
+        Ok(Self { base, page })
     }
 
     /// Takes all bytes that were recorded since the last time.
@@ -111,14 +112,15 @@ impl Ring {
         let head = self.counter(HEAD).load(Ordering::Acquire);
         let mut tail = self.counter(TAIL).load(Ordering::Relaxed);
         while tail != head {
-            #[allow(clippy::cast_possible_truncation, reason = "it is below DATA")]
-            let at = (tail % DATA as u64) as usize;
+            #[allow(clippy::cast_possible_truncation, reason = "only the low bits matter")]
+            let at = (tail as usize) & DATA.saturating_sub(1);
             let wanted = usize::try_from(head.wrapping_sub(tail)).unwrap_or(DATA);
             let length = wanted.min(DATA.saturating_sub(at));
             // SAFETY: `at + length <= DATA`, so it lies in the mapping, behind its first page;
             // the kernel does not write between tail and head until the tail moves.
-            let part =
-                unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(PAGE).add(at), length) };
+            let part = unsafe {
+                std::slice::from_raw_parts(self.base.as_ptr().add(self.page).add(at), length)
+            };
             into.extend_from_slice(part);
             tail = tail.wrapping_add(length as u64);
         }
@@ -135,6 +137,6 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: exactly what `map` made, and no borrow of it outlives `self`.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), PAGE + DATA) };
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.page.saturating_add(DATA)) };
     }
 }

@@ -1,8 +1,8 @@
 //! The forks of one process, while they happen.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 
 use sexton_scan::proc::Process;
@@ -148,7 +148,10 @@ fn online() -> Result<Vec<u32>, Error> {
         path: ONLINE,
         source,
     };
-    let text = fs::read_to_string(ONLINE).map_err(failed)?;
+    let mut text = String::new();
+    File::open(ONLINE)
+        .and_then(|file| file.take(4096).read_to_string(&mut text))
+        .map_err(failed)?;
     cpus(&text).ok_or_else(|| failed(io::Error::other("not a list of CPUs")))
 }
 
