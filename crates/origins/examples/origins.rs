@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             place.gone()
         );
         if !place.is_known() {
-            println!("    The place in the program is not known: its frames end in a library.");
+            println!("    The place in the program is not known. These frames were seen:");
         }
         for frame in &place.chain {
             println!("    {frame}");

@@ -15,7 +15,7 @@ const CHAINS: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// From the first frame outside the standard library outwards, as it was seen first. Where
-    /// no frame is outside, all.
+    /// that is not certain, all.
     pub chain: Vec<Frame>,
     /// How many children it started.
     pub started: u64,
@@ -26,10 +26,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether a frame of the program itself is known, so that the place says something.
+    /// Whether the place is certain. It is where each frame up to it is in Go's table of lines:
+    /// of C's, one without a frame pointer hides its caller, and the chain would name a function
+    /// that only calls the one that forks.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.chain.first().is_some_and(|frame| !frame.library)
+        self.chain
+            .first()
+            .is_some_and(|frame| !frame.library && frame.source.is_some())
     }
 
     /// How many are gone: they were waited for, or the kernel removed them at once because the
@@ -169,8 +173,57 @@ fn is_at(place: &Place, frames: &[Frame]) -> bool {
 }
 
 fn from_program(mut frames: Vec<Frame>) -> Vec<Frame> {
-    if let Some(first) = frames.iter().position(|frame| !frame.library) {
+    let unsure = |frame: &Frame| !frame.library || frame.source.is_none();
+    let first = frames.iter().position(unsure);
+    if let Some(first) =
+        first.filter(|first| frames.get(*first).is_some_and(|f| f.source.is_some()))
+    {
         frames.drain(..first);
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(library: bool, line: Option<u32>) -> Frame {
+        Frame {
+            function: None,
+            source: line.map(|line| ("a.go".to_owned(), line)),
+            module: ("a".to_owned(), 0),
+            library,
+        }
+    }
+
+    fn place(frames: Vec<Frame>) -> Place {
+        Place {
+            chain: from_program(frames),
+            started: 1,
+            standing: 1,
+            running: 0,
+        }
+    }
+
+    #[test]
+    fn the_first_frame_of_the_program_is_the_place() {
+        let place = place(vec![
+            frame(true, Some(1)),
+            frame(false, Some(2)),
+            frame(false, Some(3)),
+        ]);
+        assert!(place.is_known());
+        assert_eq!(place.chain.first(), Some(&frame(false, Some(2))));
+    }
+
+    #[test]
+    fn behind_a_frame_without_a_line_nothing_is_certain() {
+        for first in [frame(true, None), frame(false, None)] {
+            let place = place(vec![first, frame(false, Some(2))]);
+            assert!(!place.is_known());
+            assert_eq!(place.chain.len(), 2);
+        }
+        assert!(!place(Vec::new()).is_known());
+        assert!(!place(vec![frame(true, Some(1))]).is_known());
+    }
 }

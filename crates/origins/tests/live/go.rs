@@ -1,13 +1,8 @@
-//! A real program of Go's: the function that leaks is named, the one that waits never.
+//! Go: the line is named, in four builds.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+use std::process::Command;
 
-use std::path::Path;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
-
-use sexton_origins::{Place, Places, Symbolizer, Watch};
-use sexton_scan::proc::Proc;
+use sexton_origins::Place;
 
 const SOURCE: &str = r#"package main
 
@@ -42,17 +37,7 @@ func main() {
 }
 "#;
 
-/// Ends the program also when the test panics; its zombies go with it.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn places(flags: &[&str]) -> Option<Vec<Place>> {
+fn built(flags: &[&str]) -> Option<Vec<Place>> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
         dir.path().join("go.mod"),
@@ -71,32 +56,11 @@ fn places(flags: &[&str]) -> Option<Vec<Place>> {
         return None;
     };
     assert!(built.success());
-    let program = Program(Command::new(dir.path().join("leak")).spawn().unwrap());
-    let proc = Proc::open(Path::new("/proc")).unwrap();
-    let process = proc.process(program.0.id()).unwrap().unwrap();
-    let mut watch = match Watch::start(&process) {
-        Ok(watch) => watch,
-        Err(why) if !rustix::process::geteuid().is_root() => {
-            eprintln!("skipped: {why}");
-            return None;
-        }
-        Err(why) => panic!("{why}"),
-    };
-    let (mut places, start) = (Places::default(), Instant::now());
-    while start.elapsed() < Duration::from_secs(4) {
-        std::thread::sleep(Duration::from_millis(50));
-        for birth in watch.births() {
-            places.add(&proc, birth).unwrap();
-        }
-    }
-    places.look(&proc).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
-    let mut names = Symbolizer::new(&process).unwrap();
-    Some(places.sum(&proc, &mut names).unwrap())
+    crate::places(&dir.path().join("leak"))
 }
 
 fn check(flags: &[&str], file: &str) {
-    let Some(places) = places(flags) else { return };
+    let Some(places) = built(flags) else { return };
     let at = |line| {
         let is = |place: &&Place| {
             let source = place.chain.first().and_then(|frame| frame.source.as_ref());
