@@ -98,7 +98,7 @@ if [ -x /usr/bin/python3 ]; then
         cpio --pass-through --make-directories --quiet "$root")
     for module in "$library"/lib-dynload/*.so; do copy "$module"; done
 fi
-for file in "$target"/debug/{sexton,sexton-test-leak} "$target"/sexton-test-{go/crawler,c/actor} \
+for file in "$target"/debug/{sexton,sexton-init,sexton-test-leak} "$target"/sexton-test-{go/crawler,c/actor} \
     "$target"/debug/examples/* "${tests[@]}"; do
     # Cargo keeps each example twice, the second time with a hash in its name.
     case $(basename "$file") in *-????????????????) [[ " ${tests[*]} " == *" $file "* ]] || continue ;; esac
