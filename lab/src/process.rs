@@ -2,6 +2,7 @@
 //! asked the code under test what is true would prove nothing.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +18,12 @@ impl Running {
     /// When it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).spawn();
+        // A program that was copied a moment ago is busy for as long as a child that another test
+        // has forked meanwhile still has it open for writing: until its exec.
+        let child = wait_until("it is not busy", || match command.stdin(Stdio::null()).spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
+            child => Some(child),
+        });
         Self(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
