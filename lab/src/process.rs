@@ -20,9 +20,11 @@ impl Running {
     pub fn start(command: &mut Command) -> Self {
         // A program that was copied a moment ago is busy for as long as a child that another test
         // has forked meanwhile still has it open for writing: until its exec.
-        let child = wait_until("it is not busy", || match command.stdin(Stdio::null()).spawn() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
-            child => Some(child),
+        let child = wait_until("it is not busy", || {
+            match command.stdin(Stdio::null()).spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => None,
+                child => Some(child),
+            }
         });
         Self(child.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }

@@ -139,7 +139,10 @@ fn draw(document: &Document) -> io::Result<()> {
     lines.gap()?;
     let (style, verdict) = match document.status {
         Status::Ok => (GOOD, "Sexton works on this node."),
-        Status::Warning => (WARN, "What the warnings name does not work on this node, or was not tried; the rest does."),
+        Status::Warning => (
+            WARN,
+            "What the warnings name does not work on this node, or was not tried; the rest does.",
+        ),
         Status::Failed => (BAD, "Sexton does not work on this node as it is."),
     };
     lines.line(style, verdict)?;
