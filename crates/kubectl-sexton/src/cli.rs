@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::pod::Named;
+use crate::named::Named;
 
 /// The zombies of a cluster: where they are, whose they are, why they stay, and when PIDs run
 /// out; and what ends them.

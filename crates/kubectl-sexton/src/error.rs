@@ -7,8 +7,6 @@ use kube::config::KubeconfigError;
 
 pub use sexton_cluster::crd::GROUP;
 
-use crate::connect::Connected;
-
 /// Every error ends the command with exit status 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,9 +92,9 @@ impl Right {
         }
     }
 
-    /// For a kube error of a request that takes it.
-    pub fn failed(self, at: &Connected) -> impl FnOnce(kube::Error) -> Error {
-        let server = at.server.clone();
+    /// For a kube error of a request to that server that takes it.
+    pub fn failed(self, server: &str) -> impl FnOnce(kube::Error) -> Error {
+        let server = server.to_owned();
         move |cause| Error::Server {
             server,
             right: self,

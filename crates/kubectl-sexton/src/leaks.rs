@@ -117,7 +117,7 @@ async fn labelled(
     let params = ListParams::default().labels(selector);
     let pods = seen::metadata(&api, &params)
         .await
-        .map_err(Right::new("list", "", "pods").failed(at))?;
+        .map_err(Right::new("list", "", "pods").failed(&at.server))?;
     Ok(pods
         .into_iter()
         .filter_map(|meta| {

@@ -13,6 +13,7 @@ mod connect;
 mod error;
 mod explain;
 mod leaks;
+mod named;
 mod nodes;
 mod output;
 mod page;

@@ -1,4 +1,4 @@
-//! The pod that a person names, and how the agent of its node knows it.
+//! A pod as the agent of its node knows it.
 
 use std::fmt;
 
@@ -8,41 +8,11 @@ use sexton_core::audit::Probe;
 
 use crate::connect::Connected;
 use crate::error::{Error, Right};
+use crate::named::Named;
 use crate::probes;
 
 /// The kubelet knows a static pod by this, and not by the UID of its mirror in the API.
 const STATIC_UID: &str = "kubernetes.io/config.hash";
-
-/// `POD`, `pod/POD`, `NAMESPACE/POD` or `pod/NAMESPACE/POD`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Where it is not said, that of the context or of `-n`.
-    pub namespace: Option<String>,
-    /// The pod.
-    pub name: String,
-}
-
-impl std::str::FromStr for Named {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text
-            .strip_prefix("pod/")
-            .or_else(|| text.strip_prefix("pods/"))
-            .unwrap_or(text);
-        let (namespace, name) = match rest.split_once('/') {
-            Some((namespace, name)) => (Some(namespace), name),
-            None => (None, rest),
-        };
-        if name.is_empty() || name.contains('/') || namespace == Some("") {
-            return Err("give it as POD or NAMESPACE/POD".to_owned());
-        }
-        Ok(Self {
-            namespace: namespace.map(str::to_owned),
-            name: name.to_owned(),
-        })
-    }
-}
 
 /// A pod that runs somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +61,7 @@ pub async fn find(at: &Connected, named: &Named, container: Option<&str>) -> Res
     let pod = api
         .get(&named.name)
         .await
-        .map_err(Right::new("get", "", "pods").failed(at))?;
+        .map_err(Right::new("get", "", "pods").failed(&at.server))?;
     placed(&pod, namespace, container)
         .map_err(|why| Error::Usage(format!("pod {}: {why}", named.name)))
 }
@@ -177,23 +147,6 @@ mod tests {
 
     fn pod(json: serde_json::Value) -> Pod {
         serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn names_as_people_write_them() {
-        let named = |namespace: Option<&str>, name: &str| {
-            Ok(Named {
-                namespace: namespace.map(str::to_owned),
-                name: name.to_owned(),
-            })
-        };
-        assert_eq!("web".parse(), named(None, "web"));
-        assert_eq!("pod/web".parse(), named(None, "web"));
-        assert_eq!("shop/web".parse(), named(Some("shop"), "web"));
-        assert_eq!("pod/shop/web".parse(), named(Some("shop"), "web"));
-        for bad in ["", "pod/", "/web", "a/b/c", "pod/shop/"] {
-            assert!(bad.parse::<Named>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub async fn stored(at: &Connected) -> Result<Vec<Stored>, Error> {
     let api: Api<DynamicObject> = Api::all_with(at.client.clone(), &resource);
     let found = seen::all(&api, &ListParams::default())
         .await
-        .map_err(Right::new("list", GROUP, "reappolicies").failed(at))?;
+        .map_err(Right::new("list", GROUP, "reappolicies").failed(&at.server))?;
     let stored = found.into_iter().filter_map(|object| {
         let spec = object.data.get("spec").cloned();
         let spec = spec.unwrap_or_else(|| serde_json::json!({}));

@@ -13,7 +13,8 @@ use sexton_core::text;
 
 use crate::connect::Connected;
 use crate::error::{Error, Right};
-use crate::pod::{self, Named};
+use crate::named::Named;
+use crate::pod;
 use crate::table::Table;
 use crate::{remote, seen};
 
@@ -55,7 +56,7 @@ pub async fn find(
     }
     let pods = seen::all(&api, &params)
         .await
-        .map_err(Right::new("list", "", "pods").failed(at))?;
+        .map_err(Right::new("list", "", "pods").failed(&at.server))?;
     let mut found = of(&pods);
     ask_agents(at, &pods, &mut found).await;
     found.sort_by(|a, b| {

@@ -36,7 +36,7 @@ pub async fn agent(at: &Connected, node: &str) -> Result<Agent, Error> {
     let pods = api
         .list(&params)
         .await
-        .map_err(Right::with_agents("list", "pods").failed(at))?;
+        .map_err(Right::with_agents("list", "pods").failed(&at.server))?;
     let none = || {
         Error::Usage(format!(
             "no agent runs on node {node} (pods with {AGENTS} in namespace {}): \
@@ -130,7 +130,7 @@ impl Agent {
         let mut process = api
             .exec(&self.pod, command, &params)
             .await
-            .map_err(Right::with_agents("create, get", "pods/exec").failed(at))?;
+            .map_err(Right::with_agents("create, get", "pods/exec").failed(&at.server))?;
         if let Some(legend) = legend {
             eprintln!("{}", safe(&legend));
         }

@@ -124,7 +124,7 @@ pub async fn look(at: &Connected, selector: Option<&str>) -> Result<Seen, Error>
 pub async fn reports(at: &Connected) -> Result<BTreeMap<String, Status>, Error> {
     let found = all(&report_api(at), &ListParams::default())
         .await
-        .map_err(LIST_REPORTS.failed(at))?;
+        .map_err(LIST_REPORTS.failed(&at.server))?;
     Ok(found
         .into_iter()
         .filter_map(|report| {
@@ -142,7 +142,7 @@ pub async fn report(at: &Connected, node: &str) -> Result<Option<Status>, Error>
     let found = report_api(at)
         .get_opt(node)
         .await
-        .map_err(Right::new("get", GROUP, "zombiereports").failed(at))?;
+        .map_err(Right::new("get", GROUP, "zombiereports").failed(&at.server))?;
     Ok(found.as_ref().and_then(status_of))
 }
 
@@ -177,7 +177,7 @@ async fn nodes(at: &Connected, selector: Option<&str>) -> Result<BTreeSet<String
     // Of a node only its name is of interest, and a whole one is large.
     let found = metadata(&api, &params)
         .await
-        .map_err(LIST_NODES.failed(at))?;
+        .map_err(LIST_NODES.failed(&at.server))?;
     Ok(found.into_iter().filter_map(|meta| meta.name).collect())
 }
 
@@ -206,7 +206,7 @@ async fn agents(at: &Connected) -> Result<Agents, Error> {
     let pods: Api<Pod> = Api::namespaced(at.client.clone(), &at.agent_namespace);
     let pods = all(&pods, &params)
         .await
-        .map_err(Right::with_agents("list", "pods").failed(at))?;
+        .map_err(Right::with_agents("list", "pods").failed(&at.server))?;
     Ok(Agents::By(pods.iter().filter_map(agent).collect()))
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::find::ByParent;
+use crate::group::ByParent;
 use crate::tally::{Counted, Tree, Unit, suspects};
 use crate::{Error, Scanner};
 

@@ -11,7 +11,6 @@
 //!
 //! Where there are no counters that can be compared, all of `/proc` is read.
 
-use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Instant;
 
@@ -19,8 +18,8 @@ use sexton_core::holder::HoldsAs;
 use sexton_core::report::Method;
 
 use crate::census::FirstLook;
+use crate::group::{ByParent, Group, Options};
 use crate::proc::{Loadavg, parse_pids};
-use crate::scan::{Group, Options};
 use crate::tally::Tree;
 use crate::{Error, Scanner};
 
@@ -28,9 +27,6 @@ use crate::{Error, Scanner};
 const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
 /// Forks during the count make it worthless; so often it is tried again.
 const ATTEMPTS: usize = 3;
-
-/// Zombies by their parent.
-pub(crate) type ByParent = BTreeMap<u32, Vec<u32>>;
 
 /// What the first look found.
 #[derive(Debug)]

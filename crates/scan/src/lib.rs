@@ -35,6 +35,7 @@ pub mod container;
 mod error;
 pub mod facts;
 mod find;
+mod group;
 mod hierarchy;
 mod holder;
 mod identity;
@@ -51,9 +52,9 @@ mod tests;
 mod viewer;
 
 pub use error::Error;
+pub use group::Options;
 pub use hierarchy::Hierarchies;
 pub use identity::Seen;
-pub use scan::Options;
 pub use scanner::{DeadChild, Roots, Scanner};
 
 /// For people: bytes that are not UTF-8 are replaced; control characters are kept, since JSON

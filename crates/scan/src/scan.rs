@@ -1,7 +1,7 @@
 //! One look at a node: find, look again, inspect, report.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::protect::protection;
@@ -10,6 +10,7 @@ use sexton_core::text::{self, time::rfc3339};
 use sexton_core::{Holder, Leak, Report, Zombie};
 
 use crate::find::Found;
+use crate::group::{Group, Options, add};
 use crate::leak::{self, INSPECTED, SHOWN};
 use crate::notes::Notes;
 use crate::proc::{self, Stat};
@@ -17,32 +18,6 @@ use crate::{Error, Scanner, holder, limits};
 
 /// A leak of this many or fewer has the status of each zombie read, for its tracer.
 const ASKED_FOR_TRACER: usize = 64;
-
-/// How to look.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Read all of `/proc` and every zombie, whatever the counters say.
-    pub full: bool,
-    /// A zombie counts if it is still there after this time: its parent may be about to wait.
-    pub second_look: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            full: false,
-            second_look: Duration::from_millis(5),
-        }
-    }
-}
-
-/// The zombies of one holder, by pid.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Group {
-    pub(crate) holder: u32,
-    pub(crate) holds_as: HoldsAs,
-    pub(crate) zombies: Vec<u32>,
-}
 
 impl Scanner {
     /// Looks at the node once.
@@ -345,20 +320,4 @@ enum Outcome {
     HolderEnded,
     /// So many zombies of somebody who cannot be told apart from who may get its pid next.
     HolderUnknown(u64),
-}
-
-/// Adds a zombie to its holder's group.
-pub(crate) fn add(groups: &mut Vec<Group>, holder: u32, holds_as: HoldsAs, zombie: u32) {
-    match groups
-        .iter_mut()
-        .rev()
-        .find(|group| group.holder == holder && group.holds_as == holds_as)
-    {
-        Some(group) => group.zombies.push(zombie),
-        None => groups.push(Group {
-            holder,
-            holds_as,
-            zombies: vec![zombie],
-        }),
-    }
 }

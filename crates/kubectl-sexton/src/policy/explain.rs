@@ -73,7 +73,7 @@ pub async fn run(args: cli::PolicyExplain, connection: &Connection) -> Result<Ex
     let pod = api
         .get(&named.name)
         .await
-        .map_err(Right::new("get", "", "pods").failed(&at))?;
+        .map_err(Right::new("get", "", "pods").failed(&at.server))?;
     // From files it is about what would be, and no node has a word in that.
     let of_files = !policy.is_empty();
     let policies = if of_files {
