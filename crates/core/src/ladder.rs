@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use climb::decide;
 pub use evidence::{Evidence, Findings, Fingerprint, Opted, Refusal};
-pub use history::{History, Outcome, Step};
+pub use history::{History, RungOutcome, Step};
 pub use pace::{LONGEST, Pace, SHORTEST, next_look};
 pub use reason::{ActBecause, Cannot, NothingBecause, WaitBecause};
 
@@ -114,6 +114,6 @@ pub enum Decision {
 }
 
 #[cfg(test)]
-mod rules;
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use choose::{Subject, Tie, Verdict, choose, verdicts};
+pub use choose::{Coverage, Subject, Tie, choose, verdicts};
 pub use rate::{MOST_COUNTED, Rate, RateLimits};
 pub use selector::{
     Glob, LONGEST_CGROUP, LONGEST_LABEL_KEY, LONGEST_LABEL_VALUE, LONGEST_PATTERN, MOST_ENTRIES,

@@ -69,7 +69,7 @@ pub fn is_in(mask: u64, number: u8) -> bool {
 
 /// What a signal does to a process that has no handler for it and is not PID 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum DefaultAction {
     /// The process ends.
     End,
     /// Nothing.
@@ -80,11 +80,11 @@ pub enum Default {
 
 /// The default action of a signal (`signal(7)`, "Standard signals").
 #[must_use]
-pub fn default(number: u8) -> Default {
+pub fn default(number: u8) -> DefaultAction {
     match number {
-        17 | 18 | 23 | 28 => Default::Ignore, // CHLD, CONT, URG, WINCH
-        19..=22 => Default::Stop,             // STOP, TSTP, TTIN, TTOU
-        _ => Default::End,
+        17 | 18 | 23 | 28 => DefaultAction::Ignore, // CHLD, CONT, URG, WINCH
+        19..=22 => DefaultAction::Stop,             // STOP, TSTP, TTIN, TTOU
+        _ => DefaultAction::End,
     }
 }
 

@@ -20,4 +20,4 @@ pub use cluster::{ClusterView, cluster};
 pub use document::csp;
 pub use node::{look_failed, node};
 pub use timeline::Timeline;
-pub use view::{Action, AgentState, Mode, Outcome, PolicyState, Problem, Sample, View};
+pub use view::{Action, ActionOutcome, AgentState, Mode, PolicyState, Problem, Sample, View};

@@ -129,14 +129,14 @@ pub struct Action {
     /// It was done for real.
     pub enforced: bool,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: ActionOutcome,
     /// The same in a few words: `1,200 of 1,200 taken`.
     pub detail: String,
 }
 
 /// What came of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ActionOutcome {
     /// It goes on.
     Running,
     /// It did what it was meant to.
@@ -151,7 +151,7 @@ pub enum Outcome {
     Planned,
 }
 
-impl Outcome {
+impl ActionOutcome {
     /// In one word.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{env, io, ptr, thread};
 
 use sexton_core::ProcessId;
-use sexton_reap::{Options, Outcome, execute, plan};
+use sexton_reap::{Options, ReapOutcome, execute, plan};
 use sexton_scan::{Roots, Scanner};
 
 fn main() {
@@ -23,7 +23,7 @@ fn main() {
     let mut own = Vec::new();
     let mut looked_at = Vec::new();
     let mut stepped = Vec::new();
-    let mut borrowed: Vec<Outcome> = Vec::new();
+    let mut borrowed: Vec<ReapOutcome> = Vec::new();
     for _ in 0..3 {
         own.push(own_waits(zombies, false));
         looked_at.push(own_waits(zombies, true));
@@ -182,7 +182,7 @@ fn own_waits(zombies: usize, look: bool) -> Duration {
     Duration::from_nanos(holder.answer())
 }
 
-fn sexton(zombies: usize) -> Outcome {
+fn sexton(zombies: usize) -> ReapOutcome {
     let holder = Holder::start(zombies);
     let mut scanner = Scanner::new(Roots::default()).expect("/proc is there");
     let options = Options {

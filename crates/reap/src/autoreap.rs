@@ -98,7 +98,7 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "AutoreapOutcome")]
-pub struct Outcome {
+pub struct AutoreapOutcome {
     /// Whose children are meant.
     pub holder: ProcessId,
     /// Who waits for them from now on; absent where nothing was changed, or where it could not
@@ -231,7 +231,7 @@ pub fn execute(
     proc: &Proc,
     plan: &Plan,
     mut go_on: impl FnMut() -> ControlFlow<()>,
-) -> Result<Outcome, Error> {
+) -> Result<AutoreapOutcome, Error> {
     if let Some(refusal) = &plan.refusal {
         return Err(Error::Refused(refusal.clone()));
     }
@@ -284,7 +284,7 @@ pub fn execute(
     if let End::Refused { refusal } = end {
         return Err(Error::Refused(*refusal));
     }
-    Ok(Outcome {
+    Ok(AutoreapOutcome {
         holder: plan.holder.id,
         waiter: (end == End::Complete).then_some(plan.waiter),
         end,

@@ -5,7 +5,7 @@ use std::io;
 /// Why a plan could not be made, or not be carried out.
 ///
 /// A process that ends in the middle is no error, and neither is a refusal: see
-/// [`Outcome`](crate::Outcome) and [`Refusal`](crate::Refusal).
+/// [`ReapOutcome`](crate::ReapOutcome) and [`Refusal`](crate::Refusal).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something could not be read.

@@ -15,7 +15,7 @@ use crate::borrow::visit::{self, Task, Unfit};
 use crate::borrow::{Borrower, Lent, VISIT};
 use crate::outcome::{End, Left, Progress, Trace, left, statuses};
 use crate::risk::Risk;
-use crate::{Error, LeftBecause, Nudge, Outcome, Plan, nudge};
+use crate::{Error, LeftBecause, Nudge, Plan, ReapOutcome, nudge};
 
 /// The first visit finds out how long a wait takes.
 const FIRST_BATCH: usize = 32;
@@ -34,7 +34,7 @@ pub fn execute(
     proc: &Proc,
     plan: &Plan,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Outcome, Error> {
+) -> Result<ReapOutcome, Error> {
     if let Some(refusal) = &plan.refusal {
         return Err(Error::Refused(refusal.clone()));
     }
@@ -107,7 +107,7 @@ struct Work<'a> {
     not_taken: u64,
     gone: u64,
     nudged: u64,
-    /// See [`Outcome::unverified`].
+    /// See [`ReapOutcome::unverified`].
     unverified: u64,
     /// How many were taken, and how many of these unverified, before the last visit.
     before_last: (usize, u64),
@@ -261,7 +261,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn outcome(mut self, end: End, trace: Trace, wall: Duration) -> Outcome {
+    fn outcome(mut self, end: End, trace: Trace, wall: Duration) -> ReapOutcome {
         self.times.sort_unstable();
         let percentile = self
             .times
@@ -280,7 +280,7 @@ impl<'a> Work<'a> {
                 count: self.pending.len() as u64,
             });
         }
-        Outcome {
+        ReapOutcome {
             holder: self.plan.holder.id,
             taken: self.taken.len() as u64,
             nudged: self.nudged,

@@ -72,7 +72,7 @@ pub mod terminate;
 pub use error::Error;
 pub use execute::execute;
 pub use nudge::Nudge;
-pub use outcome::{End, HolderDeath, Left, Outcome, Progress, Status, Trace};
+pub use outcome::{End, HolderDeath, Left, Progress, ReapOutcome, Status, Trace};
 pub use plan::{Options, Plan, plan};
 pub use ready::is_ready;
 pub use refusal::{LeftBecause, Refusal};

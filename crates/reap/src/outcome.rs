@@ -10,7 +10,7 @@ use crate::{LeftBecause, Refusal};
 /// What came of a reap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct ReapOutcome {
     /// Whose zombies.
     pub holder: ProcessId,
     /// Taken by the holder's being made to wait.

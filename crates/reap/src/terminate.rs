@@ -8,7 +8,7 @@ mod adopter;
 mod execute;
 
 pub use adopter::{Adopter, ReapsSince};
-pub use execute::{End, HeldBy, Outcome, execute};
+pub use execute::{End, HeldBy, TerminateOutcome, execute};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -21,7 +21,7 @@ use sexton_lab::{
     Container, Leak, Program, Runtime, Skip, identity, live_children_of, require, wait_until,
     zombies_of,
 };
-use sexton_reap::autoreap::{self, Options, Outcome, Plan, Waiter};
+use sexton_reap::autoreap::{self, AutoreapOutcome, Options, Plan, Waiter};
 use sexton_reap::{End, Error, Refusal, Trace};
 use sexton_scan::{Roots, Scanner};
 
@@ -54,7 +54,7 @@ fn undo() -> Options {
     }
 }
 
-fn execute(plan: &Plan) -> Result<Outcome, Error> {
+fn execute(plan: &Plan) -> Result<AutoreapOutcome, Error> {
     let scanner = Scanner::new(Roots::default()).unwrap();
     autoreap::execute(scanner.proc(), plan, || ControlFlow::Continue(()))
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use actors::{Actor, zombies_of};
 use sexton_core::ProcessId;
 use sexton_core::report::Exit;
-use sexton_reap::{End, Error, Options, Outcome, Plan, Refusal, Trust, autoreap};
+use sexton_reap::{End, Error, Options, Plan, ReapOutcome, Refusal, Trust, autoreap};
 use sexton_scan::{Roots, Scanner};
 
 /// Everything allowed.
@@ -41,7 +41,7 @@ fn plan(pid: u32) -> Plan {
     plan.unwrap().unwrap()
 }
 
-fn execute(plan: &Plan) -> Result<Outcome, Error> {
+fn execute(plan: &Plan) -> Result<ReapOutcome, Error> {
     let scanner = Scanner::new(Roots::default()).unwrap();
     sexton_reap::execute(scanner.proc(), plan, |_| ControlFlow::Continue(()))
 }

@@ -20,7 +20,7 @@ use std::{fs, io, thread};
 
 use actors::{Actor, Dice, example, zombies_of};
 use sexton_core::ProcessId;
-use sexton_reap::{End, Error, LeftBecause, Nudge, Options, Outcome, Plan, Refusal, Trace};
+use sexton_reap::{End, Error, LeftBecause, Nudge, Options, Plan, ReapOutcome, Refusal, Trace};
 use sexton_scan::{Roots, Scanner};
 
 /// Everything allowed.
@@ -40,12 +40,12 @@ fn plan(pid: u32, options: &Options) -> Plan {
         .unwrap()
 }
 
-fn execute(plan: &Plan) -> Result<Outcome, Error> {
+fn execute(plan: &Plan) -> Result<ReapOutcome, Error> {
     let scanner = Scanner::new(Roots::default()).unwrap();
     sexton_reap::execute(scanner.proc(), plan, |_| ControlFlow::Continue(()))
 }
 
-fn reap(pid: u32) -> Outcome {
+fn reap(pid: u32) -> ReapOutcome {
     execute(&plan(pid, &all())).unwrap()
 }
 
@@ -443,7 +443,7 @@ fn it_works_at_the_very_limit_with_the_reaper_in_it() {
         ))
         .output()
         .unwrap();
-    let outcome: Outcome = serde_json::from_slice(&output.stdout)
+    let outcome: ReapOutcome = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!(outcome.taken, 20);
     cgroup.write("pids.max", "max");

@@ -20,7 +20,7 @@ use sexton_lab::{
     Container, Leak, Program, Runtime, Skip, identity, live_children_of, require, require_root,
     wait_until, zombies_of,
 };
-use sexton_reap::terminate::{self, End, Options, Outcome, Plan, ReapsSince};
+use sexton_reap::terminate::{self, End, Options, Plan, ReapsSince, TerminateOutcome};
 use sexton_reap::{Error, Refusal};
 use sexton_scan::{Roots, Scanner};
 
@@ -40,7 +40,7 @@ fn plan(pid: u32) -> Plan {
     plan_with(pid, &Options::default())
 }
 
-fn execute(plan: &Plan, grace: Duration) -> Result<Outcome, Error> {
+fn execute(plan: &Plan, grace: Duration) -> Result<TerminateOutcome, Error> {
     terminate::execute(&mut scanner(), plan, grace, || ControlFlow::Continue(()))
 }
 

@@ -59,14 +59,14 @@ impl Scanner {
                 continue;
             }
             match self.leak(&group, options) {
-                Outcome::Leak(mut leak) => {
+                Inspected::Leak(mut leak) => {
                     zombies = zombies.saturating_add(leak.zombies);
                     if let Some(room) = share {
                         proc::shorten(&mut leak.holder.command_line, room);
                     }
                     leaks.push(*leak);
                 }
-                Outcome::HolderUnknown(count) => {
+                Inspected::HolderUnknown(count) => {
                     zombies = zombies.saturating_add(count);
                     let count = text::plural(count, "zombie", "zombies");
                     notes.push(format!(
@@ -75,12 +75,12 @@ impl Scanner {
                         group.holder,
                     ));
                 }
-                Outcome::HolderEnded => notes.push(format!(
+                Inspected::HolderEnded => notes.push(format!(
                     "process {} ended during the scan; its zombies ({}) went to another parent",
                     group.holder,
                     group.zombies.len()
                 )),
-                Outcome::Nothing => {}
+                Inspected::Nothing => {}
             }
         }
         // A namespace that cannot be read is the kernel's way of saying that this process is
@@ -201,7 +201,7 @@ impl Scanner {
         traced
     }
 
-    fn leak(&mut self, group: &Group, options: &Options) -> Outcome {
+    fn leak(&mut self, group: &Group, options: &Options) -> Inspected {
         let mut inspected = self.inspect(group, options.full);
         let asked = if options.full {
             group.zombies.len()
@@ -213,17 +213,17 @@ impl Scanner {
         let mut notes = Notes::of_viewer(self.viewer.sees_all);
         let known = match self.known(group.holder, &mut notes) {
             Ok(known) => known,
-            Err(_) if inspected.is_empty() => return Outcome::Nothing,
+            Err(_) if inspected.is_empty() => return Inspected::Nothing,
             Err(error) => {
                 self.notes.take::<()>(Err(error));
-                return Outcome::HolderUnknown(zombies);
+                return Inspected::HolderUnknown(zombies);
             }
         };
         let Some((mut holder, stat)) = known else {
-            return Outcome::HolderEnded;
+            return Inspected::HolderEnded;
         };
         if inspected.is_empty() {
-            return Outcome::Nothing;
+            return Inspected::Nothing;
         }
         inspected.sort_by_key(|stat| (stat.start_ticks, stat.pid));
         holder.holds_as = group.holds_as;
@@ -235,7 +235,7 @@ impl Scanner {
         let container = self.named_container(group.holder, &mut notes);
         let container = notes.take(container);
         self.notes.count(&notes);
-        Outcome::Leak(Box::new(Leak {
+        Inspected::Leak(Box::new(Leak {
             container,
             protected: protection(&holder, own_pid),
             zombies,
@@ -313,7 +313,7 @@ impl Scanner {
     }
 }
 
-enum Outcome {
+enum Inspected {
     Leak(Box<Leak>),
     /// All of its zombies were waited for meanwhile.
     Nothing,

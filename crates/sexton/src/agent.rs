@@ -64,7 +64,7 @@ use lock::Lock;
 use member::Member;
 use names::{Known, Names};
 use policies::Policies;
-use record::{Log, Outcome};
+use record::{Log, StepOutcome};
 use settings::{Listen, Settings};
 use state::Shared;
 use turns::Turns;
@@ -101,7 +101,7 @@ struct Agent {
     /// other has open.
     log_lock: Option<Lock>,
     /// Outcomes that could not be written yet; nothing new is done before they are.
-    unwritten: Vec<Outcome>,
+    unwritten: Vec<StepOutcome>,
     policies: Policies,
     names: Names,
     member: Option<Member>,

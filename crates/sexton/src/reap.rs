@@ -10,7 +10,7 @@ use serde::Serialize;
 use sexton_core::report::CommandCount;
 use sexton_core::{Container, Holder, ProcessId, Report};
 use sexton_reap::autoreap::{self, Waiter};
-use sexton_reap::{AgesFrom, End, Nudge, Options, Outcome, Plan, Refusal, Trust};
+use sexton_reap::{AgesFrom, End, Nudge, Options, Plan, ReapOutcome, Refusal, Trust};
 use sexton_scan::Scanner;
 
 use crate::REFUSED;
@@ -47,7 +47,7 @@ pub struct Entry {
     pub plan: Plan,
     /// What was done; absent in a dry run and where it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<ReapOutcome>,
     /// What was planned, and done, for its future children; absent without `--autoreap`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoreap: Option<AutoreapEntry>,
@@ -61,7 +61,7 @@ pub struct AutoreapEntry {
     pub plan: autoreap::Plan,
     /// What was done; absent in a dry run and where it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<autoreap::Outcome>,
+    pub outcome: Option<autoreap::AutoreapOutcome>,
 }
 
 impl Entry {
@@ -234,7 +234,7 @@ fn set(
     Ok(Some(AutoreapEntry { plan, outcome }))
 }
 
-fn execute(scanner: &Scanner, plan: &Plan) -> Result<Outcome, sexton_reap::Error> {
+fn execute(scanner: &Scanner, plan: &Plan) -> Result<ReapOutcome, sexton_reap::Error> {
     let mut progress = Progress::new(format!("Reaping for {}", plan.holder.id.pid));
     sexton_reap::execute(scanner.proc(), plan, |at| {
         progress.at(at.done, at.total);
@@ -373,8 +373,8 @@ fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result
     left(lines, &plan.left)
 }
 
-fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &Outcome) -> io::Result<()> {
-    let Outcome {
+fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &ReapOutcome) -> io::Result<()> {
+    let ReapOutcome {
         holder: _,
         taken,
         nudged,

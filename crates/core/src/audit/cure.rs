@@ -180,7 +180,7 @@ pub(super) fn shell_in_front(shell: &Process, child: Option<&Process>, number: u
     // Without the shell it is PID 1 itself.
     let handles =
         signal::is_in(child.signals.caught, number) && child.program.language != Language::Node;
-    if signal::default(number) != signal::Default::End {
+    if signal::default(number) != signal::DefaultAction::End {
         if !handles {
             cures.push(stop_signal(signal::SIGTERM));
         }

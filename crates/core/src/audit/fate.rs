@@ -5,7 +5,7 @@ use super::init::Forwarder;
 use super::stop::Stop;
 use super::{MainProcess, Verdict, cure, handler, hook, known, servers, shell, through};
 use crate::cause::{Cure, Language, is_shell};
-use crate::signal::{self, Default, is_in};
+use crate::signal::{self, DefaultAction, is_in};
 use crate::{Confidence, State};
 
 /// A judgement on its way up from the process that decides.
@@ -332,13 +332,13 @@ fn default(process: &Process, stop: Stop) -> Fate {
     };
     let fact = mask(process, number, "has no handler for", "SigCgt, SigIgn");
     let fate = match (signal::default(number), process.is_namespace_init()) {
-        (Default::End, true) => {
+        (DefaultAction::End, true) => {
             Fate::stays(sure, format!("{} is PID 1 without a handler", process.name))
                 .fact(fact)
                 .fact(DROPPED)
                 .cures(cure::no_handler(process, number))
         }
-        (Default::End, false) => Fate::ends(
+        (DefaultAction::End, false) => Fate::ends(
             sure,
             match unheard.first() {
                 Some(child) => format!("{} ends; {} never hears of it", process.name, child.name),
@@ -346,12 +346,12 @@ fn default(process: &Process, stop: Stop) -> Fate {
             },
         )
         .fact(fact),
-        (Default::Ignore, _) => Fate::stays(
+        (DefaultAction::Ignore, _) => Fate::stays(
             Confidence::High,
             format!("{name} does nothing where there is no handler"),
         )
         .fact(fact),
-        (Default::Stop, _) => Fate::stays(
+        (DefaultAction::Stop, _) => Fate::stays(
             Confidence::High,
             format!("{name} stops a process and does not end it"),
         )

@@ -21,7 +21,7 @@ pub(super) fn default(shell: &Process, stop: Stop) -> Fate {
     let fact = mask(shell, number, "has no trap for", "SigCgt, SigIgn");
     let unheard = stop.unheard(&shell.children);
     let child = front_child(shell);
-    if signal::default(number) != signal::Default::End {
+    if signal::default(number) != signal::DefaultAction::End {
         if goes_on_by_itself(shell, stop) {
             return Fate::unknown(format!("{} goes on in its script", shell.name)).fact(fact);
         }

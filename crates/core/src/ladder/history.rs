@@ -36,7 +36,7 @@ pub struct Step {
     /// On what evidence.
     pub fingerprint: Fingerprint,
     /// What came of it; `None` until it was measured.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RungOutcome>,
 }
 
 impl Step {
@@ -56,14 +56,14 @@ impl Step {
     /// It did what its rung is for.
     fn worked(&self) -> bool {
         let (before, left, new_container) = match &self.outcome {
-            Some(Outcome::Measured {
+            Some(RungOutcome::Measured {
                 before,
                 left,
                 new_container,
             }) => (before, left, new_container),
             // Nothing speaks against it, and a rehearsal must not climb.
-            Some(Outcome::DryRun) => return true,
-            Some(Outcome::NotDone { .. }) | None => return false,
+            Some(RungOutcome::DryRun) => return true,
+            Some(RungOutcome::NotDone { .. }) | None => return false,
         };
         match self.rung {
             Rung::Observe => false,
@@ -76,7 +76,7 @@ impl Step {
 
     /// It was in fact taken, as far as is known.
     fn was_taken(&self) -> bool {
-        !matches!(self.outcome, Some(Outcome::NotDone { .. }))
+        !matches!(self.outcome, Some(RungOutcome::NotDone { .. }))
     }
 
     /// Its outcome is still to come.
@@ -88,7 +88,7 @@ impl Step {
 /// What came of a step, by a scan made after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Outcome {
+pub enum RungOutcome {
     /// It was taken, and this was found.
     Measured {
         /// Zombies that the step was about.
@@ -145,7 +145,7 @@ impl History {
     }
 
     /// Says what came of the last step on `holder`, if that is not known yet.
-    pub fn measured(&mut self, holder: ProcessId, outcome: Outcome) {
+    pub fn measured(&mut self, holder: ProcessId, outcome: RungOutcome) {
         let last = self
             .by_holder
             .get_mut(&holder)
@@ -161,7 +161,7 @@ impl History {
     /// earnest may well be the same.
     pub fn forget_rehearsals(&mut self) {
         self.by_holder.retain(|_, steps| {
-            steps.retain(|step| step.outcome != Some(Outcome::DryRun));
+            steps.retain(|step| step.outcome != Some(RungOutcome::DryRun));
             !steps.is_empty()
         });
         self.len = self.by_holder.values().map(VecDeque::len).sum();

@@ -63,7 +63,13 @@ fn the_first_step_is_the_gentlest_that_is_possible() {
 
 /// Takes the step that is decided, and lets it turn out so.
 #[track_caller]
-fn act(history: &mut History, leak: &Evidence, spec: &PolicySpec, now: Now, came: Outcome) -> Rung {
+fn act(
+    history: &mut History,
+    leak: &Evidence,
+    spec: &PolicySpec,
+    now: Now,
+    came: RungOutcome,
+) -> Rung {
     let decision = decide(leak, spec, history, now);
     let Decision::Act { rung, .. } = decision else {
         panic!("{decision:?}");
@@ -73,8 +79,8 @@ fn act(history: &mut History, leak: &Evidence, spec: &PolicySpec, now: Now, came
     rung
 }
 
-fn left(left: u64) -> Outcome {
-    Outcome::Measured {
+fn left(left: u64) -> RungOutcome {
+    RungOutcome::Measured {
         before: 40,
         left,
         new_container: None,
@@ -240,14 +246,14 @@ fn a_dry_run_neither_repeats_itself_nor_climbs() {
     let mut history = History::default();
     let mut leak = evidence();
     assert_eq!(
-        act(&mut history, &leak, &spec, at(1_000), Outcome::DryRun),
+        act(&mut history, &leak, &spec, at(1_000), RungOutcome::DryRun),
         Rung::Reap
     );
     let again = decide(&leak, &spec, &history, at(5_000));
     assert!(matches!(again, Decision::Nothing { .. }), "{again:?}");
     leak.fingerprint = Fingerprint(2);
     assert_eq!(
-        act(&mut history, &leak, &spec, at(5_001), Outcome::DryRun),
+        act(&mut history, &leak, &spec, at(5_001), RungOutcome::DryRun),
         Rung::Reap
     );
 }
@@ -257,7 +263,7 @@ fn after_a_dry_run_the_same_is_done_in_earnest() {
     let spec = up_to(Rung::Evict);
     let mut history = History::default();
     let leak = evidence();
-    act(&mut history, &leak, &spec, at(1_000), Outcome::DryRun);
+    act(&mut history, &leak, &spec, at(1_000), RungOutcome::DryRun);
     history.forget_rehearsals();
     assert!(history.is_empty());
     assert_eq!(
@@ -273,7 +279,7 @@ fn what_was_not_done_may_be_tried_on_the_same_evidence_after_a_while() {
     let spec = PolicySpec::default();
     let mut history = History::default();
     let leak = evidence();
-    let not_done = Outcome::NotDone {
+    let not_done = RungOutcome::NotDone {
         why: "no thread could be borrowed".to_owned(),
     };
     act(&mut history, &leak, &spec, at(1_000), not_done);
@@ -294,7 +300,7 @@ fn nothing_is_ended_because_a_gentle_step_was_refused_at_the_last_moment() {
     let mut now = 1_000;
     for fingerprint in 0..12 {
         leak.fingerprint = Fingerprint(fingerprint);
-        let not_done = Outcome::NotDone {
+        let not_done = RungOutcome::NotDone {
             why: "a debugger came".to_owned(),
         };
         assert_eq!(
@@ -428,7 +434,7 @@ fn a_restarted_container_is_still_the_same_to_the_rate_limits() {
         why: "it is a 32-bit program".to_owned(),
         passing: false,
     });
-    let back = Outcome::Measured {
+    let back = RungOutcome::Measured {
         before: 40,
         left: 0,
         new_container: Some("c2".to_owned()),

@@ -25,7 +25,7 @@ pub struct Tie {
 
 /// What one policy says of a leak.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict<'a> {
+pub struct Coverage<'a> {
     /// The policy.
     pub policy: &'a Policy,
     /// How narrowly it covers the leak, or why it does not.
@@ -34,16 +34,16 @@ pub struct Verdict<'a> {
 
 /// What each policy says, the narrowest first, those that do not cover `subject` last.
 #[must_use]
-pub fn verdicts<'a>(policies: &'a [Policy], subject: &Subject<'_>) -> Vec<Verdict<'a>> {
-    let mut verdicts: Vec<Verdict<'a>> = policies
+pub fn verdicts<'a>(policies: &'a [Policy], subject: &Subject<'_>) -> Vec<Coverage<'a>> {
+    let mut verdicts: Vec<Coverage<'a>> = policies
         .iter()
-        .map(|policy| Verdict {
+        .map(|policy| Coverage {
             policy,
             covers: policy.spec.selector.covers(subject),
         })
         .collect();
     verdicts.sort_by(|a, b| {
-        let rank = |v: &Verdict<'_>| v.covers.as_ref().ok().copied();
+        let rank = |v: &Coverage<'_>| v.covers.as_ref().ok().copied();
         rank(b)
             .cmp(&rank(a))
             .then_with(|| a.policy.name().cmp(b.policy.name()))

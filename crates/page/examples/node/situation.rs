@@ -18,7 +18,7 @@ use sexton_core::{
     Container, Holder, Leak, Limit, LimitKind, Pod, ProcessId, Report, Runtime, SigchldAction,
     State,
 };
-use sexton_page::{Action, AgentState, Mode, Outcome, PolicyState, Problem, Sample, View};
+use sexton_page::{Action, ActionOutcome, AgentState, Mode, PolicyState, Problem, Sample, View};
 
 /// 2026-11-24, shortly after three in the morning.
 const NOW: u64 = 1_795_489_458;
@@ -720,7 +720,7 @@ fn actions() -> Vec<Action> {
         place: "ci/agent-linux-4kq9z jnlp".to_owned(),
         policy: Some("crawlers".to_owned()),
         enforced: true,
-        outcome: Outcome::Done,
+        outcome: ActionOutcome::Done,
         detail: "1,298 of 1,298 taken, thread borrowed for 0.4 ms".to_owned(),
     };
     vec![
@@ -731,7 +731,7 @@ fn actions() -> Vec<Action> {
             place: "shop/crawler-7d9f8c6b5-xk2lq crawler".to_owned(),
             policy: Some("all-namespaces".to_owned()),
             enforced: false,
-            outcome: Outcome::Planned,
+            outcome: ActionOutcome::Planned,
             detail: "would take 7,443 zombies".to_owned(),
         },
         Action {
@@ -741,7 +741,7 @@ fn actions() -> Vec<Action> {
             place: "shop/crawler-7d9f8c6b5-xk2lq crawler".to_owned(),
             policy: Some("all-namespaces".to_owned()),
             enforced: false,
-            outcome: Outcome::Planned,
+            outcome: ActionOutcome::Planned,
             detail: "would send SIGCHLD".to_owned(),
         },
         Action {
@@ -750,7 +750,7 @@ fn actions() -> Vec<Action> {
             whom: "containerd-shim-runc-v2 (pid 902)".to_owned(),
             place: "host".to_owned(),
             policy: None,
-            outcome: Outcome::Refused,
+            outcome: ActionOutcome::Refused,
             detail: "protected: container runtime shim".to_owned(),
             ..base.clone()
         },
@@ -760,7 +760,7 @@ fn actions() -> Vec<Action> {
         },
         Action {
             at: NOW - 6_530,
-            outcome: Outcome::Partly,
+            outcome: ActionOutcome::Partly,
             detail: "1,100 of 1,291 taken; 191 stay: the holder was stopped in the middle"
                 .to_owned(),
             ..base.clone()
@@ -768,7 +768,7 @@ fn actions() -> Vec<Action> {
         Action {
             at: NOW - 6_545,
             rung: "nudge".to_owned(),
-            outcome: Outcome::Failed,
+            outcome: ActionOutcome::Failed,
             detail: "no zombie went within 2 s".to_owned(),
             ..base
         },

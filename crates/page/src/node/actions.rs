@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use sexton_core::text::time::rfc3339;
 
 use super::ago;
-use crate::view::{Action, Mode, Outcome, View};
+use crate::view::{Action, ActionOutcome, Mode, View};
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
@@ -26,7 +26,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                         th scope="col" { "Holder" }
                         th scope="col" { "Policy" }
                         th scope="col" { "Mode" }
-                        th scope="col" { "Outcome" }
+                        th scope="col" { "ActionOutcome" }
                     } }
                     tbody { @for action in view.actions { (row(view.now, action)) } }
                 }
@@ -38,10 +38,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 fn row(now: u64, action: &Action) -> Markup {
     let at = rfc3339(action.at);
     let class = match action.outcome {
-        Outcome::Done => "good",
-        Outcome::Partly | Outcome::Refused => "warn",
-        Outcome::Failed => "bad",
-        Outcome::Running | Outcome::Planned => "calm",
+        ActionOutcome::Done => "good",
+        ActionOutcome::Partly | ActionOutcome::Refused => "warn",
+        ActionOutcome::Failed => "bad",
+        ActionOutcome::Running | ActionOutcome::Planned => "calm",
     };
     html! {
         tr {
@@ -50,7 +50,7 @@ fn row(now: u64, action: &Action) -> Markup {
             td data-label="Holder" { span { (action.whom) br; small { (action.place) } } }
             td data-label="Policy" { (action.policy.as_deref().unwrap_or("–")) }
             td data-label="Mode" { @if action.enforced { "enforced" } @else { "dry run" } }
-            td data-label="Outcome" { span { b.(class) { (action.outcome.word()) } " " small { (action.detail) } } }
+            td data-label="ActionOutcome" { span { b.(class) { (action.outcome.word()) } " " small { (action.detail) } } }
         }
     }
 }

@@ -31,7 +31,7 @@ const ADOPTION_PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "TerminateOutcome")]
-pub struct Outcome {
+pub struct TerminateOutcome {
     /// Whose end it was.
     pub holder: ProcessId,
     /// What became of it.
@@ -105,7 +105,7 @@ pub fn execute(
     plan: &Plan,
     grace: Duration,
     mut go_on: impl FnMut() -> ControlFlow<()>,
-) -> Result<Outcome, Error> {
+) -> Result<TerminateOutcome, Error> {
     if let Some(refusal) = &plan.refusal {
         return Err(Error::Refused(refusal.clone()));
     }
@@ -114,7 +114,7 @@ pub fn execute(
         allow_host: plan.allow_host,
     };
     let began = Instant::now();
-    let mut outcome = Outcome {
+    let mut outcome = TerminateOutcome {
         holder,
         end: End::ByItself,
         waited_for: true,
@@ -203,7 +203,7 @@ fn await_adoption(
     proc: &Proc,
     pidfd: &OwnedFd,
     mut zombies: Vec<Zombie>,
-    outcome: &mut Outcome,
+    outcome: &mut TerminateOutcome,
     brake: &mut Brake<'_>,
 ) -> Result<(), Error> {
     let began = Instant::now();

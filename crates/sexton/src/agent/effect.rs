@@ -2,12 +2,12 @@
 
 use sexton_core::text;
 
-use super::record::{BeforeAndAfter, Intent, Outcome, Stamp, Verdict};
+use super::record::{BeforeAndAfter, Intent, Stamp, StepOutcome, StepVerdict};
 
 /// What came of a step, without its place in the log.
 pub struct Effect {
     /// In a word.
-    pub verdict: Verdict,
+    pub verdict: StepVerdict,
     /// In a sentence.
     pub detail: String,
     /// The zombies that it was about.
@@ -21,12 +21,12 @@ pub struct Effect {
 impl Effect {
     /// It was not done.
     pub fn refused(why: impl ToString) -> Self {
-        Self::plain(Verdict::Refused, why)
+        Self::plain(StepVerdict::Refused, why)
     }
 
     /// It was tried and did not work.
     pub fn failed(why: impl ToString) -> Self {
-        Self::plain(Verdict::Failed, why)
+        Self::plain(StepVerdict::Failed, why)
     }
 
     /// The hands gave it up.
@@ -46,7 +46,7 @@ impl Effect {
                 left: 0,
             }),
             ..Self::plain(
-                Verdict::DryRun,
+                StepVerdict::DryRun,
                 format!(
                     "would be done for {}",
                     text::plural(settled, "zombie", "zombies")
@@ -57,10 +57,10 @@ impl Effect {
 
     /// It goes on, and nobody will see its end.
     pub fn interrupted(why: impl ToString) -> Self {
-        Self::plain(Verdict::Interrupted, why)
+        Self::plain(StepVerdict::Interrupted, why)
     }
 
-    fn plain(verdict: Verdict, detail: impl ToString) -> Self {
+    fn plain(verdict: StepVerdict, detail: impl ToString) -> Self {
         Self {
             verdict,
             detail: detail.to_string(),
@@ -74,17 +74,17 @@ impl Effect {
     pub fn measured(before: u64, left: u64, detail: String) -> Self {
         Self {
             verdict: if left == 0 {
-                Verdict::Succeeded
+                StepVerdict::Succeeded
             } else {
-                Verdict::Failed
+                StepVerdict::Failed
             },
             zombies: Some(BeforeAndAfter { before, left }),
-            ..Self::plain(Verdict::Succeeded, detail)
+            ..Self::plain(StepVerdict::Succeeded, detail)
         }
     }
 
     /// For the log.
-    pub fn outcome(self, intent: &Intent, now: Stamp) -> Outcome {
+    pub fn outcome(self, intent: &Intent, now: Stamp) -> StepOutcome {
         let Self {
             verdict,
             detail,
@@ -92,7 +92,7 @@ impl Effect {
             new_container,
             statuses,
         } = self;
-        Outcome {
+        StepOutcome {
             id: intent.id.clone(),
             time: now.time,
             uptime_millis: now.uptime_millis,

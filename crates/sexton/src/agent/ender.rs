@@ -26,7 +26,7 @@ pub struct Ended {
     /// Who.
     pub holder: ProcessId,
     /// What became of it; the outer error is the message of a panic.
-    pub result: Result<Result<terminate::Outcome, Error>, String>,
+    pub result: Result<Result<terminate::TerminateOutcome, Error>, String>,
 }
 
 impl Ender {

@@ -16,7 +16,7 @@ use super::judge::{self, Judgement, Trouble};
 use super::numbers::Numbers;
 use super::ongoing::Ongoing;
 use super::policies::Policies;
-use super::record::{Intent, Outcome, Past, Verdict};
+use super::record::{Intent, Past, StepOutcome, StepVerdict};
 use super::snapshot::Snapshot;
 use super::watched::Watched;
 
@@ -95,12 +95,12 @@ impl Ledger {
     }
 
     /// What came of it.
-    pub fn conclude(&mut self, intent: &Intent, outcome: Outcome) {
+    pub fn conclude(&mut self, intent: &Intent, outcome: StepOutcome) {
         self.steps.measured(intent.holder, outcome.measured());
         if let Some(watched) = self.watched.get_mut(&intent.holder) {
             let gentle = matches!(intent.rung, Rung::Nudge | Rung::Reap);
-            let dry = outcome.verdict == Verdict::DryRun;
-            let well = gentle && (dry || outcome.verdict == Verdict::Succeeded);
+            let dry = outcome.verdict == StepVerdict::DryRun;
+            let well = gentle && (dry || outcome.verdict == StepVerdict::Succeeded);
             let at = Duration::from_millis(intent.uptime_millis);
             watched.dealt_with = well.then_some((at, intent.zombies + watched.taken));
             if gentle && !dry {
@@ -111,7 +111,7 @@ impl Ledger {
         self.show(intent, Some(&outcome));
     }
 
-    fn show(&mut self, intent: &Intent, outcome: Option<&Outcome>) {
+    fn show(&mut self, intent: &Intent, outcome: Option<&StepOutcome>) {
         let shown = page::Action {
             at: clock::unix_seconds(),
             rung: intent.rung.to_string(),
@@ -120,18 +120,22 @@ impl Ledger {
             policy: Some(intent.policy.clone()),
             enforced: intent.mode == Mode::Enforce,
             outcome: match outcome.map(|outcome| (outcome.verdict, outcome.zombies)) {
-                None => page::Outcome::Running,
-                Some((Verdict::Succeeded, _)) => page::Outcome::Done,
-                Some((Verdict::Failed, Some(z))) if z.left < z.before => page::Outcome::Partly,
-                Some((Verdict::Failed | Verdict::Interrupted, _)) => page::Outcome::Failed,
-                Some((Verdict::Refused, _)) => page::Outcome::Refused,
-                Some((Verdict::DryRun, _)) => page::Outcome::Planned,
+                None => page::ActionOutcome::Running,
+                Some((StepVerdict::Succeeded, _)) => page::ActionOutcome::Done,
+                Some((StepVerdict::Failed, Some(z))) if z.left < z.before => {
+                    page::ActionOutcome::Partly
+                }
+                Some((StepVerdict::Failed | StepVerdict::Interrupted, _)) => {
+                    page::ActionOutcome::Failed
+                }
+                Some((StepVerdict::Refused, _)) => page::ActionOutcome::Refused,
+                Some((StepVerdict::DryRun, _)) => page::ActionOutcome::Planned,
             },
             detail: outcome.map_or_else(|| intent.reason.clone(), |outcome| outcome.detail.clone()),
         };
         // Its outcome takes the place of its beginning.
         let running = self.actions.iter_mut().find(|action| {
-            action.outcome == page::Outcome::Running
+            action.outcome == page::ActionOutcome::Running
                 && action.whom == shown.whom
                 && action.rung == shown.rung
         });

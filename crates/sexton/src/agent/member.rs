@@ -17,7 +17,7 @@ use sexton_core::policy::Mode;
 use sexton_core::{Container, Leak, ProcessId, Report, text};
 
 use super::names::Known;
-use super::record::{Intent, Outcome, Verdict};
+use super::record::{Intent, StepOutcome, StepVerdict};
 use super::settings::{Enabled, Settings};
 use super::wake::Bell;
 use crate::error::Error;
@@ -110,11 +110,11 @@ impl Member {
     }
 
     /// A step is over.
-    pub fn ends(&mut self, intent: &Intent, outcome: &Outcome) {
+    pub fn ends(&mut self, intent: &Intent, outcome: &StepOutcome) {
         let stage = match outcome.verdict {
-            Verdict::Succeeded => Stage::Succeeded,
-            Verdict::DryRun => Stage::DryRun,
-            Verdict::Failed | Verdict::Refused | Verdict::Interrupted => Stage::Failed,
+            StepVerdict::Succeeded => Stage::Succeeded,
+            StepVerdict::DryRun => Stage::DryRun,
+            StepVerdict::Failed | StepVerdict::Refused | StepVerdict::Interrupted => Stage::Failed,
         };
         self.tell_step(intent, stage, &outcome.detail);
         self.dealings.entry(intent.holder).or_default().step = Some(Step {

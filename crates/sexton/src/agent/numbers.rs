@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sexton_core::Report;
 
-use super::record::{Intent, Outcome};
+use super::record::{Intent, StepOutcome};
 
 /// Upper bounds of the histogram of looks, in seconds: a quiet one takes one to four
 /// milliseconds, one over 25,000 zombies sixty.
@@ -50,7 +50,7 @@ impl Numbers {
     }
 
     /// A step has its outcome.
-    pub fn acted(&mut self, intent: &Intent, outcome: &Outcome) {
+    pub fn acted(&mut self, intent: &Intent, outcome: &StepOutcome) {
         let mode = match intent.mode {
             sexton_core::policy::Mode::DryRun => "dryRun",
             sexton_core::policy::Mode::Enforce => "enforce",

@@ -11,7 +11,7 @@ mod file;
 mod fit;
 mod short;
 
-pub use entry::{Action, BeforeAndAfter, Intent, Outcome, Verdict};
+pub use entry::{Action, BeforeAndAfter, Intent, StepOutcome, StepVerdict};
 pub use file::{Error, File};
 
 use std::path::Path;
@@ -26,7 +26,7 @@ const REMEMBERED: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Past {
     /// The last actions of this boot, oldest first, each with its outcome; those that an agent was
-    /// killed over are closed as [`Verdict::Interrupted`]. Without command lines and statuses.
+    /// killed over are closed as [`StepVerdict::Interrupted`]. Without command lines and statuses.
     pub actions: Vec<Action>,
     /// How many were closed just now.
     pub interrupted: usize,
@@ -55,11 +55,11 @@ impl Log {
         file.read_back(|line| reader.line(line))?;
         let Reader { mut past, open, .. } = reader;
         for intent in open {
-            let outcome = Outcome {
+            let outcome = StepOutcome {
                 id: intent.id.clone(),
                 time: now.time.clone(),
                 uptime_millis: now.uptime_millis,
-                verdict: Verdict::Interrupted,
+                verdict: StepVerdict::Interrupted,
                 detail: "the agent ended before the outcome was known".to_owned(),
                 zombies: None,
                 new_container: None,
@@ -116,7 +116,7 @@ impl Log {
     ///
     /// # Errors
     /// It could not be written; the room set aside makes that an error of the disk itself.
-    pub fn conclude(&mut self, outcome: &Outcome) -> Result<(), Error> {
+    pub fn conclude(&mut self, outcome: &StepOutcome) -> Result<(), Error> {
         let at = self.open.iter().position(|(i, _)| i.id == outcome.id);
         let line = match at.map(|at| &self.open[at]) {
             Some((intent, Some(of))) => self.told.line_of_outcome(intent, of, outcome),
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
 impl Past {
     /// Adds an action of this boot. Those that ended something are dropped last: their rates are
     /// counted over hours.
-    fn add(&mut self, mut intent: Intent, mut outcome: Outcome, boot: &str) {
+    fn add(&mut self, mut intent: Intent, mut outcome: StepOutcome, boot: &str) {
         if intent.boot != boot {
             return;
         }

@@ -12,7 +12,7 @@ use super::effect::Effect;
 use super::judge::Judgement;
 use super::names::Known;
 use super::ongoing::{Ongoing, Sight};
-use super::record::{Intent, Outcome, Verdict};
+use super::record::{Intent, StepOutcome, StepVerdict};
 use super::settings::Enabled;
 use super::{Agent, clock, fault, guard};
 use crate::evidence::{Means, switched_off};
@@ -210,16 +210,16 @@ impl Agent {
     }
 }
 
-fn say(intent: &Intent, outcome: &Outcome) {
+fn say(intent: &Intent, outcome: &StepOutcome) {
     let place = sexton_core::text::leak::place(intent.container.as_ref());
     let (rung, pid, name) = (intent.rung, intent.holder.pid, &intent.name);
     let (policy, detail) = (&intent.policy, &outcome.detail);
     match outcome.verdict {
-        Verdict::DryRun => {
+        StepVerdict::DryRun => {
             tracing::info!(%rung, pid, name, place, policy, "dry run: {detail}");
         }
-        Verdict::Succeeded => tracing::info!(%rung, pid, name, place, policy, "{detail}"),
-        Verdict::Failed | Verdict::Refused | Verdict::Interrupted => {
+        StepVerdict::Succeeded => tracing::info!(%rung, pid, name, place, policy, "{detail}"),
+        StepVerdict::Failed | StepVerdict::Refused | StepVerdict::Interrupted => {
             tracing::warn!(%rung, pid, name, place, policy, verdict = outcome.verdict.word(), "{detail}");
         }
     }

@@ -46,13 +46,13 @@ pub struct Proof {
     pub refusal: Option<String>,
     /// What happened.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<SignalOutcome>,
 }
 
 /// What happened.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct SignalOutcome {
     /// The main process ended on the signal.
     pub ended: bool,
     /// Seconds from the signal to its end, or as long as was waited.
@@ -163,7 +163,7 @@ fn attempt(
     found: &ExitSignal,
     wait: Duration,
     kill: bool,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Option<SignalOutcome>, Error> {
     let (Some(process), Some(number)) = (hold(scanner, found.main.id)?, signal_of(found)) else {
         return Ok(None);
     };
@@ -177,7 +177,7 @@ fn attempt(
         && kill
         && send(&process, Signal::KILL, found)?
         && ends_within(&process, KILLED_WITHIN)?;
-    Ok(Some(Outcome {
+    Ok(Some(SignalOutcome {
         ended,
         seconds,
         as_judged: match found.verdict {
@@ -247,7 +247,7 @@ fn draw(proof: &Proof, wait: Duration, kill: bool) -> Result<(), Error> {
     if let Some(refusal) = &proof.refusal {
         lines.line(WARN, &format!("Refused: {refusal}."))?;
     } else if let Some(outcome) = &proof.outcome {
-        let Outcome {
+        let SignalOutcome {
             ended,
             seconds,
             as_judged,

@@ -53,7 +53,7 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     tie: Option<String>,
     /// What each policy says, the narrowest first.
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<PolicyVerdict>,
     /// How many have been dead for the policy's settle time.
     #[serde(skip_serializing_if = "Option::is_none")]
     settled: Option<u64>,
@@ -68,7 +68,7 @@ pub struct Entry {
 /// What one policy says of a leak.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Verdict {
+pub struct PolicyVerdict {
     /// Its name.
     policy: String,
     /// How narrowly it covers the leak; absent where it does not.
@@ -199,7 +199,7 @@ fn judge(
         tie: chosen.as_ref().err().map(Tie::to_string),
         verdicts: verdicts(&policies, &subject)
             .into_iter()
-            .map(|verdict| Verdict {
+            .map(|verdict| PolicyVerdict {
                 policy: verdict.policy.name().to_owned(),
                 specificity: verdict.covers.as_ref().ok().copied(),
                 why: match verdict.covers {
@@ -259,7 +259,7 @@ fn draw_entry<W: Write>(lines: &mut Lines<W>, entry: &Entry) -> io::Result<()> {
     let holds = entry.policy.as_ref().map(|policy| policy.name.as_str());
     let mut mark = "others";
     for verdict in &entry.verdicts {
-        let Verdict {
+        let PolicyVerdict {
             policy,
             specificity,
             why,

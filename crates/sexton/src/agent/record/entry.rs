@@ -33,7 +33,7 @@ pub enum Before {
 #[serde(untagged)]
 pub enum After {
     /// In full.
-    Full(Outcome),
+    Full(StepOutcome),
     /// As that of another intent that stands in the same file.
     Again(Likewise),
 }
@@ -64,7 +64,7 @@ pub struct Likewise {
     /// The intent whose outcome says the rest: the last part of its id.
     pub of: String,
     /// In a word: the same.
-    pub verdict: Verdict,
+    pub verdict: StepVerdict,
     /// Milliseconds since its intent.
     pub millis: u64,
     /// The zombies that it was about.
@@ -116,7 +116,7 @@ pub struct Intent {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct StepOutcome {
     /// That of the intent.
     pub id: String,
     /// RFC 3339, UTC.
@@ -124,7 +124,7 @@ pub struct Outcome {
     /// Milliseconds since boot.
     pub uptime_millis: u64,
     /// In a word.
-    pub verdict: Verdict,
+    pub verdict: StepVerdict,
     /// In a sentence.
     pub detail: String,
     /// The zombies that it was about, by a look before and one after; absent where it was not
@@ -152,7 +152,7 @@ pub struct BeforeAndAfter {
 /// How an action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
+pub enum StepVerdict {
     /// It did what it is for.
     Succeeded,
     /// It was done, and some or all zombies stay.
@@ -165,7 +165,7 @@ pub enum Verdict {
     Interrupted,
 }
 
-impl Verdict {
+impl StepVerdict {
     /// As in the metrics.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -179,25 +179,25 @@ impl Verdict {
     }
 }
 
-impl Outcome {
+impl StepOutcome {
     /// As the ladder takes it.
-    pub fn measured(&self) -> ladder::Outcome {
+    pub fn measured(&self) -> ladder::RungOutcome {
         match self.verdict {
-            Verdict::Refused => ladder::Outcome::NotDone {
+            StepVerdict::Refused => ladder::RungOutcome::NotDone {
                 why: self.detail.clone(),
             },
             // What was interrupted may well have been done: it counts, and as failed.
-            Verdict::Interrupted => ladder::Outcome::Measured {
+            StepVerdict::Interrupted => ladder::RungOutcome::Measured {
                 before: 1,
                 left: 1,
                 new_container: None,
             },
-            Verdict::DryRun => ladder::Outcome::DryRun,
-            Verdict::Succeeded | Verdict::Failed => {
+            StepVerdict::DryRun => ladder::RungOutcome::DryRun,
+            StepVerdict::Succeeded | StepVerdict::Failed => {
                 let zombies = self
                     .zombies
                     .unwrap_or(BeforeAndAfter { before: 1, left: 1 });
-                ladder::Outcome::Measured {
+                ladder::RungOutcome::Measured {
                     before: zombies.before,
                     left: zombies.left,
                     new_container: self.new_container.clone(),
@@ -213,7 +213,7 @@ pub struct Action {
     /// Before.
     pub intent: Intent,
     /// After; `None` while it goes on.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<StepOutcome>,
 }
 
 impl Action {
@@ -233,7 +233,7 @@ impl Action {
             holder: *holder,
             place: place.clone(),
             fingerprint: *fingerprint,
-            outcome: self.outcome.as_ref().map(Outcome::measured),
+            outcome: self.outcome.as_ref().map(StepOutcome::measured),
         }
     }
 }

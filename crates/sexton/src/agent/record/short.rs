@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sexton_core::text::plural;
 
 use super::BeforeAndAfter;
-use super::entry::{After, Again, Before, Intent, Likewise, Outcome};
+use super::entry::{After, Again, Before, Intent, Likewise, StepOutcome};
 
 /// Holders that can be referred to; one that acts rarely is told in full.
 const MOST: usize = 128;
@@ -20,7 +20,7 @@ pub(super) struct Told(VecDeque<Full>);
 
 struct Full {
     intent: Intent,
-    outcome: Option<Outcome>,
+    outcome: Option<StepOutcome>,
 }
 
 impl Told {
@@ -41,7 +41,7 @@ impl Told {
     }
 
     /// An outcome stands in the file in full.
-    pub(super) fn outcome(&mut self, outcome: &Outcome) {
+    pub(super) fn outcome(&mut self, outcome: &StepOutcome) {
         if let Some(full) = self.0.iter_mut().find(|full| full.intent.id == outcome.id) {
             full.outcome = Some(outcome.clone());
         }
@@ -72,7 +72,12 @@ impl Told {
     }
 
     /// The line for the outcome of an intent that refers to the one with number `of`.
-    pub(super) fn line_of_outcome(&self, intent: &Intent, of: &str, outcome: &Outcome) -> After {
+    pub(super) fn line_of_outcome(
+        &self,
+        intent: &Intent,
+        of: &str,
+        outcome: &StepOutcome,
+    ) -> After {
         let likewise = outcome.zombies.and_then(|zombies| {
             let likewise = Likewise {
                 id: outcome.id.clone(),
@@ -82,7 +87,7 @@ impl Told {
                 count: zombies.before,
             };
             let read = self.read_likewise(&likewise, intent)?;
-            let same = Outcome {
+            let same = StepOutcome {
                 time: outcome.time.clone(),
                 // What it says beyond the numbers is how long the visits took.
                 detail: outcome.detail.clone(),
@@ -112,7 +117,11 @@ impl Told {
     }
 
     /// The outcome that a short line means.
-    pub(super) fn read_likewise(&self, likewise: &Likewise, intent: &Intent) -> Option<Outcome> {
+    pub(super) fn read_likewise(
+        &self,
+        likewise: &Likewise,
+        intent: &Intent,
+    ) -> Option<StepOutcome> {
         let first = self.find(&likewise.id, &likewise.of)?.outcome.as_ref()?;
         let zombies = likewise.count;
         let mut statuses = first.statuses.clone();
@@ -121,7 +130,7 @@ impl Told {
             [one] => one.count = zombies,
             _ => return None,
         }
-        Some(Outcome {
+        Some(StepOutcome {
             id: likewise.id.clone(),
             time: later(&intent.time, likewise.millis)?,
             uptime_millis: intent.uptime_millis.checked_add(likewise.millis)?,

@@ -37,12 +37,12 @@ fn intent(log: &mut Log, now: &Stamp, boot: &str) -> Intent {
     }
 }
 
-fn outcome(intent: &Intent) -> Outcome {
-    Outcome {
+fn outcome(intent: &Intent) -> StepOutcome {
+    StepOutcome {
         id: intent.id.clone(),
         time: intent.time.clone(),
         uptime_millis: intent.uptime_millis + 1,
-        verdict: Verdict::Succeeded,
+        verdict: StepVerdict::Succeeded,
         detail: "3 of 3".to_owned(),
         zombies: Some(BeforeAndAfter { before: 3, left: 0 }),
         new_container: None,
@@ -77,7 +77,7 @@ fn what_was_done_is_found_again() {
         .iter()
         .map(|action| action.outcome.as_ref().unwrap().verdict)
         .collect();
-    assert_eq!(verdicts, [Verdict::Succeeded, Verdict::Interrupted]);
+    assert_eq!(verdicts, [StepVerdict::Succeeded, StepVerdict::Interrupted]);
     assert_eq!(past.actions[0].step().fingerprint, Fingerprint(9));
     // It is closed now, and stays so.
     let (_, past) = Log::open(&path, "boot", &at(11)).unwrap();
@@ -160,7 +160,7 @@ fn lines(path: &Path) -> Vec<serde_json::Value> {
 }
 
 /// One step of a leak that comes back every second.
-fn step(log: &mut Log, seconds: u64, zombies: u64) -> (Intent, Outcome) {
+fn step(log: &mut Log, seconds: u64, zombies: u64) -> (Intent, StepOutcome) {
     let now = Stamp {
         time: sexton_core::text::time::rfc3339(1_800_000_000 + seconds),
         uptime_millis: 5_000_000 + seconds * 1_000,
@@ -210,7 +210,7 @@ fn a_later_step_is_told_in_a_few_words_and_read_as_if_in_full() {
         };
         assert_eq!(read.intent, written);
         let read = read.outcome.as_ref().unwrap();
-        let written = Outcome {
+        let written = StepOutcome {
             statuses: vec![],
             detail: read.detail.clone(),
             ..outcome.clone()
@@ -248,7 +248,7 @@ fn what_is_different_is_told_in_full() {
     log.intend(&intent).unwrap();
     assert!(lines(&path).pop().unwrap()["of"].is_string());
     outcome.id = intent.id;
-    outcome.verdict = Verdict::Failed;
+    outcome.verdict = StepVerdict::Failed;
     log.conclude(&outcome).unwrap();
     assert!(lines(&path).pop().unwrap()["of"].is_null());
 }
@@ -279,7 +279,7 @@ fn each_file_can_be_read_by_itself() {
     assert_eq!(closed.intent.id, last.id);
     assert_eq!(
         closed.outcome.as_ref().unwrap().verdict,
-        Verdict::Interrupted
+        StepVerdict::Interrupted
     );
 }
 

@@ -255,22 +255,22 @@ struct Look {
     pause: u64,
     leak: usize,
     fingerprint: u64,
-    outcome: Option<Outcome>,
+    outcome: Option<RungOutcome>,
 }
 
-fn outcome() -> impl Strategy<Value = Option<Outcome>> {
-    let measured = (0_u64..=20, any::<bool>()).prop_map(|(left, again)| Outcome::Measured {
+fn outcome() -> impl Strategy<Value = Option<RungOutcome>> {
+    let measured = (0_u64..=20, any::<bool>()).prop_map(|(left, again)| RungOutcome::Measured {
         before: 20,
         left,
         new_container: again.then(|| "c2".to_owned()),
     });
-    let not_done = Just(Outcome::NotDone {
+    let not_done = Just(RungOutcome::NotDone {
         why: "gone".to_owned(),
     });
     prop_oneof![
         8 => measured.prop_map(Some),
         2 => not_done.prop_map(Some),
-        1 => Just(Some(Outcome::DryRun)),
+        1 => Just(Some(RungOutcome::DryRun)),
         1 => Just(None),
     ]
 }
@@ -358,12 +358,14 @@ fn live(leaks: &[Evidence], spec: &PolicySpec, looks: &[Look]) -> Vec<Moment> {
 /// code that is tested.
 fn helped(step: &Step) -> bool {
     match (&step.outcome, step.rung) {
-        (Some(Outcome::DryRun), _) => true,
-        (Some(Outcome::Measured { new_container, .. }), Rung::Restart) => new_container.is_some(),
-        (Some(Outcome::Measured { before, left, .. }), Rung::Nudge | Rung::Reap) => {
+        (Some(RungOutcome::DryRun), _) => true,
+        (Some(RungOutcome::Measured { new_container, .. }), Rung::Restart) => {
+            new_container.is_some()
+        }
+        (Some(RungOutcome::Measured { before, left, .. }), Rung::Nudge | Rung::Reap) => {
             *left as f64 <= *before as f64 / 2.0
         }
-        (Some(Outcome::Measured { left, .. }), _) => *left == 0,
+        (Some(RungOutcome::Measured { left, .. }), _) => *left == 0,
         _ => false,
     }
 }
@@ -403,7 +405,7 @@ fn could_be_done(rung: Rung, leak: &Evidence, spec: &PolicySpec) -> bool {
 }
 
 fn within(steps: &[&Step], rate: Rate, now: Now) -> usize {
-    let taken = |step: &&&Step| !matches!(step.outcome, Some(Outcome::NotDone { .. }));
+    let taken = |step: &&&Step| !matches!(step.outcome, Some(RungOutcome::NotDone { .. }));
     let recent = |step: &&&Step| step.at + rate.per.get() > now.uptime;
     steps.iter().filter(taken).filter(recent).count()
 }
@@ -478,7 +480,7 @@ proptest! {
         for moment in live(&leaks, &spec, &looks) {
             let Some(rung) = moment.acts() else { continue };
             for step in moment.steps(rung) {
-                let taken = !matches!(step.outcome, Some(Outcome::NotDone { .. }));
+                let taken = !matches!(step.outcome, Some(RungOutcome::NotDone { .. }));
                 let same = step.fingerprint == moment.evidence.fingerprint;
                 prop_assert!(!(taken && same), "{rung} again: {step:?}");
             }
@@ -526,7 +528,7 @@ proptest! {
                 // What was not done is no failure that something is ended for.
                 let failures = steps.iter().rev().take_while(|step| !helped(step));
                 let tried = failures.clone().any(|step| {
-                    !matches!(step.outcome, Some(Outcome::NotDone { .. }))
+                    !matches!(step.outcome, Some(RungOutcome::NotDone { .. }))
                 });
                 let same = steps.iter().any(|step| step.fingerprint == moment.evidence.fingerprint);
                 prop_assert!(
