@@ -23,7 +23,7 @@ use kube::{Client, Config};
 use serde_json::json;
 use sexton_cluster::crd::{self, ZombieReport};
 use sexton_cluster::publish::{Published, Publisher, Schedule};
-use sexton_cluster::report::{Dealing, Leak, Seen, Status, Step, condense};
+use sexton_cluster::report::{Dealing, LeakLine, Seen, Status, Step, condense};
 use sexton_core::ladder::Rung;
 use sexton_core::{ProcessId, Report};
 use sexton_lab::{Cluster, process::wait_until, require};
@@ -347,12 +347,12 @@ async fn rival(client: &Client, template: &Template, nodes: usize) -> Run {
     let mut run = Run::default();
     for look in 0..RIVAL / LOOK {
         let exact = |random: &mut Agent| {
-            let leaks: Vec<Leak> = template
+            let leaks: Vec<LeakLine> = template
                 .report
                 .leaks
                 .iter()
                 .zip(random.counts)
-                .map(|(leak, count)| Leak {
+                .map(|(leak, count)| LeakLine {
                     namespace: Some("checkout".to_owned()),
                     pod: Some(format!("checkout-crawler-7d9f4b5c6-{}", leak.holder.id.pid)),
                     container: Some("crawler".to_owned()),
@@ -361,7 +361,7 @@ async fn rival(client: &Client, template: &Template, nodes: usize) -> Run {
                     pid: leak.holder.id.pid,
                     zombies: count + look,
                     cause: Some("go-start-without-wait".to_owned()),
-                    ..Leak::default()
+                    ..LeakLine::default()
                 })
                 .collect();
             Status {

@@ -52,10 +52,10 @@ pub struct Status {
     pub forecast: Option<Exhaustion>,
     /// The worst, at most 32: first those that are next to a limit, then the largest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub leaks: Vec<Leak>,
+    pub leaks: Vec<LeakLine>,
     /// Containers that will not end on their stop signal, those of one owner once; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exit_signals: Vec<ExitSignal>,
+    pub exit_signals: Vec<ExitSignalLine>,
     /// How many containers will not end on their stop signal, rounded down like `zombies`.
     #[serde(default)]
     pub exit_signal_count: u64,
@@ -70,7 +70,7 @@ pub struct Status {
 /// All zombies of one holder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Leak {
+pub struct LeakLine {
     /// Namespace of the pod; absent for a process of the host or a container of no pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -133,7 +133,7 @@ pub struct Exhaustion {
 /// A container that will not end on its stop signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ExitSignal {
+pub struct ExitSignalLine {
     /// Namespace of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sexton_cluster::report::{ExitSignal, Status};
+use sexton_cluster::report::{ExitSignalLine, Status};
 use sexton_core::audit::Mark;
 use sexton_core::text::plural;
 
@@ -21,7 +21,7 @@ use crate::{pod, probes, seen};
 struct Found {
     node: String,
     #[serde(flatten)]
-    finding: ExitSignal,
+    finding: ExitSignalLine,
 }
 
 /// Runs the command.
@@ -59,7 +59,7 @@ pub async fn run(args: cli::Audit, connection: &Connection) -> Result<ExitCode, 
     let found: Vec<Found> = all
         .into_iter()
         .filter(|found| {
-            let ExitSignal { namespace, .. } = &found.finding;
+            let ExitSignalLine { namespace, .. } = &found.finding;
             asked.wants(namespace.as_deref(), Some(&workload(&found.finding)))
         })
         .collect();
@@ -109,7 +109,7 @@ fn findings<'a>(reports: impl Iterator<Item = (&'a str, &'a Status)>) -> Vec<Fou
         })
         .collect();
     found.sort_by_cached_key(|found| {
-        let ExitSignal {
+        let ExitSignalLine {
             namespace,
             pod,
             container,
@@ -122,7 +122,7 @@ fn findings<'a>(reports: impl Iterator<Item = (&'a str, &'a Status)>) -> Vec<Fou
 }
 
 /// `Deployment/crawler`; `Pod/web` of one that belongs to nothing. A report tells one or the other.
-fn workload(finding: &ExitSignal) -> String {
+fn workload(finding: &ExitSignalLine) -> String {
     match (&finding.owner, &finding.pod) {
         (Some(owner), _) => owner.clone(),
         (None, Some(pod)) => format!("Pod/{pod}"),
@@ -131,7 +131,7 @@ fn workload(finding: &ExitSignal) -> String {
 }
 
 fn name(found: &Found, namespaces: bool) -> String {
-    let ExitSignal {
+    let ExitSignalLine {
         namespace,
         pod,
         owner,
@@ -190,7 +190,7 @@ fn table(found: &[Found], namespaces: bool, wide: bool) -> Table {
 /// Findings of one workload and one kind, in the order of the first of each.
 fn alike(found: &[Found]) -> Vec<Vec<&Found>> {
     let key = |found: &Found| {
-        let ExitSignal {
+        let ExitSignalLine {
             namespace,
             container,
             signal,
@@ -230,7 +230,7 @@ mod tests {
     fn found(node: &str, owner: Option<&str>, pod: Option<&str>) -> Found {
         Found {
             node: node.to_owned(),
-            finding: ExitSignal {
+            finding: ExitSignalLine {
                 namespace: Some("shop".to_owned()),
                 pod: pod.map(str::to_owned),
                 container: "app".to_owned(),

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use sexton_cluster::report::Leak;
+use sexton_cluster::report::LeakLine;
 use sexton_core::cause::{self, Entry, entries};
 use sexton_core::text::{count, plural, safe};
 
@@ -44,7 +44,7 @@ pub async fn run(args: cli::Explain, connection: &Connection) -> Result<ExitCode
                 )));
             };
             eprintln!("What follows is from the report of node {}.\n", placed.node);
-            let leaks: Vec<Leak> = status
+            let leaks: Vec<LeakLine> = status
                 .leaks
                 .into_iter()
                 .filter(|leak| {
@@ -87,7 +87,7 @@ pub async fn on_node(
     Ok(status)
 }
 
-fn from_report(placed: &Placed, leaks: &[Leak], output: Option<Document>) -> Result<(), Error> {
+fn from_report(placed: &Placed, leaks: &[LeakLine], output: Option<Document>) -> Result<(), Error> {
     if let Some(format) = output {
         return output::document(format, &List::new("LeakList", leaks.to_vec()));
     }
@@ -108,7 +108,7 @@ fn from_report(placed: &Placed, leaks: &[Leak], output: Option<Document>) -> Res
 
 /// All that a report and the knowledge base say of a leak: lines, and how far to the right what
 /// does not fit goes on.
-fn words(placed: &Placed, leak: &Leak) -> Vec<(usize, String)> {
+fn words(placed: &Placed, leak: &LeakLine) -> Vec<(usize, String)> {
     let container = leak.container.as_deref().unwrap_or("");
     let mut lines = vec![(
         0,
@@ -155,7 +155,7 @@ fn words(placed: &Placed, leak: &Leak) -> Vec<(usize, String)> {
 }
 
 /// What to do about a cause.
-fn known(placed: &Placed, leak: &Leak, entry: &Entry) -> Vec<(usize, String)> {
+fn known(placed: &Placed, leak: &LeakLine, entry: &Entry) -> Vec<(usize, String)> {
     let fill = |template: &&str| {
         cause::fill_with(template, |name| match name {
             "reap" => (!leak.protected).then(|| format!("kubectl sexton reap {placed} --yes")),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use serde::Serialize;
-use sexton_cluster::report::{Leak, Status};
+use sexton_cluster::report::{LeakLine, Status};
 use sexton_core::text::count;
 use sexton_page::cluster::Within;
 
@@ -25,7 +25,7 @@ pub struct Found {
     pub node: String,
     /// What.
     #[serde(flatten)]
-    pub leak: Leak,
+    pub leak: LeakLine,
 }
 
 /// Runs the command.
@@ -155,7 +155,7 @@ pub fn leaks<'a>(reports: impl Iterator<Item = (&'a str, &'a Status)>) -> Vec<Fo
 
 /// By which `explain` and `reap` take it.
 fn name(found: &Found, all_namespaces: bool) -> String {
-    let Leak { namespace, pod, .. } = &found.leak;
+    let LeakLine { namespace, pod, .. } = &found.leak;
     match (namespace, pod) {
         (Some(namespace), Some(pod)) if all_namespaces => format!("pod/{namespace}/{pod}"),
         (_, Some(pod)) => format!("pod/{pod}"),
@@ -213,7 +213,7 @@ pub fn table(found: &[Found], namespaces: bool, wide: bool) -> Table {
     table
 }
 
-fn policy(leak: &Leak) -> String {
+fn policy(leak: &LeakLine) -> String {
     if leak.protected {
         return "(protected)".to_owned();
     }
@@ -221,7 +221,7 @@ fn policy(leak: &Leak) -> String {
 }
 
 /// `reap succeeded`.
-pub fn step(leak: &Leak) -> Option<String> {
+pub fn step(leak: &LeakLine) -> Option<String> {
     let step = leak.step.as_ref()?;
     let outcome = match step.outcome.as_str() {
         "dryRun" => "dry run",

@@ -10,7 +10,7 @@ use sexton_core::{Container, Limit, LimitKind, ProcessId, Report};
 use super::fit::{fit, text};
 use super::round::{self, rank};
 use super::{
-    Adherence, Exhaustion, ExitSignal, Leak, MOST_EXIT_SIGNALS, MOST_LEAKS, MOST_POLICIES,
+    Adherence, Exhaustion, ExitSignalLine, LeakLine, MOST_EXIT_SIGNALS, MOST_LEAKS, MOST_POLICIES,
     PolicyState, Status, Step, condition,
 };
 
@@ -76,7 +76,7 @@ pub fn condense(seen: &Seen<'_>) -> Status {
     let leaks = leaks(seen, before);
     let total = leaks.iter().map(|(exactly, _)| exactly).sum();
     let count = u64::try_from(leaks.len()).unwrap_or(u64::MAX);
-    let mut leaks: Vec<Leak> = leaks.into_iter().map(|(_, leak)| leak).collect();
+    let mut leaks: Vec<LeakLine> = leaks.into_iter().map(|(_, leak)| leak).collect();
     let (unstoppable, exit_signals) = exit_signals(seen.report);
 
     let mut status = Status {
@@ -129,13 +129,13 @@ fn short(hindrance: &Hindrance) -> Hindrance {
 }
 
 /// Those that stay, the worst first, each with its exact number.
-fn leaks(seen: &Seen<'_>, before: &Status) -> Vec<(u64, Leak)> {
-    let before: HashMap<(u32, &str), &Leak> = before
+fn leaks(seen: &Seen<'_>, before: &Status) -> Vec<(u64, LeakLine)> {
+    let before: HashMap<(u32, &str), &LeakLine> = before
         .leaks
         .iter()
         .map(|leak| ((leak.pid, leak.holder.as_str()), leak))
         .collect();
-    let mut leaks: Vec<(u64, Leak)> = seen
+    let mut leaks: Vec<(u64, LeakLine)> = seen
         .report
         .leaks
         .iter()
@@ -150,8 +150,8 @@ fn leaks(seen: &Seen<'_>, before: &Status) -> Vec<(u64, Leak)> {
         })
         .collect();
     leaks.sort_by(|(_, a), (_, b)| {
-        let key = |leak: &Leak| (urgency(leak), std::cmp::Reverse(leak.zombies));
-        let name = |leak: &Leak| {
+        let key = |leak: &LeakLine| (urgency(leak), std::cmp::Reverse(leak.zombies));
+        let name = |leak: &LeakLine| {
             (
                 leak.namespace.clone(),
                 leak.pod.clone(),
@@ -167,7 +167,7 @@ fn leaks(seen: &Seen<'_>, before: &Status) -> Vec<(u64, Leak)> {
 }
 
 /// What is more than a few hours off is no reason to come before a larger one.
-fn urgency(leak: &Leak) -> usize {
+fn urgency(leak: &LeakLine) -> usize {
     let most = rank("1d");
     leak.forecast
         .as_ref()
@@ -178,15 +178,15 @@ fn told(
     leak: &sexton_core::Leak,
     holder: String,
     dealing: Option<&Dealing>,
-    before: Option<&Leak>,
-) -> Leak {
+    before: Option<&LeakLine>,
+) -> LeakLine {
     let Place {
         namespace,
         pod,
         container,
         owner,
     } = leak.container.as_ref().map(place).unwrap_or_default();
-    Leak {
+    LeakLine {
         namespace,
         pod,
         container,
@@ -208,7 +208,7 @@ fn told(
 }
 
 /// The most frequent, unless the one that was told has nearly as many.
-fn command(leak: &sexton_core::Leak, before: Option<&Leak>) -> Option<String> {
+fn command(leak: &sexton_core::Leak, before: Option<&LeakLine>) -> Option<String> {
     let first = leak.commands.first()?;
     let kept = before
         .and_then(|before| before.command.as_ref())
@@ -221,7 +221,7 @@ fn command(leak: &sexton_core::Leak, before: Option<&Leak>) -> Option<String> {
 }
 
 /// The likeliest, unless the one that was told is as likely.
-fn cause(leak: &sexton_core::Leak, before: Option<&Leak>) -> Option<String> {
+fn cause(leak: &sexton_core::Leak, before: Option<&LeakLine>) -> Option<String> {
     let first = leak.causes.first()?;
     let kept = before
         .and_then(|before| before.cause.as_ref())
@@ -258,7 +258,7 @@ fn place(container: &Container) -> Place {
 }
 
 /// Whose a leak is, in the fewest words that find it.
-fn whose(leak: &Leak) -> String {
+fn whose(leak: &LeakLine) -> String {
     let of = leak.owner.as_ref().or(leak.pod.as_ref());
     match (&leak.namespace, of, &leak.container) {
         (Some(namespace), Some(of), _) => text(&format!("{namespace}/{of}"), OWNER),
@@ -268,7 +268,7 @@ fn whose(leak: &Leak) -> String {
 }
 
 /// The limit that is reached first, and when; the one that was told where two are alike.
-fn soonest(leaks: &[Leak], before: &Status) -> Option<Exhaustion> {
+fn soonest(leaks: &[LeakLine], before: &Status) -> Option<Exhaustion> {
     let forecasts = || leaks.iter().filter_map(|leak| leak.forecast.as_ref());
     let soonest = forecasts().map(|forecast| rank(&forecast.within)).min()?;
     let mut alike = forecasts().filter(|forecast| rank(&forecast.within) == soonest);
@@ -292,7 +292,7 @@ fn pids_used(report: &Report, before: Option<&Status>) -> u8 {
 }
 
 /// How many containers will not end, and which, those of one owner once, the surest first.
-fn exit_signals(report: &Report) -> (u64, Vec<ExitSignal>) {
+fn exit_signals(report: &Report) -> (u64, Vec<ExitSignalLine>) {
     let mut count = 0;
     let mut found = BTreeMap::new();
     for signal in &report.exit_signals {
@@ -306,7 +306,7 @@ fn exit_signals(report: &Report) -> (u64, Vec<ExitSignal>) {
             container,
             owner,
         } = place(&signal.container);
-        let told = ExitSignal {
+        let told = ExitSignalLine {
             namespace,
             pod: pod.filter(|_| owner.is_none()),
             container: container.unwrap_or_default(),

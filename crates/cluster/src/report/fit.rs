@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Leak, Status};
+use super::{LeakLine, Status};
 
 /// The largest status, in bytes of JSON. What the publisher and the API server add (name, owner,
 /// managed fields) is 1,100 bytes for a node's name of 63, so the whole is below 8 KiB.
@@ -56,7 +56,7 @@ pub(super) fn fit(status: &mut Status) {
 }
 
 /// Cuts the last leak on which that has an effect, the first few excepted.
-fn shorten(status: &mut Status, cut: impl Fn(&mut Leak)) -> Option<usize> {
+fn shorten(status: &mut Status, cut: impl Fn(&mut LeakLine)) -> Option<usize> {
     let mut lesser = status.leaks.iter_mut().skip(IN_FULL).rev();
     lesser.find_map(|leak| {
         let before = bytes(leak);

@@ -1,15 +1,41 @@
 //! Which of several policies holds.
 
 use super::{Miss, Policy, Specificity};
-use crate::{Leak, Workload};
+use crate::{Container, Holder, Leak, Workload};
 
-/// A leak, with what is known of its container beyond what the kernel tells.
-#[derive(Clone, Copy, Debug)]
+/// What a selector asks of a leak.
+#[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// The leak.
-    pub leak: &'a Leak,
+    /// Names of the holder's program; none where they are not known.
+    pub programs: Vec<&'a str>,
+    /// Its container as the kernel tells of it; none for a process of the host.
+    pub container: Option<&'a Container>,
     /// Its container as its runtime or the API server describes it.
     pub workload: Option<&'a Workload>,
+}
+
+impl<'a> Subject<'a> {
+    /// A leak, with what is known of its container beyond what the kernel tells.
+    #[must_use]
+    pub fn of(leak: &'a Leak, workload: Option<&'a Workload>) -> Self {
+        Self {
+            programs: programs(&leak.holder),
+            container: leak.container.as_ref(),
+            workload,
+        }
+    }
+}
+
+/// What the kernel calls its program, and the name of its executable.
+fn programs(holder: &Holder) -> Vec<&str> {
+    let base = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
+    let executable = holder.executable.as_deref().map(|path| {
+        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+        &path[base(path)..]
+    });
+    let mut names = vec![holder.name.as_str()];
+    names.extend(executable.filter(|name| *name != holder.name));
+    names
 }
 
 /// Several policies cover a leak equally narrowly: none of them holds.

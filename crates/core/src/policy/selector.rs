@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Miss, Specificity, Subject};
+use crate::Workload;
 use crate::cause::glob;
-use crate::{Leak, Workload};
 
 /// The most entries that a list or map of a selector may have. The API server refuses rules that
 /// could cost too much, so nothing in a policy is without bounds.
@@ -201,10 +201,14 @@ impl Selector {
     /// # Errors
     /// The first field that does not fit.
     pub fn covers(&self, subject: &Subject<'_>) -> Result<Specificity, Miss> {
-        let Subject { leak, workload } = *subject;
+        let Subject {
+            programs,
+            container,
+            workload,
+        } = subject;
         let mut specificity = Specificity::default();
-        let Some(container) = &leak.container else {
-            let named = names_of(leak)
+        let Some(container) = container else {
+            let named = programs
                 .iter()
                 .any(|name| self.host_processes.iter().any(|host| host == name));
             if !named {
@@ -227,11 +231,11 @@ impl Selector {
         let name = workload
             .and_then(|w| w.name.as_deref())
             .or(container.name.as_deref());
-        let commands = names_of(leak);
+        let cgroup = Some(container.cgroup.as_str()).filter(|path| !path.is_empty());
 
         specificity += fit("namespaces", &self.namespaces, namespace.as_slice())?;
         if !self.pod_selector.is_empty() {
-            let labels = labels(workload)?;
+            let labels = labels(*workload)?;
             if let Some(requirement) = self.pod_selector.unmet(labels) {
                 return Err(Miss::Label { requirement });
             }
@@ -239,8 +243,8 @@ impl Selector {
             specificity.add(requirements, requirements);
         }
         specificity += fit("containers", &self.containers, name.as_slice())?;
-        specificity += fit("commands", &self.commands, &commands)?;
-        specificity += fit("cgroups", &self.cgroups, &[container.cgroup.as_str()])?;
+        specificity += fit("commands", &self.commands, programs)?;
+        specificity += fit("cgroups", &self.cgroups, cgroup.as_slice())?;
         Ok(specificity)
     }
 }
@@ -279,16 +283,4 @@ fn fit(field: &str, globs: &[Glob], names: &[&str]) -> Result<Specificity, Miss>
     }
     specificity.add(1, u32::from(fitting().any(Glob::is_exact)));
     Ok(specificity)
-}
-
-/// Names of the holder's program: of its executable, and what the kernel calls it.
-fn names_of(leak: &Leak) -> Vec<&str> {
-    let base = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
-    let executable = leak.holder.executable.as_deref().map(|path| {
-        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
-        &path[base(path)..]
-    });
-    let mut names = vec![leak.holder.name.as_str()];
-    names.extend(executable.filter(|name| *name != leak.holder.name));
-    names
 }

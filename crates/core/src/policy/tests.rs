@@ -69,7 +69,7 @@ fn covers(
     leak: &Leak,
     workload: Option<&Workload>,
 ) -> Result<Specificity, Miss> {
-    selector.covers(&Subject { leak, workload })
+    selector.covers(&Subject::of(leak, workload))
 }
 
 fn specificity(asked: u32, exact: u32) -> Result<Specificity, Miss> {
@@ -198,10 +198,7 @@ fn label_operators_are_those_of_kubernetes() {
 #[test]
 fn the_narrowest_wins_and_a_tie_names_both() {
     let leak = leak();
-    let subject = Subject {
-        leak: &leak,
-        workload: None,
-    };
+    let subject = Subject::of(&leak, None);
     let namespace = |pattern: &str| Selector {
         namespaces: globs(&[pattern]),
         ..Selector::default()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sexton_cluster::report::{ExitSignal, Leak, Status};
+use sexton_cluster::report::{ExitSignalLine, LeakLine, Status};
 use sexton_core::cause::entries;
 use sexton_page::ClusterView;
 use sexton_page::cluster::{ClusterExit, ClusterLeak, ClusterNode, PolicyTally, Trouble};
@@ -73,7 +73,7 @@ fn place(namespace: Option<&str>, pod: Option<&str>) -> String {
     }
 }
 
-fn leak(leak: &Leak) -> ClusterLeak {
+fn leak(leak: &LeakLine) -> ClusterLeak {
     let title = |id: &String| {
         let entry = entries().iter().find(|entry| entry.id == id);
         entry.map_or_else(|| id.clone(), |entry| entry.title.to_owned())
@@ -94,7 +94,7 @@ fn leak(leak: &Leak) -> ClusterLeak {
     }
 }
 
-fn exit(exit: &ExitSignal) -> ClusterExit {
+fn exit(exit: &ExitSignalLine) -> ClusterExit {
     ClusterExit {
         place: place(exit.namespace.as_deref(), exit.pod.as_deref()),
         container: exit.container.clone(),

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use serde::Serialize;
-use sexton_cluster::report::{Adherence, Leak, Status};
-use sexton_core::holder::HoldsAs;
+use sexton_cluster::report::{Adherence, LeakLine, Status};
+use sexton_core::Workload;
 use sexton_core::ladder::Opted;
 use sexton_core::policy::{ANNOTATION, Miss, Policy, Subject, choose, verdicts};
-use sexton_core::report::{Ages, Container, Runtime};
+use sexton_core::report::{Container, Runtime};
 use sexton_core::text::{plural, safe};
-use sexton_core::{Holder, ProcessId, SigchldAction, State, Workload};
 
 use super::{mode, stored};
 use crate::cli::{self, Connection};
@@ -30,7 +29,7 @@ struct Entry {
     pod: String,
     container: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    leak: Option<Leak>,
+    leak: Option<LeakLine>,
     /// The policy that holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
@@ -137,7 +136,7 @@ fn subjects(
     namespace: &str,
     only: Option<&str>,
     status: Option<&Status>,
-) -> Result<Vec<(String, Option<Leak>)>, Error> {
+) -> Result<Vec<(String, Option<LeakLine>)>, Error> {
     let name = pod.metadata.name.as_deref();
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let names: Vec<&str> = containers
@@ -154,7 +153,7 @@ fn subjects(
     Ok(names
         .into_iter()
         .flat_map(|container| {
-            let mut found: Vec<(String, Option<Leak>)> = leaks
+            let mut found: Vec<(String, Option<LeakLine>)> = leaks
                 .iter()
                 .filter(|leak| {
                     leak.namespace.as_deref() == Some(namespace)
@@ -175,14 +174,15 @@ fn judge(
     pod: &Pod,
     namespace: &str,
     container: &str,
-    leak: Option<Leak>,
+    leak: Option<LeakLine>,
     policies: &[Policy],
     status: Option<&Status>,
 ) -> Entry {
     let workload = workload(pod, namespace, container);
-    let known = known(&workload, leak.as_ref());
+    let known = known(&workload);
     let subject = Subject {
-        leak: &known,
+        programs: leak.iter().map(|leak| leak.holder.as_str()).collect(),
+        container: Some(&known),
         workload: Some(&workload),
     };
     let chosen = choose(policies, &subject);
@@ -194,7 +194,7 @@ fn judge(
             why: match verdict.covers {
                 Ok(specificity) => specificity.to_string(),
                 // Neither the path of a cgroup nor a program that does not leak is known here.
-                Err(Miss::Differs { field, is }) if is.is_empty() => {
+                Err(Miss::NotKnown { field }) => {
                     format!("{field}: not known before it leaks, or only on its node")
                 }
                 Err(miss) => miss.to_string(),
@@ -275,49 +275,15 @@ fn workload(pod: &Pod, namespace: &str, container: &str) -> Workload {
     }
 }
 
-/// A leak as a selector sees it. Only its container and the name of its holder are asked for.
-fn known(workload: &Workload, leak: Option<&Leak>) -> sexton_core::Leak {
-    sexton_core::Leak {
-        holder: Holder {
-            id: ProcessId {
-                pid: leak.map_or(0, |leak| leak.pid),
-                start_ticks: 0,
-            },
-            ns_pids: Vec::new(),
-            pid_namespace: None,
-            of_host: true,
-            name: leak.map(|leak| leak.holder.clone()).unwrap_or_default(),
-            command_line: Vec::new(),
-            executable: None,
-            parent_pid: 0,
-            uid: 0,
-            threads: 1,
-            state: State::Sleeping,
-            frozen: false,
-            traced_by: None,
-            namespace_init: false,
-            subreaper: false,
-            holds_as: HoldsAs::Parent,
-            sigchld: SigchldAction::Default,
-            sigchld_blocked: false,
-        },
-        container: Some(Container {
-            id: String::new(),
-            runtime: Runtime::Unknown,
-            name: workload.name.clone(),
-            pod: workload.pod.clone(),
-            cgroup: String::new(),
-            owner: None,
-        }),
-        protected: None,
-        zombies: leak.map_or(0, |leak| leak.zombies),
-        inspected: 0,
-        commands: Vec::new(),
-        ages: Ages::default(),
-        sample: Vec::new(),
-        causes: Vec::new(),
-        forecast: None,
-        notes: Vec::new(),
+/// Of its container no more than the API server tells.
+fn known(workload: &Workload) -> Container {
+    Container {
+        id: String::new(),
+        runtime: Runtime::Unknown,
+        name: workload.name.clone(),
+        pod: workload.pod.clone(),
+        cgroup: String::new(),
+        owner: None,
     }
 }
 

@@ -56,10 +56,7 @@ pub fn sketch<'a>(
         limits,
         rests,
     } = case;
-    let subject = Subject {
-        leak,
-        workload: *workload,
-    };
+    let subject = Subject::of(leak, *workload);
     let Some(policy) = choose(policies, &subject)? else {
         return Ok(None);
     };

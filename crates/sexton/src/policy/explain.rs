@@ -185,7 +185,7 @@ fn judge(
     now: Now,
 ) -> Result<Entry, Error> {
     let policies: Vec<Policy> = loaded.iter().map(|l| l.policy.clone()).collect();
-    let subject = Subject { leak, workload };
+    let subject = Subject::of(leak, workload);
     let chosen = choose(&policies, &subject);
     let holds = chosen.as_ref().ok().copied().flatten();
     let mut entry = Entry {
