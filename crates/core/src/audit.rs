@@ -13,6 +13,7 @@ mod handler;
 mod handlers;
 mod hook;
 mod init;
+mod judge;
 mod known;
 mod node;
 mod probe;
@@ -38,7 +39,7 @@ pub use timed::script_of;
 pub fn looks_below(process: &Process, number: u8) -> bool {
     let kind = kind_of_first(process.executable.as_deref(), &process.command_line);
     matches!(kind, First::Init | First::Shell)
-        || fate::is_a_shell(process)
+        || judge::is_a_shell(process)
         || init::Forwarder::of(process).is_some()
         || known::has_children(process)
         || process.signals.reception(number) == facts::Reception::Default
@@ -209,7 +210,7 @@ pub enum Verdict {
 /// Judges one container.
 #[must_use]
 pub fn judge(facts: &Facts) -> ExitSignal {
-    let judged = fate::of_container(facts);
+    let judged = judge::of_container(facts);
     ExitSignal {
         container: facts.container.clone(),
         main: facts.main.brief(),

@@ -1,13 +1,13 @@
 //! Which files tell what a program does on a signal.
 
 use super::facts::{Process, Text};
-use super::{command, fate, known, node, servers, source};
+use super::{command, judge, known, node, servers, source};
 use crate::cause::Language;
 use crate::signal;
 
 /// As the process names them; those that are not there do no harm.
 pub(super) fn of(process: &Process, number: u8) -> Vec<String> {
-    if fate::is_a_shell(process) {
+    if judge::is_a_shell(process) {
         return command::script_of(process)
             .map(str::to_owned)
             .into_iter()

@@ -1,9 +1,9 @@
 //! Programs that give a signal a meaning that no mask shows.
 
 use super::facts::{Process, Reception, base_name};
-use super::fate::{self, Fate};
+use super::fate::Fate;
 use super::stop::{Reach, Stop};
-use super::{cure, scripts, supervisord};
+use super::{cure, judge, scripts, supervisord};
 use crate::cause::Cure;
 use crate::signal::{self, SIGTERM};
 use crate::{Confidence, Verdict, text};
@@ -198,7 +198,7 @@ fn make(process: &Process, stop: Stop) -> Fate {
         process
             .children
             .iter()
-            .map(|child| fate::of(child, told))
+            .map(|child| judge::of(child, told))
             .collect()
     });
     let known = "make passes SIGTERM on to its commands and waits for them.";

@@ -1,10 +1,10 @@
 //! npm and the like run a line of `package.json`, most by a shell, and pass SIGTERM and SIGINT on to
 //! that shell. Measured, see `docs/exit-signals.md`.
 
-use super::cure;
 use super::facts::{Process, base_name};
-use super::fate::{self, Fate};
+use super::fate::Fate;
 use super::stop::{Reach, Stop};
+use super::{cure, judge};
 use crate::Confidence;
 use crate::cause::Language;
 use crate::signal::SIGTERM;
@@ -45,7 +45,7 @@ fn yarn(process: &Process, stop: Stop) -> Fate {
     let told = stop.passed_on(stop.number, Reach::Alone, false);
     let children = process.children.iter();
     let unheard: Vec<_> = children
-        .filter_map(|child| Some(fate::of(child, told?).unheard))
+        .filter_map(|child| Some(judge::of(child, told?).unheard))
         .flatten()
         .collect();
     let cures = (!unheard.is_empty()).then(|| cure::without_runner(process, "yarn"));

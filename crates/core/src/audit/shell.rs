@@ -1,9 +1,9 @@
 //! Shells: what they do with a signal while a command runs in front of them.
 
 use super::facts::Process;
-use super::fate::{self, DROPPED, Fate, mask};
+use super::fate::{DROPPED, Fate, mask};
 use super::stop::Stop;
-use super::{command, cure, words};
+use super::{command, cure, judge, words};
 use crate::cause::{First, Language, kind_of_first};
 use crate::signal::{self, is_in};
 use crate::{Confidence, Verdict};
@@ -100,9 +100,9 @@ fn ends(shell: &Process, stop: Stop) -> Fate {
 pub(super) fn goes_on_by_itself(shell: &Process, stop: Stop) -> bool {
     let child_ends = |child: &Process| {
         let told = stop.passed_on(stop.number, stop.reach, stop.rest_is_ended);
-        told.is_some_and(|told| fate::of(child, told).verdict == Verdict::Ends)
+        told.is_some_and(|told| judge::of(child, told).verdict == Verdict::Ends)
     };
-    fate::is_a_shell(shell)
+    judge::is_a_shell(shell)
         && (shell.children.iter()).any(|child| stop.hears(child) && child_ends(child))
 }
 
@@ -196,7 +196,7 @@ fn told_itself(shell: &Process, child: &Process, stop: Stop) -> Fate {
     let Some(told) = stop.passed_on(stop.number, stop.reach, stop.rest_is_ended) else {
         return Fate::unknown("too many shells, one in the other");
     };
-    let of_child = fate::of(child, told);
+    let of_child = judge::of(child, told);
     let summary = match of_child.verdict {
         Verdict::Ends => format!("{} ends, then {} runs its trap", child.name, shell.name),
         Verdict::Killed | Verdict::Unknown => of_child.summary.clone(),

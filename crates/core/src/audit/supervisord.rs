@@ -3,9 +3,9 @@
 
 use super::cure;
 use super::facts::Process;
-use super::fate::{self, Fate};
+use super::fate::Fate;
 use super::stop::{Reach, Stop};
-use super::{MainProcess, Verdict, words};
+use super::{MainProcess, Verdict, judge, words};
 use crate::Confidence;
 use crate::cause::Cure;
 use crate::signal::{self, SIGTERM};
@@ -122,7 +122,7 @@ pub(super) fn stops(process: &Process, stop: Stop) -> Fate {
             };
             let told = stop.passed_on(program.signal, reach, false)?;
             let fate = if process.may_signal(child) {
-                fate::of(child, told)
+                judge::of(child, told)
             } else {
                 // It gives up at once.
                 Fate::ends(Confidence::Medium, "")

@@ -1,10 +1,10 @@
 //! Inits and other programs that pass a signal on to their command, which then decides.
 
-use super::cure;
 use super::facts::Process;
-use super::fate::{self, Fate};
+use super::fate::Fate;
 use super::init::{Forwarder, IfRefused, To};
 use super::stop::{Reach, Stop};
+use super::{cure, judge};
 use crate::signal;
 use crate::{Confidence, Verdict};
 
@@ -53,7 +53,7 @@ pub(super) fn init(process: &Process, init: &Forwarder, stop: Stop) -> Fate {
     let Some(inner) = stop.passed_on(passed, reach, init.ends_the_rest) else {
         return Fate::unknown("too many inits, one in the other").fact(known);
     };
-    let mut fate = fate::of(child, inner);
+    let mut fate = judge::of(child, inner);
     fate.confidence = fate.confidence.min(init.confidence);
     fate.facts.splice(0..0, [known, how]);
     if fate.verdict != Verdict::Ends
