@@ -322,8 +322,13 @@ fn a_pid_that_is_reused_within_a_visit_is_not_told_as_verified() {
         if lost == "gone" {
             continue;
         }
-        let number: u32 = lost.strip_prefix("lost ").unwrap().parse().unwrap();
         unverified += outcome.unverified;
+        if lost == "kept" {
+            // The holder's own wait was the quicker one, which nobody can tell from ours.
+            assert_eq!(outcome.unverified, 1, "{outcome:?}");
+            continue;
+        }
+        let number: u32 = lost.strip_prefix("lost ").unwrap().parse().unwrap();
         others += u32::from(number > 0);
         assert!(
             number == 0 || outcome.unverified == 1,
