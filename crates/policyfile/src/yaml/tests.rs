@@ -28,14 +28,16 @@ fn what_is_no_regular_file_is_not_waited_for() {
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let link = dir.path().join("link.yaml");
     std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
-    for path in [fifo, socket, link] {
-        let why = read(&path).unwrap_err().to_string();
+    for path in [&fifo, &socket, &link] {
+        let why = read(path).unwrap_err().to_string();
         assert!(why.contains("not a regular file"), "{why}");
-        let problems = load(&[&path]).expect_err("it is refused");
+        let problems = load(&[path]).expect_err("it is refused");
         assert!(problems[0].is_unreadable());
     }
-    // In a folder they are passed over, as all else that is no policy file.
-    assert_eq!(load(&[dir.path()]), Ok(vec![]));
+    // In a folder, too, whoever gave them the name of a policy is told.
+    let problems = load(&[dir.path()]).expect_err("they are refused");
+    let files: Vec<_> = problems.iter().map(|problem| &problem.file).collect();
+    assert_eq!(files, [&fifo, &link, &socket].map(|path| path));
 }
 
 #[test]
