@@ -35,6 +35,7 @@ pub(crate) const SENTENCES: &[&str] = &[
     "starts-none", // the holder's program starts no processes
     "pipe",        // who holds the pipe that it reads
     "sigchld",     // its action, where it is blocked, whether one is pending
+    "frees",       // what frees a holder in D from what it waits for
     "sleeps-in",   // the kernel's function that a holder in D sleeps in
     "vfork-child", // the child of vfork that a holder in D waits for
     "state",       // stopped, frozen, D, traced

@@ -24,6 +24,7 @@
 
 pub mod audit;
 pub mod cause;
+pub mod ending;
 pub mod forecast;
 pub mod holder;
 pub mod ladder;
@@ -37,6 +38,7 @@ pub mod workload;
 
 pub use audit::{ExitSignal, Verdict};
 pub use cause::{Cause, Confidence};
+pub use ending::Ending;
 pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};
 pub use limit::{Limit, LimitKind, LimitUser};

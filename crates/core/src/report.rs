@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::Starts;
-use crate::{Cause, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
+use crate::{Cause, Ending, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
 pub const API_VERSION: &str = "sexton.dev/v1alpha1";
@@ -44,6 +44,9 @@ pub struct Report {
     /// with or without zombies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reached: Vec<Limit>,
+    /// Containers that are ending and cannot end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cannot_end: Vec<Ending>,
     /// Whether each container will end on its stop signal; filled by `audit`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exit_signals: Vec<ExitSignal>,

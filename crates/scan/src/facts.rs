@@ -3,7 +3,7 @@
 //! Everything here may vanish or be hidden at any moment. What cannot be read is unknown, and
 //! a note says why; only a `/proc` that cannot be listed is an error.
 
-mod age;
+pub(crate) mod age;
 mod asleep;
 mod elf;
 mod namespace;

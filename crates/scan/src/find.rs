@@ -16,8 +16,10 @@ use std::time::Instant;
 
 use sexton_core::holder::HoldsAs;
 use sexton_core::report::Method;
+use sexton_core::text;
 
 use crate::census::FirstLook;
+use crate::ending::PF_EXITING;
 use crate::group::{ByParent, Group, Options};
 use crate::proc::{Loadavg, parse_pids};
 use crate::tally::Tree;
@@ -34,6 +36,8 @@ pub(crate) struct Found {
     pub(crate) groups: Vec<Group>,
     /// Those seen as zombies but once so far.
     pub(crate) fresh: Vec<u32>,
+    /// Those that are ending and are no zombies yet; most are gone a moment later.
+    pub(crate) exiting: Vec<u32>,
     pub(crate) method: Method,
     pub(crate) cgroups: u64,
     pub(crate) notes: Vec<String>,
@@ -44,6 +48,7 @@ impl Scanner {
         let mut found = Found {
             groups: Vec::new(),
             fresh: Vec::new(),
+            exiting: Vec::new(),
             method: Method::Walk,
             cgroups: 0,
             notes: Vec::new(),
@@ -61,7 +66,7 @@ impl Scanner {
         };
         match by_counters {
             Ok(true) => {}
-            Ok(false) => self.walk(&[], &mut zombies, &mut found.fresh)?,
+            Ok(false) => self.walk(&[], &mut zombies, &mut found)?,
             // What is left unread cannot be called quiet. If it is /proc that cannot be read,
             // the walk says so again.
             Err(e) => {
@@ -72,7 +77,8 @@ impl Scanner {
                 found.method = Method::Walk;
                 zombies.clear();
                 found.fresh.clear();
-                self.walk(&[], &mut zombies, &mut found.fresh)?;
+                found.exiting.clear();
+                self.walk(&[], &mut zombies, &mut found)?;
             }
         }
         if found.method != Method::Quiet && self.is_blindfold() {
@@ -156,10 +162,11 @@ impl Scanner {
         let mut known = first.live;
         known.extend(zombies.values().flatten());
         known.sort_unstable();
-        self.walk(&known, zombies, &mut found.fresh)?;
+        self.walk(&known, zombies, found)?;
         let seen: usize = zombies.values().map(Vec::len).sum();
         if (seen as u64) < suspicion.missing {
-            let known = suspicion.dead_leaders.saturating_add(seen as u64);
+            let known = seen.saturating_add(found.exiting.len()) as u64;
+            let known = suspicion.dead_leaders.saturating_add(known);
             self.note_unseen(tree, known, found)?;
         }
         Ok(())
@@ -174,12 +181,14 @@ impl Scanner {
             return Ok(());
         }
         found.notes.push(if self.viewer.sees_all {
+            let tasks = text::plural(unseen, "task is", "tasks are");
             format!(
-                "{unseen} tasks are counted that neither live nor can be waited for: about to \
-                 end, or ended threads that a tracer holds"
+                "{tasks} neither alive nor reapable: exiting, or ended threads that a \
+                 tracer holds"
             )
         } else {
-            format!("{unseen} ended tasks cannot be seen by this user: run as root")
+            let tasks = text::plural(unseen, "ended task", "ended tasks");
+            format!("{tasks} cannot be seen by this user: run as root")
         });
         Ok(())
     }
@@ -189,17 +198,20 @@ impl Scanner {
         &mut self,
         known: &[u32],
         zombies: &mut ByParent,
-        fresh: &mut Vec<u32>,
+        found: &mut Found,
     ) -> Result<(), Error> {
         for pid in self.proc.pids()? {
             if known.binary_search(&pid).is_ok() {
                 continue;
             }
-            if let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
-                && stat.is_reapable_zombie()
-            {
+            let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer)) else {
+                continue;
+            };
+            if stat.is_reapable_zombie() {
                 zombies.entry(stat.parent).or_default().push(pid);
-                fresh.push(pid);
+                found.fresh.push(pid);
+            } else if stat.flags & PF_EXITING != 0 {
+                found.exiting.push(pid);
             }
         }
         Ok(())

@@ -12,6 +12,8 @@ pub struct Options {
     pub full: bool,
     /// A zombie counts if it is still there after this time: its parent may be about to wait.
     pub second_look: Duration,
+    /// A container cannot end if its PID 1 has been ending for this time and has not run.
+    pub ending_for: Duration,
 }
 
 impl Default for Options {
@@ -19,6 +21,7 @@ impl Default for Options {
         Self {
             full: false,
             second_look: Duration::from_millis(5),
+            ending_for: Duration::from_secs(2),
         }
     }
 }

@@ -30,8 +30,10 @@
 )]
 
 pub mod audit;
+mod blocked;
 mod census;
 pub mod container;
+mod ending;
 mod error;
 pub mod facts;
 mod find;

@@ -31,6 +31,7 @@ impl Scanner {
         let Found {
             mut groups,
             fresh,
+            exiting,
             method,
             cgroups,
             mut notes,
@@ -101,6 +102,7 @@ impl Scanner {
                 .cmp(&a.zombies)
                 .then_with(|| a.holder.id.cmp(&b.holder.id))
         });
+        let cannot_end = self.cannot_end(&exiting, &leaks, options.ending_for);
         Ok(Report {
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
@@ -110,6 +112,7 @@ impl Scanner {
             leaks,
             limits: limits::of_node(self, Some(zombies)),
             reached: Vec::new(),
+            cannot_end,
             exit_signals: Vec::new(),
             notes,
             scan: Scan {

@@ -143,7 +143,7 @@ impl Filter {
                 None => None,
             },
             options: options
-                .map(|target| Meant::all(scanner, &target))
+                .map(|target| Meant::all(scanner, &target, None))
                 .collect::<Result<_, _>>()?,
         })
     }

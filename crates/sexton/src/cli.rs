@@ -218,22 +218,36 @@ pub struct Npd {
     pub max_output: usize,
 }
 
-/// Say why the zombies of TARGET stay, what to do now, and the cure
+/// Say why the zombies of TARGET stay, or why a container cannot end; what to do now, and the cure
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit status: 0 explained, 1 TARGET holds no zombies, 2 error.
+A container that cannot end is explained, too: what its PID 1 waits for, what frees each, and what
+does not help. With --yes the part that is safe is done: zombies are taken from parents outside of
+the container, by the same rules as `sexton reap`.
+
+Exit status: 0 explained, 1 TARGET holds no zombies and ends as it should, 2 error.
 
 Examples:
   sexton explain 12345
   sexton explain pod/shop/checkout
   sexton explain 3f2a9c --sample 30      a surer forecast
-  sexton explain 12345 --sample 0        at once, without a forecast by sampling")]
+  sexton explain 12345 --sample 0        at once, without a forecast by sampling
+  sexton explain container/3f2a9c --yes  also do what is safe of what frees it")]
 pub struct Explain {
     /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
     /// Seconds to watch the leak for the forecast
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
     pub sample: Duration,
+    /// For a container that cannot end: take the zombies that parents outside hold
+    #[arg(long)]
+    pub yes: bool,
+    /// With --yes: leave a zombie that ended less than this many seconds ago
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
+    pub settle: Duration,
+    /// With --yes: take it also from a process of the host
+    #[arg(long)]
+    pub allow_host: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -12,6 +12,7 @@ use sexton_core::{Cause, Confidence, Leak, ProcessId, Report};
 use sexton_scan::{Scanner, facts};
 
 use crate::cli::{self, Output};
+use crate::ending;
 use crate::error::Error;
 use crate::foresee::foresee;
 use crate::node::{Roots, scanner};
@@ -26,27 +27,55 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
     let cli::Explain {
         target,
         sample,
+        yes,
+        settle,
+        allow_host,
         output,
     } = args;
     let target: Target = target.parse()?;
     let mut scanner = scanner(paths)?;
     let began = Instant::now();
-    let mut report = scanner.scan(&sexton_scan::Options::default())?;
+    // Who asks for one that has only just begun to end is told so, too.
+    let mut report = scanner.scan(&sexton_scan::Options {
+        ending_for: Duration::ZERO,
+        ..Default::default()
+    })?;
     let mut meant = Meant::one(&mut scanner, &target, Some(&report))?;
     target::keep(&mut scanner, &mut report, std::slice::from_mut(&mut meant))?;
     report.reached = reached(&scanner, std::slice::from_ref(&meant))?;
+    for pid in meant.first_processes() {
+        if report
+            .cannot_end
+            .iter()
+            .all(|ending| ending.first.id.pid != pid)
+        {
+            report.cannot_end.extend(scanner.kept_from_dying(pid)?);
+        }
+    }
+    let steps = ending::free(
+        &mut scanner,
+        &report.cannot_end,
+        &ending::How {
+            settle,
+            allow_host,
+            yes,
+        },
+    )?;
     if report.leaks.is_empty() {
         match output {
             Output::Json => output::json(&report)?,
             Output::Text => {
                 let text = format!("{} holds no zombies.", meant.subject());
                 let mut lines = Lines::new(output::stdout());
-                lines.line(Style::new(), &text)?;
+                if report.cannot_end.is_empty() {
+                    lines.line(Style::new(), &text)?;
+                }
+                cannot_end(&mut lines, &report, &steps)?;
                 reached::draw(&mut lines, &report.reached)?;
                 lines.out.flush()?;
             }
         }
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitCode::from(u8::from(report.cannot_end.is_empty())));
     }
     let before: HashMap<ProcessId, facts::Before> = (report.leaks.iter())
         .filter_map(|leak| {
@@ -67,6 +96,7 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         Output::Json => output::json(&report)?,
         Output::Text => {
             let mut lines = Lines::new(output::stdout());
+            cannot_end(&mut lines, &report, &steps)?;
             for leak in &report.leaks {
                 draw(&mut lines, leak)?;
             }
@@ -78,6 +108,17 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn cannot_end<W: Write>(
+    lines: &mut Lines<W>,
+    report: &Report,
+    steps: &[ending::Step],
+) -> io::Result<()> {
+    for ending in &report.cannot_end {
+        ending::draw(lines, ending)?;
+    }
+    ending::draw_steps(lines, steps)
 }
 
 /// Counts the zombies of each leak again and again for as long as `sample`; leaves the last
@@ -112,6 +153,7 @@ fn watch(
             // What was found out about the target holds for the later looks, too.
             seen.notes = std::mem::take(&mut report.notes);
             seen.reached = std::mem::take(&mut report.reached);
+            seen.cannot_end = std::mem::take(&mut report.cannot_end);
             *report = seen;
         }
         let left = end.saturating_duration_since(Instant::now()).as_millis();

@@ -10,6 +10,7 @@ mod clock;
 mod crds;
 mod demo;
 mod doctor;
+mod ending;
 mod error;
 mod evidence;
 mod explain;

@@ -95,11 +95,11 @@ struct Filter {
 
 impl Filter {
     /// Looks up what the targets mean now. What was there once may be gone at a later look.
-    fn resolve(&mut self, scanner: &mut Scanner) -> Result<(), Error> {
+    fn resolve(&mut self, scanner: &mut Scanner, report: &Report) -> Result<(), Error> {
         let meant = self
             .targets
             .iter()
-            .map(|target| Meant::all(scanner, target));
+            .map(|target| Meant::all(scanner, target, Some(report)));
         match meant.collect() {
             Ok(meant) => self.meant = meant,
             Err(Error::NoSuchTarget(_)) if !self.meant.is_empty() => {}
@@ -139,7 +139,7 @@ fn look(
     filter: &mut Filter,
 ) -> Result<Report, Error> {
     let mut report = scanner.scan(options)?;
-    filter.resolve(scanner)?;
+    filter.resolve(scanner, &report)?;
     target::keep(scanner, &mut report, &mut filter.meant)?;
     report.retain(|leak| leak.zombies >= filter.min);
     report.reached = reached(scanner, &filter.meant)?;

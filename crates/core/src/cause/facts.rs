@@ -1,6 +1,7 @@
 //! What was seen of a leak: all that a diagnosis rests on, as plain data.
 
 use super::words::{Answer, Blocked, First, Hindrance, Language, Origin, Session};
+use crate::ending::WaitsFor;
 use crate::{Holder, Leak, SigchldAction, State};
 
 /// What was seen of a leak.
@@ -68,6 +69,8 @@ pub struct Program {
 pub struct Asleep {
     /// The function that it sleeps in: `/proc/PID/wchan`.
     pub function: Option<String>,
+    /// What that waits for, where it is recognised.
+    pub waits_for: Option<WaitsFor>,
     /// Its child of vfork, which has not called exec: pid and name.
     pub vfork_child: Option<(u32, String)>,
     /// The cgroup that was frozen.

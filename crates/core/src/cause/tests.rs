@@ -408,6 +408,7 @@ mod knowledge_base {
         });
         full.sigchld.collector = Some(4243);
         full.asleep = Asleep {
+            waits_for: Some(crate::ending::WaitsFor::Device),
             function: Some("request_wait_answer".to_owned()),
             vfork_child: Some((13, "sh".to_owned())),
             thaw: Some(Thaw {

@@ -74,6 +74,7 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
         "state" => hindered::state(facts),
         "thaw" => (facts.asleep.thaw.as_ref())
             .map(|thaw| format!("echo {} > {}", thaw.value, thaw.file)),
+        "frees" => (facts.asleep.waits_for.as_ref()).map(|what| what.cure(holder.id.pid)),
         "sleeps-in" => hindered::sleeps_in(facts),
         "vfork-child" => hindered::vfork_child(facts),
         "first-is" => first_is(facts),

@@ -63,6 +63,7 @@ pub(crate) fn quiet() -> Situation {
     Situation {
         report: Report {
             reached: Vec::new(),
+            cannot_end: Vec::new(),
             exit_signals: Vec::new(),
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),

@@ -15,18 +15,26 @@ const NANOS: u64 = 1_000_000_000;
 ///
 /// That clock leaves out stolen time as well, so the age since the start bounds the answer.
 pub(super) fn dead_for(scanner: &Scanner, zombies: &[Stat], notes: &mut Notes) -> Option<u64> {
+    let zombies = zombies.iter().take(LOOKED_AT);
+    let dead = zombies.filter_map(|zombie| idle_for(scanner, zombie, CLOCKS_DIFFER, notes));
+    dead.max()
+}
+
+/// Seconds for which a process has not run, less what the clocks of two CPUs may differ by;
+/// [`dead_for`] says how well that is known.
+pub(crate) fn idle_for(
+    scanner: &Scanner,
+    stat: &Stat,
+    clocks_differ: u64,
+    notes: &mut Notes,
+) -> Option<u64> {
     let hertz = rustix::param::clock_ticks_per_second();
     let uptime = scanner.now_ticks(notes)?;
     let own = notes.take(scanner.proc().process(scanner.proc().own_pid()?))?;
     let now = notes.take(own.sched())?.exec_start_ns;
-    let dead = zombies.iter().take(LOOKED_AT).filter_map(|zombie| {
-        let process = notes.take(scanner.proc().process(zombie.pid))?;
-        let died = notes.take(process.sched())?.exec_start_ns;
-        let since_start = uptime
-            .saturating_sub(zombie.start_ticks)
-            .checked_div(hertz)?;
-        let by_clock = now.saturating_sub(died).checked_div(NANOS)?;
-        Some(by_clock.saturating_sub(CLOCKS_DIFFER).min(since_start))
-    });
-    dead.max()
+    let process = notes.take(scanner.proc().process(stat.pid))?;
+    let ran = notes.take(process.sched())?.exec_start_ns;
+    let since_start = uptime.saturating_sub(stat.start_ticks).checked_div(hertz)?;
+    let by_clock = now.saturating_sub(ran).checked_div(NANOS)?;
+    Some(by_clock.saturating_sub(clocks_differ).min(since_start))
 }

@@ -11,7 +11,7 @@ use crate::foresee::FirstLimits;
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table, terminal_width};
 use crate::output::{BAD, DIM, WARN, leak, nearness, text};
-use crate::reached;
+use crate::{ending, reached};
 
 /// From so many columns on there is room for all of the table.
 const ROOMY: usize = 110;
@@ -79,6 +79,7 @@ pub fn draw(
         )?;
     }
     node_limits(&mut lines, report)?;
+    ending::brief(&mut lines, &report.cannot_end)?;
     reached::draw(&mut lines, &report.reached)?;
     if let Some(worst) = report.leaks.iter().find(|leak| leak.protected.is_none())
         && !view.rates

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sexton_core::{Container, Pod};
+use sexton_core::{Container, Ending, Pod};
 use sexton_scan::{Scanner, Seen};
 
 use crate::error::Error;
@@ -73,6 +73,24 @@ impl Inventory {
             scanner.name(&mut placed.container);
         }
         Ok(inventory)
+    }
+
+    /// Adds containers whose PID 1 is ending: it may be their last process, and no longer be in
+    /// their cgroups.
+    pub fn add(&mut self, endings: &[Ending]) {
+        for ending in endings {
+            if let Some(container) = &ending.container
+                && self
+                    .containers
+                    .iter()
+                    .all(|placed| placed.container.id != container.id)
+            {
+                self.containers.push(Placed {
+                    container: container.clone(),
+                    eldest: ending.first.id.pid,
+                });
+            }
+        }
     }
 
     /// The container of a program.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sexton_core::holder::HoldsAs;
-use sexton_core::{Container, Leak, ProcessId, Report, State, protect};
+use sexton_core::{Container, Ending, Leak, ProcessId, Report, State, protect};
 use sexton_scan::{Scanner, Seen};
 
 use super::Target;
@@ -50,7 +50,8 @@ impl Meant {
         if let Target::Pid(pid) = target {
             return Self::process(scanner, *pid);
         }
-        let inventory = Inventory::take(scanner)?;
+        let mut inventory = Inventory::take(scanner)?;
+        inventory.add(report.map_or(&[], |report| &report.cannot_end));
         let thing = inventory.the_thing(target, report)?;
         let what = match &thing {
             Thing::Container(placed) => format!("container {}", placed.container.short_id()),
@@ -64,11 +65,16 @@ impl Meant {
     ///
     /// # Errors
     /// Nothing of that name is there.
-    pub fn all(scanner: &mut Scanner, target: &Target) -> Result<Self, Error> {
+    pub fn all(
+        scanner: &mut Scanner,
+        target: &Target,
+        report: Option<&Report>,
+    ) -> Result<Self, Error> {
         if let Target::Pid(pid) = target {
             return Self::process(scanner, *pid);
         }
-        let inventory = Inventory::take(scanner)?;
+        let mut inventory = Inventory::take(scanner)?;
+        inventory.add(report.map_or(&[], |report| &report.cannot_end));
         let things = inventory.things(target, None);
         if things.is_empty() {
             return Err(inventory.nothing(target));
@@ -192,6 +198,25 @@ impl Meant {
         self.fits(pids, |own| own.id == container.id)
     }
 
+    /// Whether a container that cannot end is meant: by its PID 1, by what keeps it, or by name.
+    pub fn is_about(&self, ending: &Ending) -> bool {
+        match &self.scope {
+            Scope::Process { holder, zombie } => {
+                ending.is_about(*holder) || zombie.is_some_and(|zombie| ending.is_about(zombie))
+            }
+            Scope::Named {
+                containers,
+                programs,
+            } => {
+                let container = ending.container.as_ref();
+                let is = |placed: &Placed| {
+                    container.is_some_and(|container| container.id == placed.container.id)
+                };
+                containers.iter().any(is) || programs.iter().any(|pid| ending.is_about(*pid))
+            }
+        }
+    }
+
     /// Whether the holder of `leak` is meant, or lives in what is meant: in a container, or in one
     /// that is nested in it.
     pub fn covers(&self, leak: &Leak) -> bool {
@@ -271,6 +296,7 @@ pub fn keep(scanner: &mut Scanner, report: &mut Report, meant: &mut [Meant]) -> 
         report.notes.extend(notes);
     }
     report.retain(|leak| meant.iter().all(|one| one.concerns(leak)));
+    (report.cannot_end).retain(|ending| meant.iter().all(|one| one.is_about(ending)));
     for leak in &report.leaks {
         if let Some(name) = protect::borrowed_name(&leak.holder) {
             report.notes.push(format!(

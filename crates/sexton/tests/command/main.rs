@@ -7,6 +7,7 @@
 
 mod at_the_limit;
 mod audit;
+mod cannot_end;
 mod crds;
 mod doctor;
 mod explain;

@@ -1,0 +1,200 @@
+//! What a process that cannot run waits for: where it sleeps in the kernel, the file system whose
+//! server does not answer, the cgroup that was frozen.
+
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use sexton_core::cause::Thaw;
+use sexton_core::ending::{Mount, Named, WaitKind, WaitsFor};
+
+use crate::hierarchy::{self, Hierarchies};
+use crate::notes::Notes;
+use crate::proc::Process;
+use crate::{Scanner, holder, lossy};
+
+/// Cgroups above a process's own that are asked.
+const MAX_DEPTH: usize = 32;
+/// The kernel's longest name of a function (`KSYM_NAME_LEN`).
+const LONGEST_NAME: usize = 512;
+/// File systems that are told, those first whose requests wait.
+const MOUNTS: usize = 4;
+/// Lines of a `mountinfo` that are read.
+const LINES: usize = 10_000;
+/// Daemons that are told.
+const DAEMONS: usize = 4;
+/// Files of a process that are asked whether they are `/dev/fuse`.
+const FILES: usize = 4_096;
+
+/// The function that a process sleeps in: that of its first thread.
+pub(crate) fn function(process: &Process, notes: &mut Notes) -> Option<String> {
+    function_of(process, process.pid(), notes)
+}
+
+/// The same of one thread. `wchan` is 0 for a task that runs and where the reader may not trace it.
+pub(crate) fn function_of(process: &Process, thread: u32, notes: &mut Notes) -> Option<String> {
+    let name = notes.take(process.read(&format!("task/{thread}/wchan")))?;
+    let name = str::from_utf8(&name).ok()?;
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+    };
+    (name != "0" && !name.is_empty() && name.len() <= LONGEST_NAME && is_name(name))
+        .then(|| name.to_owned())
+}
+
+/// For what a thread sleeps, by the functions that it has called (`/proc/PID/task/TID/stack`, for
+/// root alone; else only the last of them, `wchan`). `None` where that is not recognised.
+pub(crate) fn waits_for(
+    scanner: &Scanner,
+    process: &Process,
+    thread: u32,
+    notes: &mut Notes,
+) -> Option<WaitsFor> {
+    let mut read = |file: &str| {
+        let text = notes.take(process.read(&format!("task/{thread}/{file}")));
+        lossy(&text.unwrap_or_default())
+    };
+    let (stack, wchan) = (read("stack"), read("wchan"));
+    // `[<0>] fuse_simple_request+0x1a/0x30 [fuse]`
+    let functions = stack.lines().filter_map(|line| {
+        let name = line.split_once("] ")?.1;
+        name.split('+').next()
+    });
+    Some(
+        match WaitKind::of_functions(functions.chain([wchan.as_str()]))? {
+            WaitKind::Fuse => WaitsFor::Fuse {
+                mounts: mounts(
+                    process,
+                    |kind| kind == "fuse" || kind.starts_with("fuse."),
+                    notes,
+                ),
+                daemons: daemons(scanner, notes),
+            },
+            WaitKind::Network => WaitsFor::Network {
+                mounts: mounts(process, is_network, notes),
+            },
+            WaitKind::Device => WaitsFor::Device,
+        },
+    )
+}
+
+fn is_network(kind: &str) -> bool {
+    ["nfs", "nfs4", "cifs", "smb3", "ceph"].contains(&kind)
+}
+
+/// File systems of these kinds that the process has mounted, those first whose requests wait.
+fn mounts(process: &Process, wanted: impl Fn(&str) -> bool, notes: &mut Notes) -> Vec<Mount> {
+    let mut found: Vec<Mount> = Vec::new();
+    let mut left = LINES;
+    let read = process.for_each_line("mountinfo", |line| {
+        left = left.saturating_sub(1);
+        if let Some(mount) = parse(&lossy(line)).filter(|mount| wanted(&mount.kind))
+            && found.iter().all(|known| known.minor != mount.minor)
+        {
+            found.push(mount);
+        }
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    notes.take(read);
+    for mount in &mut found {
+        mount.waiting = waiting(mount.minor);
+    }
+    // FUSE's own count tells which one it is, where it is shown.
+    if found
+        .iter()
+        .any(|mount| mount.waiting.is_some_and(|count| count > 0))
+    {
+        found.retain(|mount| mount.waiting != Some(0));
+    }
+    found.truncate(MOUNTS);
+    found
+}
+
+/// `36 35 0:52 / /mnt rw - fuse.sshfs host:/dir rw` (`proc_pid_mountinfo(5)`).
+fn parse(line: &str) -> Option<Mount> {
+    let (before, after) = line.split_once(" - ")?;
+    let mut before = before.split(' ').skip(2);
+    let minor = before.next()?.split_once(':')?.1.parse().ok()?;
+    let point = before.nth(1)?;
+    let mut after = after.split(' ');
+    let (kind, source) = (after.next()?, after.next()?);
+    Some(Mount {
+        point: point.to_owned(),
+        source: source.to_owned(),
+        kind: kind.to_owned(),
+        minor,
+        waiting: None,
+    })
+}
+
+/// Requests of a FUSE connection that wait for an answer (`fs/fuse/control.c`).
+fn waiting(minor: u32) -> Option<u64> {
+    let directory = Path::new("/sys/fs/fuse/connections").join(minor.to_string());
+    let text = hierarchy::read(&directory, "waiting").ok()??;
+    str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
+}
+
+/// Who holds `/dev/fuse` open: the kernel does not tell which connection it is.
+fn daemons(scanner: &Scanner, notes: &mut Notes) -> Vec<Named> {
+    let mut found = Vec::new();
+    for pid in notes
+        .take(scanner.proc.pids().map(Some))
+        .unwrap_or_default()
+    {
+        if found.len() == DAEMONS {
+            break;
+        }
+        let daemon = || {
+            let process = scanner.proc.process(pid).ok()??;
+            let files = process.fds(FILES).ok()??;
+            let serves =
+                |fd: u32| process.open_name(fd).ok().flatten().as_deref() == Some("/dev/fuse");
+            files.into_iter().any(serves).then_some(())?;
+            let stat = process.stat().ok()??;
+            Some(Named {
+                id: stat.id(),
+                name: stat.comm.to_lossy(),
+            })
+        };
+        found.extend(daemon());
+    }
+    found
+}
+
+/// The cgroup that was frozen by name, the process's own or one above it, and how to thaw it.
+pub(crate) fn frozen_cgroup(
+    process: &Process,
+    hierarchies: &Hierarchies,
+    notes: &mut Notes,
+) -> Option<Thaw> {
+    let cgroups = notes.take(process.cgroups())?;
+    let (v1, v2) = holder::freezers(&cgroups, hierarchies);
+    let mut find = |place: Option<(&Path, &[u8])>, asks: &str, frozen: &[u8], file, value| {
+        let (root, path) = place?;
+        let own = Hierarchies::directory(root, path)?;
+        let above = own.ancestors().take(MAX_DEPTH);
+        let below_root = above.take_while(|dir| dir.starts_with(root) && *dir != root);
+        let mut asked = below_root.filter(|dir| {
+            let said = notes.take(hierarchy::read(dir, asks));
+            said.is_some_and(|text| text.trim_ascii() == frozen)
+        });
+        let file = asked.next()?.join(file);
+        is_plain(&file).then(|| Thaw {
+            file: file.display().to_string(),
+            value,
+        })
+    };
+    find(v1, "freezer.self_freezing", b"1", "freezer.state", "THAWED")
+        .or_else(|| find(v2, "cgroup.freeze", b"1", "cgroup.freeze", "0"))
+}
+
+/// A path that may stand in a command as it is: whoever made the cgroup chose its name.
+fn is_plain(path: &Path) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:@".contains(byte);
+    path.as_os_str().as_bytes().iter().all(plain)
+}
