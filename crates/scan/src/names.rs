@@ -18,7 +18,7 @@ use sexton_core::{Container, Pod, Runtime};
 
 use crate::container::marks;
 
-pub(crate) use first::{Known, known};
+pub(crate) use first::{Known, beside, known};
 pub(crate) use root::Root;
 pub(crate) use seccomp::filters_of;
 

@@ -47,6 +47,17 @@ pub(crate) fn known(host: &Path, id: &str) -> Known {
     }
 }
 
+/// The container that containerd began with process `pid`, where `bundle` is that of it or of
+/// another one of its pod.
+pub(crate) fn beside(host: &Path, bundle: &Path, pid: u32) -> Option<String> {
+    /// Bundles of one namespace.
+    const MOST: usize = 4_096;
+    let root = Root::open(host)?;
+    let tasks = bundle.parent()?.strip_prefix("/").ok()?.to_str()?;
+    let mut ids = root.entries(tasks, MOST).into_iter();
+    ids.find(|id| root.json(&format!("{tasks}/{id}/init.pid")) == Some(pid))
+}
+
 fn containerd(root: &Root, id: &str) -> Option<u32> {
     let paths = CONTAINERD.into_iter().flat_map(|tasks| {
         NAMESPACES.map(|(namespace, _)| format!("{tasks}/{namespace}/{id}/init.pid"))
