@@ -17,6 +17,7 @@ use crate::view::{AgentState, View};
 
 mod actions;
 mod agent;
+mod endings;
 mod exits;
 mod history;
 
@@ -46,6 +47,7 @@ pub fn node(view: &View<'_>) -> String {
             (list(view, &leaks))
             (history::section(view))
             (actions::section(view))
+            (endings::section(view))
             (exits::section(view))
             (agent::section(view))
         }

@@ -17,6 +17,7 @@ use sexton_core::ladder::Rung;
 /// | `Evict…` | | the same four of a pod that is evicted |
 /// | `EvictionBlocked` | Warning | a PodDisruptionBudget forbids it for now |
 /// | `PidsExhaustionForecast` | Warning | a limit of pids will be reached |
+/// | `ContainerCannotEnd` | Warning | its PID 1 is dead or dying, and something keeps it |
 /// | `HolderKilled` | Warning | a program died of what was done to it; nothing more is done on the node |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -32,6 +33,8 @@ pub enum Reason {
     EvictionBlocked,
     /// Pids will run out.
     PidsExhaustionForecast,
+    /// A container is ending and cannot end.
+    ContainerCannotEnd,
     /// A program died of what was done to it: the node is halted.
     HolderKilled,
 }
@@ -68,7 +71,10 @@ impl Reason {
             | Self::Terminate(stage)
             | Self::Restart(stage)
             | Self::Evict(stage) => Some(stage),
-            Self::EvictionBlocked | Self::PidsExhaustionForecast | Self::HolderKilled => None,
+            Self::EvictionBlocked
+            | Self::PidsExhaustionForecast
+            | Self::ContainerCannotEnd
+            | Self::HolderKilled => None,
         }
     }
 
@@ -81,6 +87,7 @@ impl Reason {
             Self::Restart(_) => "Restart",
             Self::Evict(_) | Self::EvictionBlocked => "Evict",
             Self::PidsExhaustionForecast => "Forecast",
+            Self::ContainerCannotEnd => "End",
             Self::HolderKilled => "Halt",
         }
     }
@@ -103,6 +110,7 @@ impl fmt::Display for Reason {
         match self {
             Self::EvictionBlocked => f.write_str("EvictionBlocked"),
             Self::PidsExhaustionForecast => f.write_str("PidsExhaustionForecast"),
+            Self::ContainerCannotEnd => f.write_str("ContainerCannotEnd"),
             Self::HolderKilled => f.write_str("HolderKilled"),
             step => {
                 f.write_str(step.action())?;

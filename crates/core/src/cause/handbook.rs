@@ -53,7 +53,8 @@ fn page(entry: &Entry) -> String {
         entry.title,
         sure.join(" to ")
     );
-    for step in entry.now {
+    // What is a placeholder alone says nothing before the node is seen.
+    for step in (entry.now.iter()).filter(|step| !step.starts_with("{frees}")) {
         let _ = writeln!(page, "- {step}");
     }
     let _ = write!(page, "\n## For good\n\n{}\n", entry.cure.text);

@@ -11,6 +11,7 @@ use sexton_cluster::report::{
     Dealing, Hindrance, PolicyState, Seen, Status, Step, condense, hindered,
 };
 use sexton_cluster::{About, Cluster, Event, Evicted, Eviction, Policies, Reason, Stage};
+use sexton_core::ending::{Ending, Holdup};
 use sexton_core::forecast::Trend;
 use sexton_core::ladder::Refusal;
 use sexton_core::policy::Mode;
@@ -159,6 +160,9 @@ impl Member {
         for leak in &report.leaks {
             self.warn(leak);
         }
+        for ending in &report.cannot_end {
+            self.warn_of_ending(ending);
+        }
         let status = condense(&Seen {
             agent_version: env!("CARGO_PKG_VERSION"),
             report,
@@ -179,7 +183,8 @@ impl Member {
         let there: HashSet<ProcessId> = report.leaks.iter().map(|leak| leak.holder.id).collect();
         self.standing.retain(|holder, _| there.contains(holder));
         self.dealings.retain(|holder, _| there.contains(holder));
-        self.warned.retain(|holder| there.contains(holder));
+        let endings: HashSet<ProcessId> = report.cannot_end.iter().map(|e| e.first.id).collect();
+        (self.warned).retain(|id| there.contains(id) || endings.contains(id));
         for holder in there {
             let since = *self.standing.entry(holder).or_insert(uptime);
             self.dealings.entry(holder).or_default().watched = uptime.saturating_sub(since);
@@ -195,6 +200,17 @@ impl Member {
                 about: about(leak.container.as_ref()),
                 reason: Reason::PidsExhaustionForecast,
                 message: text::safe(&message).into_owned(),
+            });
+        }
+    }
+
+    fn warn_of_ending(&mut self, ending: &Ending) {
+        if self.warned.insert(ending.first.id) {
+            let why = ending.held_by.first().map(Holdup::fact).unwrap_or_default();
+            self.link.tell(&Event {
+                about: about(ending.container.as_ref()),
+                reason: Reason::ContainerCannotEnd,
+                message: text::safe(&format!("{} {why}", ending.title())).into_owned(),
             });
         }
     }

@@ -51,6 +51,12 @@ pub fn render(snapshot: &Snapshot, form: Form) -> String {
         text.sample("", &[], report.leaks.len() as f64);
         places(&mut text, &report.leaks, limits);
         limits_of_node(&mut text, &report.limits);
+        text.family(
+            "sexton_containers_cannot_end",
+            Kind::Gauge,
+            "Containers whose PID 1 is dead or dying and that cannot end, since something keeps it.",
+        );
+        text.sample("", &[], report.cannot_end.len() as f64);
         exit_signals(&mut text, &report.exit_signals);
         filling_up(&mut text, filling.iter().chain(&report.limits));
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+mod ending;
 mod faults;
 mod held;
 mod limits;
