@@ -254,6 +254,7 @@ fn a_leader_that_ended_before_its_threads_raises_no_alarm() {
     let full = Options {
         full: true,
         second_look: Duration::ZERO,
+        ..Options::default()
     };
     let report = machine.scan_with(&full);
     assert_eq!((report.scan.method, report.zombies), (Method::Walk, 0));
@@ -340,6 +341,7 @@ fn large_leaks_are_sampled_and_add_up() {
     let full = machine.scan_with(&Options {
         full: true,
         second_look: Duration::ZERO,
+        ..Options::default()
     });
     assert_eq!(full.leaks[0].inspected, 1_500);
 }
