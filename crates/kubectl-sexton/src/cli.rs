@@ -76,6 +76,7 @@ pub enum Command {
     Nodes(Nodes),
     Leaks(Leaks),
     Explain(Explain),
+    Limits(Limits),
     Audit(Audit),
     Reap(Reap),
     Policy(Policy),
@@ -200,6 +201,31 @@ pub struct Explain {
     #[arg(short, long, value_enum)]
     pub output: Option<Document>,
     /// Further arguments of `sexton explain`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub rest: Vec<String>,
+}
+
+/// Show every limit on which fork can fail in POD, what is left, and who fills it
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The agent of the pod's node looks, through pods/exec.
+
+Exit status: 0 there is room, 1 a limit is reached, or an error.
+
+Examples:
+  kubectl sexton limits crawler-5d9c7b8d6f-x2k4p -n shop
+  kubectl sexton limits shop/crawler-5d9c7b8d6f-x2k4p -c app -o json
+  kubectl sexton limits shop/crawler-5d9c7b8d6f-x2k4p -- --user 1000     as that user")]
+pub struct Limits {
+    /// POD or NAMESPACE/POD
+    pub pod: Named,
+    /// Which container, where the pod has several
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
+    /// Further arguments of `sexton limits`
     #[arg(last = true, value_name = "ARGUMENT")]
     pub rest: Vec<String>,
 }

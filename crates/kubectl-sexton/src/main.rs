@@ -13,6 +13,7 @@ mod connect;
 mod error;
 mod explain;
 mod leaks;
+mod limits;
 mod named;
 mod nodes;
 mod output;
@@ -73,6 +74,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             Command::Nodes(args) => nodes::run(args, &connection).await,
             Command::Leaks(args) => leaks::run(args, &connection).await,
             Command::Explain(args) => explain::run(args, &connection).await,
+            Command::Limits(args) => limits::run(args, &connection).await,
             Command::Audit(args) => audit::run(args, &connection).await,
             Command::Reap(args) => reap::run(args, &connection).await,
             Command::Policy(args) => policy::run(args, &connection).await,

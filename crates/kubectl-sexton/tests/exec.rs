@@ -148,6 +148,14 @@ fn the_agents_own_command_runs_on_the_pods_node() {
         out,
         format!("called: --path-rootfs=/host explain pod/{uid}\n")
     );
+    let (out, ..) = run(cluster, "limits exec/web -- --user 1000");
+    assert_eq!(
+        out,
+        format!(
+            "called: --path-rootfs=/host limits container/{} --user 1000\n",
+            &id[..12]
+        )
+    );
     let (out, ..) = run(cluster, "audit exec/web");
     assert_eq!(
         out,
