@@ -63,6 +63,9 @@ pub struct Plan {
     pub ages_from: AgesFrom,
     /// The settle time in seconds.
     pub settle_seconds: u64,
+    /// Seconds until all that are too young now have settled, at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_in_seconds: Option<u64>,
 }
 
 /// Plans a reap for `holder`; `None` if there is no such process.
@@ -110,9 +113,13 @@ pub fn plan(
     let (settled, ages_from) = settle::judge(scanner.proc(), &dead, options.settle)?;
     let seconds = options.settle.as_secs();
     let mut take = Vec::with_capacity(dead.len());
+    let mut settled_in: Option<Duration> = None;
     for (DeadChild { zombie, .. }, settled) in dead.into_iter().zip(settled) {
         match settled {
-            Settled::No => reasons.push(LeftBecause::Young { seconds }),
+            Settled::No(more) => {
+                settled_in = settled_in.max(Some(more));
+                reasons.push(LeftBecause::Young { seconds });
+            }
             // The start is all that this kernel tells; the plan says so.
             Settled::Unknown if ages_from == AgesFrom::Start => take.push(zombie),
             Settled::Unknown => reasons.push(LeftBecause::AgeUnknown { seconds }),
@@ -133,6 +140,7 @@ pub fn plan(
         left: left(reasons.into_iter()),
         ages_from,
         settle_seconds: seconds,
+        settled_in_seconds: settled_in.map(|more| more.as_secs().saturating_add(1)),
     }))
 }
 

@@ -268,13 +268,13 @@ fn yama(scope: u32) -> &'static str {
 )]
 pub enum LeftBecause {
     /// Younger than the settle time.
-    #[error("ended less than {seconds} s ago, so the program may yet wait for it (--settle)")]
+    #[error("ended less than {seconds} s ago, so the program may yet wait")]
     Young {
         /// The settle time.
         seconds: u64,
     },
     /// Started less than the settle time ago, or its time of death cannot be told.
-    #[error("cannot be told to have ended {seconds} s ago or more (--settle)")]
+    #[error("it is not known that they ended {seconds} s ago or more (--settle 0 takes them)")]
     AgeUnknown {
         /// The settle time.
         seconds: u64,

@@ -33,8 +33,8 @@ pub enum AgesFrom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     Yes,
-    /// It is dead for less than the settle time.
-    No,
+    /// It is dead for less than the settle time, which will have passed in so long, at the earliest.
+    No(Duration),
     /// It was started long enough ago, and may have died at any moment since.
     Unknown,
 }
@@ -51,11 +51,13 @@ pub(crate) fn judge(
         return Ok((vec![Settled::Yes; dead.len()], AgesFrom::Nothing));
     }
     let now = since_boot();
-    let mut judged = vec![Settled::No; dead.len()];
+    let mut judged = vec![Settled::Unknown; dead.len()];
     let mut by_processor = BTreeMap::<u32, Vec<(u32, &mut Settled)>>::new();
     for (child, judged) in dead.iter().zip(&mut judged) {
-        if now.saturating_sub(start(child.zombie.id.start_ticks)) >= settle {
-            *judged = Settled::Unknown;
+        let age = now.saturating_sub(start(child.zombie.id.start_ticks));
+        if age < settle {
+            *judged = Settled::No(settle.saturating_sub(age));
+        } else {
             let of_processor = by_processor.entry(child.processor).or_default();
             of_processor.push((child.zombie.id.pid, judged));
         }
@@ -77,8 +79,10 @@ pub(crate) fn judge(
                 None => None,
             };
             *judged = match (clock, died) {
-                (Some(now), Some(died)) if now.saturating_sub(died) >= settle => Settled::Yes,
-                (Some(_), Some(_)) => Settled::No,
+                (Some(now), Some(died)) => match settle.saturating_sub(now.saturating_sub(died)) {
+                    Duration::ZERO => Settled::Yes,
+                    more => Settled::No(more),
+                },
                 _ => {
                     from = AgesFrom::Start;
                     Settled::Unknown

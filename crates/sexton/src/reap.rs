@@ -10,7 +10,7 @@ use serde::Serialize;
 use sexton_core::report::CommandCount;
 use sexton_core::{Container, Holder, ProcessId, Report};
 use sexton_reap::autoreap::{self, Waiter};
-use sexton_reap::{AgesFrom, End, Nudge, Options, Plan, ReapOutcome, Refusal, Trust};
+use sexton_reap::{AgesFrom, End, LeftBecause, Nudge, Options, Plan, ReapOutcome, Refusal, Trust};
 use sexton_scan::Scanner;
 
 use crate::REFUSED;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::progress::Progress;
-use crate::output::{self, BAD, GOOD, HEADING, WARN, leak, text};
+use crate::output::{self, BAD, DIM, GOOD, HEADING, WARN, leak, text};
 use crate::target::{Meant, Target};
 
 /// What `sexton reap -o json` prints.
@@ -260,7 +260,16 @@ fn draw(document: &Document, meant: &Meant, outside: &[String]) -> io::Result<()
         let who = who(&plan.holder, plan.container.as_ref());
         match (&plan.refusal, outcome) {
             (Some(refusal), _) => refused(&mut lines, &who, refusal)?,
-            (None, Some(outcome)) => done(&mut lines, &who, outcome)?,
+            (None, Some(outcome)) => {
+                done(&mut lines, &who, outcome)?;
+                left(&mut lines, &outcome.left, plan.settled_in_seconds)?;
+                ended(&mut lines, &outcome.end)?;
+                if outcome.taken > 0 && outcome.end.holder_death().is_none() {
+                    let pid = outcome.holder.pid;
+                    let next = format!("Why they stayed, and the cure: sexton explain {pid}");
+                    lines.line(DIM, &next)?;
+                }
+            }
             (None, None) => planned(&mut lines, &who, plan)?,
         }
         if let Some(entry) = autoreap {
@@ -327,10 +336,7 @@ fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result
     let count = plan.take.len() as u64;
     lines.line(
         HEADING,
-        &format!(
-            "{who}: would take {}",
-            text::plural(count, "zombie", "zombies")
-        ),
+        &format!("{who}: would take {}", of_all(count, &plan.left)),
     )?;
     if count > 0 {
         lines.field("ended", &leak::ended(&commands(plan), 6))?;
@@ -370,7 +376,7 @@ fn planned<W: Write>(lines: &mut Lines<W>, who: &str, plan: &Plan) -> io::Result
             &format!("{} {ground}", text::duration(plan.settle_seconds)),
         )?;
     }
-    left(lines, &plan.left)
+    left(lines, &plan.left, plan.settled_in_seconds)
 }
 
 fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &ReapOutcome) -> io::Result<()> {
@@ -383,14 +389,14 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &ReapOutcome) -> io:
         statuses,
         unverified,
         visits,
-        end,
+        end: _,
         longest_borrowing_micros,
         p99_borrowing_micros: _,
         borrowed_micros,
         micros,
         trace: _,
     } = outcome;
-    let title = format!("{who}: took {}", text::plural(*taken, "zombie", "zombies"));
+    let title = format!("{who}: took {}", of_all(*taken, stay));
     lines.line(if *taken > 0 { GOOD } else { HEADING }, &title)?;
     if *nudged > 0 {
         lines.field(
@@ -447,20 +453,44 @@ fn done<W: Write>(lines: &mut Lines<W>, who: &str, outcome: &ReapOutcome) -> io:
             ),
         )?;
     }
-    left(lines, stay)?;
-    if *end != End::Complete {
-        let style = match end.holder_death() {
-            Some(death) if death.by_us => BAD,
-            _ => WARN,
-        };
-        lines.hanging(2, "", style, &end.to_string())?;
-    }
     Ok(())
 }
 
-fn left<W: Write>(lines: &mut Lines<W>, left: &[sexton_reap::Left]) -> io::Result<()> {
+/// `6 of 196 zombies`, or `6 zombies` where none is left.
+fn of_all(taken: u64, left: &[sexton_reap::Left]) -> String {
+    let left: u64 = left.iter().map(|left| left.count).sum();
+    let all = text::plural(taken.saturating_add(left), "zombie", "zombies");
+    match left {
+        0 => all,
+        _ => format!("{} of {all}", text::count(taken)),
+    }
+}
+
+fn ended<W: Write>(lines: &mut Lines<W>, end: &End) -> io::Result<()> {
+    if *end == End::Complete {
+        return Ok(());
+    }
+    let style = match end.holder_death() {
+        Some(death) if death.by_us => BAD,
+        _ => WARN,
+    };
+    lines.hanging(2, "", style, &end.to_string())
+}
+
+fn left<W: Write>(
+    lines: &mut Lines<W>,
+    left: &[sexton_reap::Left],
+    settled_in_seconds: Option<u64>,
+) -> io::Result<()> {
     for sexton_reap::Left { because, count } in left {
-        lines.field("left", &format!("{}: {because}", text::count(*count)))?;
+        let again = match (because, settled_in_seconds) {
+            (LeftBecause::Young { .. }, Some(seconds)) => {
+                format!("; again in {}, or --settle 0", text::duration(seconds))
+            }
+            _ => String::new(),
+        };
+        let count = text::count(*count);
+        lines.field("left", &format!("{count}: {because}{again}"))?;
     }
     Ok(())
 }

@@ -291,6 +291,10 @@ impl Meant {
 /// # Errors
 /// What is there cannot be read.
 pub fn keep(scanner: &mut Scanner, report: &mut Report, meant: &mut [Meant]) -> Result<(), Error> {
+    if !meant.is_empty() {
+        let pids: Vec<u32> = meant.iter().flat_map(Meant::first_processes).collect();
+        report.notes.retain(|note| !is_of_a_stranger(note, &pids));
+    }
     for one in &mut *meant {
         let notes = one.find_outside(scanner, report)?;
         report.notes.extend(notes);
@@ -308,6 +312,18 @@ pub fn keep(scanner: &mut Scanner, report: &mut Report, meant: &mut [Meant]) -> 
         }
     }
     Ok(())
+}
+
+/// The note is about one process, which is none of these: `process 12 …`, `/proc/12/stat`.
+fn is_of_a_stranger(note: &str, pids: &[u32]) -> bool {
+    let mut named = ["process ", "/proc/"].into_iter().filter_map(|before| {
+        let (_, rest) = note.split_once(before)?;
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..end].parse::<u32>().ok()
+    });
+    named.any(|pid| !pids.contains(&pid))
 }
 
 /// Pids of the zombies of a leak, up to [`ASKED`].
@@ -354,4 +370,31 @@ fn holder_of(scanner: &Scanner, pid: u32) -> Result<(u32, Option<u32>), Error> {
         )));
     }
     Ok((holder, Some(pid)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_a_stranger;
+
+    #[test]
+    fn notes_on_strangers_are_told_from_those_on_the_node() {
+        for (note, expected) in [
+            (
+                "process 12 ended during the scan; its zombies (3) went to another parent",
+                true,
+            ),
+            ("process 7 holds 3 zombies and is not in this report", false),
+            ("cannot read /proc/12/exe: too long", true),
+            (
+                "all of /proc was read: no cgroup file system was found",
+                false,
+            ),
+            (
+                "processes of other users are hidden from this user (hidepid): run as root",
+                false,
+            ),
+        ] {
+            assert_eq!(is_of_a_stranger(note, &[7]), expected, "{note}");
+        }
+    }
 }
