@@ -304,9 +304,10 @@ impl Scanner {
                 let cgroups = notes.take(process.cgroups())?;
                 let full = full.get_or_init(|| limits::of_cgroups(self, 100));
                 let is_in = |limit: &Limit| {
+                    let scope = limit.scope.strip_prefix("cgroup ").unwrap_or(&limit.scope);
                     cgroups.0.iter().any(|line| {
                         let path = lossy(&line.path);
-                        let below = path.strip_prefix(limit.scope.as_str());
+                        let below = path.strip_prefix(scope);
                         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
                     })
                 };
