@@ -202,7 +202,7 @@ fn each_of_its_commands_has_a_manual_page() {
     for command in ["check", "explain", "schema"] {
         let page = dir.path().join(format!("sexton-policy-{command}.1"));
         let page = fs::read_to_string(&page).unwrap_or_else(|e| panic!("{command}: {e}"));
-        assert!(page.contains("Examples"), "{command}");
+        assert!(page.contains(".SH EXAMPLES"), "{command}");
     }
 }
 
