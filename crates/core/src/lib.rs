@@ -23,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod audit;
+pub mod birthplace;
 pub mod cause;
 pub mod forecast;
 pub mod holder;
@@ -36,6 +37,7 @@ pub mod text;
 pub mod workload;
 
 pub use audit::{ExitSignal, Verdict};
+pub use birthplace::Birthplace;
 pub use cause::{Cause, Confidence};
 pub use forecast::Forecast;
 pub use holder::{Holder, ProcessId, SigchldAction, State};

@@ -1,6 +1,7 @@
 //! What became of the children of each place in the code.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use sexton_scan::proc::Proc;
 
@@ -14,13 +15,15 @@ const CHAINS: usize = 4096;
 /// One place in the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// From the first frame outside the standard library outwards, as it was seen first. Where
+    /// From the first frame outside the standard library to the last, as it was seen first. Where
     /// that is not certain, all.
     pub chain: Vec<Frame>,
     /// How many children it started.
     pub started: u64,
     /// How many of them were zombies at the last look already, and still are.
     pub standing: u64,
+    /// How long ago the first of those that stand was started.
+    pub oldest: Option<Duration>,
     /// How many still run, or ended so late that their parent had no time to wait for them.
     pub running: u64,
 }
@@ -48,6 +51,7 @@ impl Place {
 
 struct Child {
     pid: u32,
+    born: Instant,
     /// When it started; `None` where it was gone before we looked.
     start_ticks: Option<u64>,
     chain: usize,
@@ -83,6 +87,7 @@ impl Places {
         let start_ticks = stat.map(|stat| stat.start_ticks);
         self.children.push(Child {
             pid: birth.child,
+            born: Instant::now(),
             start_ticks,
             chain,
             was_zombie: false,
@@ -126,6 +131,7 @@ impl Places {
                     chain: frames,
                     started: 0,
                     standing: 0,
+                    oldest: None,
                     running: 0,
                 });
             }
@@ -140,6 +146,7 @@ impl Places {
             match state(proc, child)? {
                 Some(true) if child.was_zombie => {
                     place.standing = place.standing.saturating_add(1);
+                    place.oldest = place.oldest.max(Some(child.born.elapsed()));
                 }
                 Some(_) => place.running = place.running.saturating_add(1),
                 None => {}
@@ -179,6 +186,9 @@ fn from_program(mut frames: Vec<Frame>) -> Vec<Frame> {
         first.filter(|first| frames.get(*first).is_some_and(|f| f.source.is_some()))
     {
         frames.drain(..first);
+        // What calls the program's first function tells nothing.
+        let last = frames.iter().rposition(|frame| !frame.library);
+        frames.truncate(last.map_or(0, |last| last.saturating_add(1)));
     }
     frames
 }
@@ -201,6 +211,7 @@ mod tests {
             chain: from_program(frames),
             started: 1,
             standing: 1,
+            oldest: None,
             running: 0,
         }
     }
@@ -210,9 +221,12 @@ mod tests {
         let place = place(vec![
             frame(true, Some(1)),
             frame(false, Some(2)),
+            frame(true, Some(1)),
             frame(false, Some(3)),
+            frame(true, Some(4)),
         ]);
         assert!(place.is_known());
+        assert_eq!(place.chain.len(), 3);
         assert_eq!(place.chain.first(), Some(&frame(false, Some(2))));
     }
 

@@ -271,6 +271,7 @@ impl Scanner {
             }),
             sample: self.sample(&inspected),
             causes: Vec::new(),
+            origins: Vec::new(),
             forecast: None,
             holder,
             notes: notes.into_list(),

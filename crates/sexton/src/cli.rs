@@ -227,13 +227,26 @@ Examples:
   sexton explain 12345
   sexton explain pod/shop/checkout
   sexton explain 3f2a9c --sample 30      a surer forecast
-  sexton explain 12345 --sample 0        at once, without a forecast by sampling")]
+  sexton explain 12345 --sample 0        at once, without a forecast by sampling
+  sexton explain 12345 --trace           which lines of the program start the zombies
+  sexton explain 12345 --trace 5m        the same of a program that starts few children
+
+--trace watches the program for a while, and says which places in its code started children and
+what became of them. The program is not stopped and not changed. It is done for the holder with
+the most zombies in TARGET, and refused for processes that reap does not touch either.
+docs/origins.md says what is known of each language.")]
 pub struct Explain {
     /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
     /// Seconds to watch the leak for the forecast
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
     pub sample: Duration,
+    /// Watch for so long where the program starts children
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = span)]
+    pub trace: Option<Duration>,
+    /// Watch a process of the host, outside any container
+    #[arg(long, requires = "trace")]
+    pub allow_host: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -316,6 +316,7 @@ fn known(workload: &Workload, leak: Option<&Leak>) -> sexton_core::Leak {
         ages: Ages::default(),
         sample: Vec::new(),
         causes: Vec::new(),
+        origins: Vec::new(),
         forecast: None,
         notes: Vec::new(),
     }

@@ -505,6 +505,7 @@ impl Story {
             },
             sample: vec![],
             causes: vec![],
+            origins: vec![],
             forecast: None,
             notes: Vec::new(),
         };

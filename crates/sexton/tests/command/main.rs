@@ -24,5 +24,6 @@ mod sexton;
 mod situation;
 mod target;
 mod terminal;
+mod trace;
 mod unprivileged;
 mod watch;
