@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sexton_scan::proc::Proc;
 
-use crate::{Birth, Error, Frame, Symbolizer};
+use crate::{Birth, Chain, Error, Frame, Symbolizer};
 
 /// Most children that are remembered; those that follow are counted as missed.
 const CHILDREN: usize = 65_536;
@@ -62,7 +62,7 @@ struct Child {
 /// Remembers children, and says in the end what became of them.
 #[derive(Default)]
 pub struct Places {
-    chains: HashMap<Vec<u64>, usize>,
+    chains: HashMap<Chain, usize>,
     children: Vec<Child>,
     missed: u64,
 }
@@ -73,13 +73,13 @@ impl Places {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn add(&mut self, proc: &Proc, birth: Birth) -> Result<(), Error> {
-        let known = self.chains.get(&birth.addresses).copied();
+        let known = self.chains.get(&birth.chain).copied();
         if self.children.len() >= CHILDREN || (known.is_none() && self.chains.len() >= CHAINS) {
             self.missed = self.missed.saturating_add(1);
             return Ok(());
         }
         let next = self.chains.len();
-        let chain = *self.chains.entry(birth.addresses).or_insert(next);
+        let chain = *self.chains.entry(birth.chain).or_insert(next);
         let stat = match proc.process(birth.child)? {
             Some(process) => process.stat()?,
             None => None,
@@ -113,7 +113,7 @@ impl Places {
         Ok(())
     }
 
-    /// The places, those with the most zombies first.
+    /// The places, those with the most zombies first; of those with zombies, what is known first.
     ///
     /// # Errors
     /// `/proc` cannot be read.
@@ -122,8 +122,11 @@ impl Places {
         let mut of_chain = HashMap::new();
         let mut chains: Vec<_> = self.chains.iter().collect();
         chains.sort_by_key(|(_, chain)| **chain);
-        for (addresses, chain) in chains {
-            let frames = from_program(names.chain(addresses));
+        for (calls, chain) in chains {
+            let frames = from_program(match calls {
+                Chain::Addresses(addresses) => names.chain(addresses),
+                Chain::Calls(frames) => frames.clone(),
+            });
             let found = places.iter().position(|place| is_at(place, &frames));
             let index = found.unwrap_or(places.len());
             if found.is_none() {
@@ -152,7 +155,11 @@ impl Places {
                 None => {}
             }
         }
-        places.sort_by_key(|place| std::cmp::Reverse((place.standing, place.started)));
+        let leaks = |place: &Place| place.standing > 0;
+        places.sort_by_key(|place| {
+            let named = leaks(place) && place.is_known();
+            std::cmp::Reverse((named, place.standing, place.started))
+        });
         Ok(places)
     }
 }

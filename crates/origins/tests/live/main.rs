@@ -37,8 +37,8 @@ fn places(path: &Path) -> Option<Vec<Place>> {
     };
     let (mut places, start) = (Places::default(), Instant::now());
     while start.elapsed() < Duration::from_secs(4) {
-        std::thread::sleep(Duration::from_millis(50));
-        for birth in watch.births() {
+        watch.wait(Duration::from_millis(50));
+        for birth in watch.births(&process) {
             places.add(&proc, birth).unwrap();
         }
     }

@@ -62,8 +62,8 @@ impl Trace {
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            std::thread::sleep(left.min(STEP));
-            for birth in self.watch.births() {
+            self.watch.wait(left.min(STEP));
+            for birth in self.watch.births(&self.process) {
                 self.places.add(proc, birth)?;
             }
             if self.look_at.is_some_and(|at| at <= Instant::now()) {
