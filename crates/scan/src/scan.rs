@@ -249,6 +249,7 @@ impl Scanner {
             }),
             sample: self.sample(&inspected),
             causes: Vec::new(),
+            origins: Vec::new(),
             forecast: None,
             holder,
             notes: notes.into_list(),
