@@ -100,6 +100,9 @@ pub enum Why {
     /// It waits in the kernel, where no signal is taken.
     #[serde(rename_all = "camelCase")]
     Kernel {
+        /// The thread that does, where it is not the first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread: Option<u32>,
         /// The kernel's function in which it sleeps.
         #[serde(skip_serializing_if = "Option::is_none")]
         function: Option<String>,

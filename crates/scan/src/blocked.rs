@@ -63,31 +63,38 @@ pub(crate) fn waits_for(
     });
     Some(
         match WaitKind::of_functions(functions.chain([wchan.as_str()]))? {
-            WaitKind::Fuse => WaitsFor::Fuse {
-                mounts: mounts(
-                    process,
-                    |kind| kind == "fuse" || kind.starts_with("fuse."),
-                    notes,
-                ),
-                daemons: daemons(scanner, notes),
-            },
+            WaitKind::Fuse => {
+                let mounts = mounts(process, thread, is_fuse, notes);
+                let daemons = daemons(scanner, &mounts, notes);
+                WaitsFor::Fuse { mounts, daemons }
+            }
             WaitKind::Network => WaitsFor::Network {
-                mounts: mounts(process, is_network, notes),
+                mounts: mounts(process, thread, is_network, notes),
             },
             WaitKind::Device => WaitsFor::Device,
         },
     )
 }
 
+fn is_fuse(kind: &str) -> bool {
+    kind == "fuse" || kind.starts_with("fuse.")
+}
+
 fn is_network(kind: &str) -> bool {
     ["nfs", "nfs4", "cifs", "smb3", "ceph"].contains(&kind)
 }
 
-/// File systems of these kinds that the process has mounted, those first whose requests wait.
-fn mounts(process: &Process, wanted: impl Fn(&str) -> bool, notes: &mut Notes) -> Vec<Mount> {
+/// File systems of these kinds that a thread of the process has mounted, those first whose
+/// requests wait. The process itself shows none any more once its first thread has ended.
+fn mounts(
+    process: &Process,
+    thread: u32,
+    wanted: impl Fn(&str) -> bool,
+    notes: &mut Notes,
+) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     let mut left = LINES;
-    let read = process.for_each_line("mountinfo", |line| {
+    let read = process.for_each_line(&format!("task/{thread}/mountinfo"), |line| {
         left = left.saturating_sub(1);
         if let Some(mount) = parse(&lossy(line)).filter(|mount| wanted(&mount.kind))
             && found.iter().all(|known| known.minor != mount.minor)
@@ -124,12 +131,27 @@ fn parse(line: &str) -> Option<Mount> {
     let mut after = after.split(' ');
     let (kind, source) = (after.next()?, after.next()?);
     Some(Mount {
-        point: point.to_owned(),
-        source: source.to_owned(),
+        point: unescaped(point),
+        source: unescaped(source),
         kind: kind.to_owned(),
         minor,
         waiting: None,
     })
+}
+
+/// The kernel writes blanks, newlines and backslashes as `\040` (`proc_pid_mountinfo(5)`).
+fn unescaped(field: &str) -> String {
+    let mut parts = field.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(3).unwrap_or((part, ""));
+        match u8::from_str_radix(digits, 8) {
+            Ok(byte) => out.push(byte.into()),
+            Err(_) => out.push_str(digits),
+        }
+        out.push_str(rest);
+    }
+    out
 }
 
 /// Requests of a FUSE connection that wait for an answer (`fs/fuse/control.c`).
@@ -139,8 +161,14 @@ fn waiting(minor: u32) -> Option<u64> {
     str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
 }
 
-/// Who holds `/dev/fuse` open: the kernel does not tell which connection it is.
-fn daemons(scanner: &Scanner, notes: &mut Notes) -> Vec<Named> {
+/// Who holds `/dev/fuse` open for one of `mounts`. Which connection that is for, the kernel tells
+/// only since Linux 6.16: before, and where no mount is known, all are told.
+fn daemons(scanner: &Scanner, mounts: &[Mount], notes: &mut Notes) -> Vec<Named> {
+    let serves = |process: &Process, fd: u32| {
+        let is_fuse = process.open_name(fd).ok().flatten().as_deref() == Some("/dev/fuse");
+        let other = |connection| mounts.iter().all(|mount| mount.minor != connection);
+        is_fuse && (mounts.is_empty() || !connection(process, fd).is_some_and(other))
+    };
     let mut found = Vec::new();
     for pid in notes
         .take(scanner.proc.pids().map(Some))
@@ -152,9 +180,7 @@ fn daemons(scanner: &Scanner, notes: &mut Notes) -> Vec<Named> {
         let daemon = || {
             let process = scanner.proc.process(pid).ok()??;
             let files = process.fds(FILES).ok()??;
-            let serves =
-                |fd: u32| process.open_name(fd).ok().flatten().as_deref() == Some("/dev/fuse");
-            files.into_iter().any(serves).then_some(())?;
+            (files.into_iter().any(|fd| serves(&process, fd))).then_some(())?;
             let stat = process.stat().ok()??;
             Some(Named {
                 id: stat.id(),
@@ -164,6 +190,14 @@ fn daemons(scanner: &Scanner, notes: &mut Notes) -> Vec<Named> {
         found.extend(daemon());
     }
     found
+}
+
+/// The connection that an open `/dev/fuse` serves: `fuse_connection:` of its `fdinfo`.
+fn connection(process: &Process, fd: u32) -> Option<u32> {
+    let info = process.read(&format!("fdinfo/{fd}")).ok()??;
+    let mut lines = str::from_utf8(&info).ok()?.lines();
+    let value = lines.find_map(|line| line.strip_prefix("fuse_connection:"))?;
+    value.trim().parse().ok()
 }
 
 /// The cgroup that was frozen by name, the process's own or one above it, and how to thaw it.
@@ -197,4 +231,21 @@ pub(crate) fn frozen_cgroup(
 fn is_plain(path: &Path) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-:@".contains(byte);
     path.as_os_str().as_bytes().iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_mountinfo() {
+        let line =
+            r"36 35 0:52 / /my\040data rw,noatime shared:1 - fuse.sshfs host:/a\134b rw,user_id=0";
+        let mount = parse(line).expect("a mount");
+        assert_eq!(mount.point, "/my data");
+        assert_eq!(mount.source, r"host:/a\b");
+        assert_eq!((mount.kind.as_str(), mount.minor), ("fuse.sshfs", 52));
+        assert_eq!(parse("36 35 0:52 / /x rw"), None);
+        assert_eq!(unescaped(r"a\0x\9"), "a0x9");
+    }
 }

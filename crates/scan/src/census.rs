@@ -29,7 +29,7 @@ pub(crate) struct Suspicion {
     /// All tasks of the machine.
     tasks: u64,
     /// Thread-group leaders that ended before their threads: counted, not listed, no zombies.
-    pub(crate) dead_leaders: u64,
+    pub(crate) dead_leaders: Vec<u32>,
 }
 
 impl Scanner {
@@ -45,7 +45,7 @@ impl Scanner {
             missing: before.tasks.saturating_sub(listed),
             tasks,
             cgroups: counted.len(),
-            dead_leaders: 0,
+            dead_leaders: Vec::new(),
         };
         self.clear_dead_leaders(tree, &counted, &mut suspicion)?;
         Ok(suspicion)
@@ -70,17 +70,17 @@ impl Scanner {
                 tree.thread_ids(cgroup, &mut self.buffer, &mut threads)?;
             }
             threads.sort_unstable();
-            let mut dead = 0_u64;
+            let known = suspicion.dead_leaders.len();
             for pid in processes {
                 // Or it was born or has ended between the two lists: its stat knows.
                 if threads.binary_search(&pid).is_err()
                     && let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
                     && stat.is_dead_leader()
                 {
-                    dead = dead.saturating_add(1);
+                    suspicion.dead_leaders.push(pid);
                 }
             }
-            suspicion.dead_leaders = suspicion.dead_leaders.saturating_add(dead);
+            let dead = suspicion.dead_leaders.len().saturating_sub(known) as u64;
             unit.missing = unit.missing.saturating_sub(dead);
             if unit.missing != 0 {
                 suspicion.threads.append(&mut threads);
@@ -88,8 +88,9 @@ impl Scanner {
             }
         }
         suspicion.units = units;
-        suspicion.at_most = suspicion.at_most.saturating_sub(suspicion.dead_leaders);
-        suspicion.missing = suspicion.missing.saturating_sub(suspicion.dead_leaders);
+        let dead = suspicion.dead_leaders.len() as u64;
+        suspicion.at_most = suspicion.at_most.saturating_sub(dead);
+        suspicion.missing = suspicion.missing.saturating_sub(dead);
         Ok(())
     }
 

@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sexton_core::ending::{Ending, Hindrance, Holdup, Named, WaitsFor, Why};
-use sexton_core::{Container, Holder, Leak, Limit, Runtime, State, protect};
+use sexton_core::{Holder, Leak, Limit, State, protect};
 
 use crate::blocked::{self, frozen_cgroup};
 use crate::facts::age;
 use crate::group::Options;
-use crate::identity::Seen;
 use crate::notes::Notes;
 use crate::proc::{Process, Stat, Status};
-use crate::{Error, Scanner, holder, limits, lossy, names};
+use crate::{Error, Scanner, holder, limits, lossy};
+
+mod members;
+mod place;
 
 /// `PF_EXITING` of the kernel's `include/linux/sched.h`.
 pub(crate) const PF_EXITING: u32 = 4;
@@ -43,8 +45,27 @@ struct Member {
 }
 
 impl Member {
-    fn is_to_be_killed(&self) -> bool {
-        (self.status.pending | self.status.shared_pending) & SIGKILL != 0
+    /// SIGKILL has come for it. Where its first thread has ended, that waits for the others: so
+    /// does the kernel end a whole process, and nothing else of a thread's own does.
+    fn is_to_be_killed(&self, notes: &mut Notes) -> bool {
+        let pending = |status: &Status| (status.pending | status.shared_pending) & SIGKILL != 0;
+        if !self.stat.is_dead_leader() {
+            return pending(&self.status);
+        }
+        let threads = notes.take(self.process.tasks()).unwrap_or_default();
+        let others = threads.into_iter().filter(|tid| *tid != self.stat.pid);
+        let mut statuses = others.take(THREADS).filter_map(|tid| {
+            let text = notes.take(self.process.read(&format!("task/{tid}/status")))?;
+            Status::parse(&text).ok()
+        });
+        statuses.any(|status| status.pending & SIGKILL != 0)
+    }
+
+    /// It is on its way out, with all its threads.
+    fn is_ending(&self, notes: &mut Notes) -> bool {
+        self.stat.flags & PF_EXITING != 0
+            && !self.stat.is_reapable_zombie()
+            && (!self.stat.is_dead_leader() || self.is_to_be_killed(notes))
     }
 }
 
@@ -68,16 +89,26 @@ impl Scanner {
         if firsts.is_empty() {
             return found;
         }
-        let mut members = self.members(&firsts, &mut notes);
-        for (inode, first) in firsts {
-            let of_it = members.remove(&inode).unwrap_or_default();
-            let told = of_it.iter().take(TOLD);
+        // As long as a thread of PID 1 is there, the others have not been killed.
+        let (threads_left, firsts): (HashMap<_, _>, HashMap<_, _>) =
+            (firsts.into_iter()).partition(|(_, first)| first.stat.is_dead_leader());
+        found.extend(
+            (threads_left.values()).filter_map(|first| self.kept(first, &full, &mut notes)),
+        );
+        let members = self.members(&firsts, &mut notes);
+        for (inode, first) in &firsts {
+            let of_it = members.get(inode).map_or(&[][..], Vec::as_slice);
+            let told: Vec<Member> = (of_it.iter().take(TOLD))
+                .filter_map(|&pid| self.member(pid, &mut notes))
+                .collect();
+            // A zombie's marks may be those of its parent, which is another container's.
+            let other = told.iter().find(|other| other.stat.state != State::Zombie);
             found.push(Ending {
-                container: self.ending_container(&first, of_it.first(), &mut notes),
+                container: self.ending_container(first, other, &mut notes),
                 first: named(&first.stat),
-                pid_namespace: Some(inode),
+                pid_namespace: Some(*inode),
                 unchanged_seconds: self.idle_for(&first.stat, &mut notes),
-                held_by: told
+                held_by: (told.iter())
                     .filter_map(|member| {
                         Some(Holdup {
                             process: named(&member.stat),
@@ -114,24 +145,30 @@ impl Scanner {
             ending_for: Duration::ZERO,
             ..Options::default()
         };
-        let exiting = first.stat.flags & PF_EXITING != 0;
-        if exiting || !first.is_to_be_killed() || !self.has_waited(&first.stat, &now, &mut notes) {
+        let exiting = first.stat.flags & PF_EXITING != 0 && !first.stat.is_dead_leader();
+        if exiting
+            || !first.is_to_be_killed(&mut notes)
+            || !self.has_waited(&first.stat, &now, &mut notes)
+        {
             return Ok(None);
         }
-        let Some(why) = self.why(&first, &Full::new(), &mut notes) else {
-            return Ok(None);
-        };
-        Ok(Some(Ending {
-            container: self.ending_container(&first, None, &mut notes),
+        Ok(self.kept(&first, &Full::new(), &mut notes))
+    }
+
+    /// One that nothing keeps but itself, or who has it in hand.
+    fn kept(&self, first: &Member, full: &Full, notes: &mut Notes) -> Option<Ending> {
+        let why = self.why(first, full, notes)?;
+        Some(Ending {
+            container: self.ending_container(first, None, notes),
             first: named(&first.stat),
             pid_namespace: notes.take(first.process.ns_inode("pid")),
-            unchanged_seconds: self.idle_for(&first.stat, &mut notes),
+            unchanged_seconds: self.idle_for(&first.stat, notes),
             held_by: vec![Holdup {
                 process: named(&first.stat),
                 why,
             }],
             more: 0,
-        }))
+        })
     }
 
     /// Each PID 1 of a namespace below ours that is ending, by the inode of the namespace. One that
@@ -147,8 +184,7 @@ impl Scanner {
             if let Some(first) = self.member(pid, notes)
                 && first.status.ns_pids.len() > 1
                 && first.status.ns_pids.last() == Some(&1)
-                && first.stat.flags & PF_EXITING != 0
-                && !first.stat.is_reapable_zombie()
+                && first.is_ending(notes)
                 && self.has_waited(&first.stat, options, notes)
                 && let Some(inode) = notes.take(first.process.ns_inode("pid"))
                 && firsts.len() < CONTAINERS
@@ -197,41 +233,9 @@ impl Scanner {
             if first.stat.id() != zombie.id || !self.has_waited(&first.stat, options, notes) {
                 continue;
             }
-            let Some(why) = self.why(&first, full, notes) else {
-                continue;
-            };
-            found.push(Ending {
-                container: self.ending_container(&first, None, notes),
-                first: named(&first.stat),
-                pid_namespace: notes.take(first.process.ns_inode("pid")),
-                unchanged_seconds: self.idle_for(&first.stat, notes),
-                held_by: vec![Holdup {
-                    process: named(&first.stat),
-                    why,
-                }],
-                more: 0,
-            });
+            found.extend(self.kept(&first, full, notes));
         }
         found
-    }
-
-    /// The other members of these namespaces.
-    fn members(
-        &self,
-        firsts: &HashMap<u64, Member>,
-        notes: &mut Notes,
-    ) -> HashMap<u64, Vec<Member>> {
-        let mut members: HashMap<u64, Vec<Member>> = HashMap::new();
-        for pid in notes.take(self.proc.pids().map(Some)).unwrap_or_default() {
-            if let Some(inode) = notes.take(self.proc.ns_inode(pid, "pid"))
-                && let Some(first) = firsts.get(&inode)
-                && first.stat.pid != pid
-                && let Some(member) = self.member(pid, notes)
-            {
-                members.entry(inode).or_default().push(member);
-            }
-        }
-        members
     }
 
     fn member(&self, pid: u32, notes: &mut Notes) -> Option<Member> {
@@ -258,16 +262,19 @@ impl Scanner {
         if member.stat.is_reapable_zombie() {
             return self.parent(member.stat.parent, full, notes);
         }
-        let cgroups = notes.take(member.process.cgroups());
+        // A first thread that has ended has left its cgroup.
+        let stand_in = notes.take(member.process.stand_in(&member.stat));
+        let process = stand_in.as_ref().unwrap_or(&member.process);
+        let cgroups = notes.take(process.cgroups());
         if cgroups.is_some_and(|cgroups| holder::is_frozen(&cgroups, &self.hierarchies, notes)) {
-            let thaw = frozen_cgroup(&member.process, &self.hierarchies, notes);
+            let thaw = frozen_cgroup(process, &self.hierarchies, notes);
             return Some(Why::Frozen {
                 value: thaw.as_ref().map_or("", |thaw| thaw.value).to_owned(),
                 file: thaw.map(|thaw| thaw.file),
             });
         }
         Some(self.in_kernel(member, notes).unwrap_or(Why::Alive {
-            kill_pending: member.is_to_be_killed(),
+            kill_pending: member.is_to_be_killed(notes),
         }))
     }
 
@@ -332,65 +339,10 @@ impl Scanner {
             move |tid| asleep(tid, notes)
         })?;
         Some(Why::Kernel {
+            thread: Some(thread).filter(|thread| *thread != member.stat.pid),
             function: blocked::function_of(&member.process, thread, notes),
             waits_for: blocked::waits_for(self, &member.process, thread, notes)
                 .unwrap_or(WaitsFor::Unknown),
-        })
-    }
-
-    /// The container of a PID 1 that is ending: on cgroup v1 such a process has left its cgroups, as
-    /// `/proc` shows them, and then another member tells, or the monitor that waits for it: the
-    /// file `init.pid` of containerd's bundle, or the id among its arguments (`-c` of conmon).
-    fn ending_container(
-        &self,
-        first: &Member,
-        other: Option<&Member>,
-        notes: &mut Notes,
-    ) -> Option<Container> {
-        let mut marked = |pid: u32| {
-            let found = self.contained(pid, &mut Seen::default(), notes);
-            let found = notes.take(found);
-            found.filter(|container| container.runtime != Runtime::Unknown)
-        };
-        let found = marked(first.stat.pid).or_else(|| marked(other?.stat.pid));
-        let monitored = self.of_monitor(&first.stat, notes);
-        // Of a dead PID 1 the marks may be those of its parent.
-        let same = |own: &Container| monitored.as_ref().is_none_or(|other| other.id == own.id);
-        let mut container = match found.filter(same).or_else(|| monitored.clone()) {
-            Some(container) => container,
-            None => {
-                let known = self.contained(first.stat.pid, &mut Seen::default(), notes);
-                notes.take(known)?
-            }
-        };
-        names::complete(&self.roots.host, &mut container);
-        Some(container)
-    }
-
-    /// The container that a monitor of the host waits for. Who runs in a container may call itself
-    /// what it likes.
-    fn of_monitor(&self, first: &Stat, notes: &mut Notes) -> Option<Container> {
-        let process = notes.take(self.proc.process(first.parent))?;
-        let read = holder::read(&self.proc, &process, &self.hierarchies, self.host, notes);
-        let monitor = notes.take(read)?;
-        if !monitor.of_host || monitor.uid != 0 {
-            return None;
-        }
-        // A shim serves a pod, and lies in the bundle of one of its containers beside the others.
-        let bundle = notes.take(process.cwd());
-        let beside = bundle.and_then(|bundle| names::beside(&self.roots.host, &bundle, first.pid));
-        let arguments = || {
-            let arguments = notes.take(process.cmdline())?;
-            let is_id = |id: &&Vec<u8>| id.len() == 64 && id.iter().all(u8::is_ascii_hexdigit);
-            Some(lossy(arguments.iter().find(is_id)?))
-        };
-        Some(Container {
-            id: beside.or_else(arguments)?,
-            runtime: Runtime::Unknown,
-            name: None,
-            pod: None,
-            owner: None,
-            cgroup: String::new(),
         })
     }
 }

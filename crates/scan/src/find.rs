@@ -36,7 +36,8 @@ pub(crate) struct Found {
     pub(crate) groups: Vec<Group>,
     /// Those seen as zombies but once so far.
     pub(crate) fresh: Vec<u32>,
-    /// Those that are ending and are no zombies yet; most are gone a moment later.
+    /// Those that are ending and are no zombies yet; most are gone a moment later. Among them are
+    /// those of which only the first thread has ended.
     pub(crate) exiting: Vec<u32>,
     pub(crate) method: Method,
     pub(crate) cgroups: u64,
@@ -147,6 +148,7 @@ impl Scanner {
         };
         let suspicion = self.suspicion(tree)?;
         found.cgroups = suspicion.cgroups as u64;
+        found.exiting.extend(&suspicion.dead_leaders);
         if suspicion.at_most == 0 {
             return Ok(());
         }
@@ -166,7 +168,6 @@ impl Scanner {
         let seen: usize = zombies.values().map(Vec::len).sum();
         if (seen as u64) < suspicion.missing {
             let known = seen.saturating_add(found.exiting.len()) as u64;
-            let known = suspicion.dead_leaders.saturating_add(known);
             self.note_unseen(tree, known, found)?;
         }
         Ok(())

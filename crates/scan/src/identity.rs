@@ -34,7 +34,7 @@ pub(crate) use bases::Bases;
 use claim::{Claim, Maker};
 
 /// Parents form no circle, but the tree changes while it is read.
-const TALLEST: u32 = 1_000;
+pub(crate) const TALLEST: u32 = 1_000;
 
 /// Containers that were found during one pass over many processes: those of the same cgroups are
 /// of the same container. Not to be kept from one look to the next.

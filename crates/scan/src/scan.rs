@@ -9,6 +9,7 @@ use sexton_core::report::{API_VERSION, Ages, KIND, Node, Scan};
 use sexton_core::text::{self, time::rfc3339};
 use sexton_core::{Holder, Leak, Report, Zombie};
 
+use crate::ending::PF_EXITING;
 use crate::find::Found;
 use crate::group::{Group, Options, add};
 use crate::leak::{self, INSPECTED, SHOWN};
@@ -31,7 +32,7 @@ impl Scanner {
         let Found {
             mut groups,
             fresh,
-            exiting,
+            mut exiting,
             method,
             cgroups,
             mut notes,
@@ -50,7 +51,7 @@ impl Scanner {
         let share = proc::share(groups.len());
         for group in groups {
             if group.holder == 0 {
-                let count = self.inspect(&group, true).len() as u64;
+                let count = self.inspect(&group, true, &mut exiting).len() as u64;
                 zombies = zombies.saturating_add(count);
                 if count != 0 {
                     notes.push(format!(
@@ -59,7 +60,7 @@ impl Scanner {
                 }
                 continue;
             }
-            match self.leak(&group, options) {
+            match self.leak(&group, options, &mut exiting) {
                 Inspected::Leak(mut leak) => {
                     zombies = zombies.saturating_add(leak.zombies);
                     if let Some(room) = share {
@@ -204,8 +205,8 @@ impl Scanner {
         traced
     }
 
-    fn leak(&mut self, group: &Group, options: &Options) -> Inspected {
-        let mut inspected = self.inspect(group, options.full);
+    fn leak(&mut self, group: &Group, options: &Options, exiting: &mut Vec<u32>) -> Inspected {
+        let mut inspected = self.inspect(group, options.full, exiting);
         let asked = if options.full {
             group.zombies.len()
         } else {
@@ -266,15 +267,18 @@ impl Scanner {
     }
 
     /// Reads the zombies of a group one by one, evenly spread where there are many: those that
-    /// are still there, and still this holder's.
-    fn inspect(&mut self, group: &Group, all: bool) -> Vec<Stat> {
+    /// are still there, and still this holder's. Who is about to become one is `exiting`.
+    fn inspect(&mut self, group: &Group, all: bool, exiting: &mut Vec<u32>) -> Vec<Stat> {
         let wanted = if all { usize::MAX } else { INSPECTED };
         let mut stats = Vec::with_capacity(group.zombies.len().min(wanted));
         for pid in leak::spread(&group.zombies, wanted) {
-            if let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer))
-                && stat.is_reapable_zombie()
-                && (group.holds_as == HoldsAs::Tracer || stat.parent == group.holder)
-            {
+            let Some(stat) = self.notes.take(self.proc.stat(pid, &mut self.buffer)) else {
+                continue;
+            };
+            if !stat.is_reapable_zombie() {
+                // It has left the lists of the living, as a zombie has.
+                exiting.extend((stat.flags & PF_EXITING != 0).then_some(pid));
+            } else if group.holds_as == HoldsAs::Tracer || stat.parent == group.holder {
                 stats.push(stat);
             }
         }

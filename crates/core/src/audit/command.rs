@@ -3,6 +3,7 @@
 
 use super::facts::{Process, base_name};
 use crate::cause::is_shell;
+use crate::text::shell_word;
 
 /// Longer commands are not printed: nobody reads them, and a command that is cut does not work.
 const MOST_WORDS: usize = 64;
@@ -107,13 +108,6 @@ pub(super) fn json_string(word: &str) -> String {
 
 /// Words as a shell takes them.
 pub(super) fn quoted(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    let quote = |word: &String| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+    let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+    words.join(" ")
 }

@@ -2,7 +2,7 @@
 
 use super::{Ending, Hindrance, Holdup, Mount, Named, WaitsFor, Why};
 use crate::text::leak::place;
-use crate::text::{duration, plural};
+use crate::text::{duration, plural, shell_word};
 
 impl Ending {
     /// What is the matter, in one sentence.
@@ -80,9 +80,11 @@ impl Holdup {
                 format!("{process} is in a frozen cgroup{file}: SIGKILL waits until it is thawed.")
             }
             Why::Kernel {
+                thread,
                 function,
                 waits_for,
             } => {
+                let thread = thread.map_or_else(String::new, |id| format!("thread {id} of "));
                 let function = function.as_ref();
                 let place = function.map_or_else(String::new, |name| format!(" in {name}"));
                 let what = match waits_for {
@@ -92,7 +94,7 @@ impl Holdup {
                     WaitsFor::Unknown => "",
                 };
                 format!(
-                    "{process} sleeps in the kernel{place}{what} and takes no signal (state D)."
+                    "{thread}{process} sleeps in the kernel{place}{what} and takes no signal (state D)."
                 )
             }
             Why::Alive { kill_pending: true } => format!(
@@ -131,7 +133,9 @@ impl Holdup {
                 "Resume the container (docker unpause, ctr tasks resume, crictl), or thaw its cgroup"
                     .to_owned()
             }
-            Why::Kernel { waits_for, .. } => waits_for.cure(pid),
+            Why::Kernel {
+                thread, waits_for, ..
+            } => waits_for.cure(thread.unwrap_or(pid)),
             Why::Alive { .. } => format!(
                 "Look again in a minute. If nothing changes, see what it does in the kernel: cat \
                  /proc/{pid}/task/*/stack"
@@ -213,7 +217,10 @@ impl WaitsFor {
                         .collect::<Vec<_>>()
                         .join(", "),
                     all.iter()
-                        .map(|mount| format!("nsenter -t {pid} -m umount -f {}", mount.point))
+                        .map(|mount| format!(
+                            "nsenter -t {pid} -m umount -f {}",
+                            shell_word(&mount.point)
+                        ))
                         .collect::<Vec<_>>()
                         .join("; or ")
                 ),
@@ -240,6 +247,7 @@ impl Mount {
             minor,
             ..
         } = self;
+        let [kind, source, point] = [kind, source, point].map(|word| shell_word(word));
         format!("echo 1 > /sys/fs/fuse/connections/{minor}/abort ({kind} {source} on {point})")
     }
 }

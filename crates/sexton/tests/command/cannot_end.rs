@@ -307,31 +307,74 @@ fn a_frozen_container_that_was_killed_is_thawed() {
     }
 }
 
-#[test]
-fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
-    let fuse = Path::new("/dev/fuse").exists().then_some(());
-    if require(python().and(fuse.ok_or_else(|| Skip("no /dev/fuse".to_owned())))).is_none() {
-        return;
+/// A mounted FUSE file system whose daemon does not answer.
+struct Silent {
+    mount: String,
+    daemon: Running,
+    /// The connections of FUSE can be aborted here.
+    control: Option<Control>,
+    _unmount: Unmount,
+    _dir: tempfile::TempDir,
+}
+
+impl Silent {
+    fn mounted() -> Option<Self> {
+        let fuse = Path::new("/dev/fuse").exists().then_some(());
+        require(python().and(fuse.ok_or_else(|| Skip("no /dev/fuse".to_owned()))))?;
+        let dir = tempfile::Builder::new()
+            .prefix("sexton-test-fuse")
+            .tempdir()
+            .expect("a folder");
+        let mount = dir.path().display().to_string();
+        let (daemon, said) = started(SILENT_FUSE, &mount);
+        let is_mounted = (said == "mounted").then_some(());
+        require(is_mounted.ok_or_else(|| Skip("FUSE cannot be mounted here".to_owned())))?;
+        Some(Self {
+            mount,
+            daemon,
+            control: Control::mounted().ok(),
+            _unmount: Unmount(dir.path().to_owned()),
+            _dir: dir,
+        })
     }
-    let dir = tempfile::Builder::new()
-        .prefix("sexton-test-fuse")
-        .tempdir()
-        .expect("a folder");
-    let mount = dir.path().display().to_string();
-    let (daemon, said) = started(SILENT_FUSE, &mount);
-    let is_mounted = (said == "mounted").then_some(());
-    if require(is_mounted.ok_or_else(|| Skip("FUSE cannot be mounted here".to_owned()))).is_none() {
-        return;
+
+    /// Told as what `process` of the one ending waits for; then the advice is carried out.
+    fn is_told_and_ended(self, ending: &Value, text: &str) {
+        assert_eq!(why(ending)["kind"], "kernel", "{ending:#}");
+        let waits_for = &why(ending)["waitsFor"];
+        assert_eq!(waits_for["kind"], "fuse", "{ending:#}");
+        assert_eq!(waits_for["mounts"][0]["point"], self.mount, "{ending:#}");
+        let daemons = waits_for["daemons"].as_array().expect("a list");
+        assert!(
+            daemons.iter().any(|d| d["pid"] == self.daemon.pid()),
+            "{ending:#}"
+        );
+        if self.control.is_some() {
+            carry_out(text, "echo 1 > /sys/fs/fuse/connections/");
+        } else {
+            drop(self.daemon);
+        }
     }
-    let unmount = Unmount(dir.path().to_owned());
-    let control = Control::mounted();
+}
+
+/// PID 1 of a PID namespace made for it, and who made that.
+fn apart(command: &[&str]) -> (Running, u32) {
     let mut unshare = Command::new("unshare");
-    unshare.args(["--pid", "--fork", "--kill-child", "/bin/sh", "-c"]);
-    unshare.args([&format!("/bin/ls {mount}/x & exec /bin/sleep 1000")]);
-    let outside = Running::start(&mut unshare);
+    unshare.args(["--pid", "--fork", "--kill-child"]);
+    let outside = Running::start(unshare.args(command));
     let first = wait_until("PID 1", || {
         sexton_lab::live_children_of(outside.pid()).first().copied()
     });
+    (outside, first)
+}
+
+#[test]
+fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
+    let Some(silent) = Silent::mounted() else {
+        return;
+    };
+    let shell = format!("/bin/ls {}/x & exec /bin/sleep 1000", silent.mount);
+    let (_outside, first) = apart(&["/bin/sh", "-c", &shell]);
     let member = wait_until("a member that waits", || {
         let member = *sexton_lab::live_children_of(first).first()?;
         let state = fs::read_to_string(format!("/proc/{member}/wchan")).ok()?;
@@ -345,22 +388,113 @@ fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
 
     let (ending, text) = explained(&first.to_string());
 
-    assert_eq!(why(&ending)["kind"], "kernel", "{ending:#}");
-    let waits_for = &why(&ending)["waitsFor"];
-    assert_eq!(waits_for["kind"], "fuse", "{ending:#}");
-    assert_eq!(waits_for["mounts"][0]["point"], mount, "{ending:#}");
-    let daemons = waits_for["daemons"].as_array().expect("a list");
-    assert!(
-        daemons.iter().any(|d| d["pid"] == daemon.pid()),
-        "{ending:#}"
-    );
-    if control.is_ok() {
-        carry_out(&text, "echo 1 > /sys/fs/fuse/connections/");
-    } else {
-        drop(daemon);
-    }
+    silent.is_told_and_ended(&ending, &text);
     gone(first);
-    drop(unmount);
+}
+
+/// A program of several threads shows as a zombie as soon as its first one has ended.
+#[test]
+fn a_thread_of_pid_1_that_sleeps_in_the_kernel_is_told_though_the_first_has_ended() {
+    const THREADS: &str = "
+import os, sys, threading, time
+threading.Thread(target=lambda: os.stat(sys.argv[1] + '/x'), daemon=True).start()
+time.sleep(1000)
+";
+    let Some(silent) = Silent::mounted() else {
+        return;
+    };
+    let (_outside, first) = apart(&[PYTHON, "-c", THREADS, &silent.mount]);
+    let tasks = || fs::read_dir(format!("/proc/{first}/task")).ok();
+    let thread = wait_until("a thread that waits", || {
+        let mut tasks = tasks()?.filter_map(|task| task.ok()?.file_name().into_string().ok());
+        tasks.find(|task| {
+            let wchan = fs::read_to_string(format!("/proc/{first}/task/{task}/wchan"));
+            wchan.is_ok_and(|wchan| wchan.contains("fuse") || wchan.contains("request_wait"))
+        })
+    });
+    signal(first, Signal::KILL);
+    gone(first);
+
+    let (ending, text) = explained(&first.to_string());
+
+    assert_eq!(ending["first"]["pid"], first, "{ending:#}");
+    assert_eq!(why(&ending)["thread"].to_string(), thread, "{ending:#}");
+    scan_tells(first);
+    silent.is_told_and_ended(&ending, &text);
+    wait_until("its last thread has ended", || {
+        tasks().is_none_or(|tasks| tasks.count() < 2).then_some(())
+    });
+}
+
+/// `scan` tells it once it has been ending for two seconds.
+fn scan_tells(first: u32) {
+    wait_until("scan tells it", || {
+        let report = sexton(["scan", "-o", "json"]).json();
+        validates("report", &report);
+        let endings = report["cannotEnd"].as_array()?.clone();
+        (endings.iter().any(|ending| ending["first"]["pid"] == first)).then_some(())
+    });
+}
+
+/// The first thread of a program may leave by itself while the others work on: nothing is ending.
+#[test]
+fn a_pid_1_whose_first_thread_has_left_is_not_ending() {
+    const LEAVES: &str = "
+import ctypes, threading, time
+threading.Thread(target=lambda: time.sleep(1000)).start()
+ctypes.CDLL(None).syscall(60, 0)
+";
+    let is_x86 = cfg!(target_arch = "x86_64").then_some(());
+    let is_x86 = is_x86.ok_or_else(|| Skip("exit has another number here".to_owned()));
+    if require(python().and(is_x86)).is_none() {
+        return;
+    }
+    let (_outside, first) = apart(&[PYTHON, "-c", LEAVES]);
+    gone(first);
+    let report = sexton(["explain", &first.to_string(), "--sample", "0", "-o", "json"]);
+    let report = report.expect(1).json();
+    assert!(report["cannotEnd"].is_null(), "{report:#}");
+}
+
+/// Who lives in a PID namespace nested in another one keeps both.
+#[test]
+fn a_member_of_a_namespace_nested_below_is_told_at_the_outer_pid_1() {
+    if require(python()).is_none() {
+        return;
+    }
+    let (_outside, outer) = apart(&[
+        "unshare",
+        "--pid",
+        "--fork",
+        "/bin/sh",
+        "-c",
+        "/bin/sleep 1000; :",
+    ]);
+    let inner = wait_until("PID 1 of the inner one", || {
+        sexton_lab::live_children_of(outer).first().copied()
+    });
+    let (parent, _) = started(JOINS, &inner.to_string());
+    let zombie = wait_until("a zombie", || {
+        sexton_lab::zombies_of(parent.pid()).first().copied()
+    });
+    dying(outer);
+
+    let report = sexton(["explain", &outer.to_string(), "--sample", "0", "-o", "json"]);
+    let report = report.expect(0).json();
+
+    let endings = report["cannotEnd"].as_array().expect("a list");
+    let ending = (endings
+        .iter()
+        .find(|ending| ending["first"]["pid"] == outer))
+    .expect("the outer");
+    let holds = |held: &Value| {
+        held["process"]["pid"] == zombie && held["why"]["parent"]["pid"] == parent.pid()
+    };
+    let held_by = ending["heldBy"].as_array().expect("a list");
+    assert!(held_by.iter().any(holds), "{report:#}");
+    scan_tells(outer);
+    drop(parent);
+    gone(outer);
 }
 
 /// Unmounts on drop.
