@@ -53,8 +53,9 @@ impl Scanner {
                 let count = self.inspect(&group, true).len() as u64;
                 zombies = zombies.saturating_add(count);
                 if count != 0 {
+                    let count = text::plural(count, "zombie has", "zombies have");
                     notes.push(format!(
-                        "{count} zombies have a parent outside this PID namespace: scan on the host"
+                        "{count} a parent outside this PID namespace: scan on the host"
                     ));
                 }
                 continue;
