@@ -372,7 +372,7 @@ pub struct Page {
     /// Port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
-    /// Seconds after which the page renews itself
+    /// Seconds after which the page refreshes itself
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..))]
     pub refresh: u32,
     /// Open it in a browser

@@ -288,8 +288,8 @@ impl Counts {
             }
         };
         let sentences = [
-            (self.other_thread, format!("were forked by it: they are on the lists of threads other than its main one, where orphans never come (/proc/{pid}/task/*/children)")),
-            (self.cannot_adopt, format!("are its own children: it is neither PID 1 of its PID namespace nor, as far as anything tells, a subreaper, so orphans do not come to it (NSpid of /proc/{pid}/status)")),
+            (self.other_thread, format!("were forked by it: they are on the lists of threads other than its main one, which never get orphans (/proc/{pid}/task/*/children)")),
+            (self.cannot_adopt, format!("are its own children: it is neither PID 1 of its PID namespace nor, as far as anything tells, a subreaper, so it does not get orphans (NSpid of /proc/{pid}/status)")),
             (self.session, "were started by another process that has ended: they are in a session that neither they nor it lead (field 6 of /proc/ZOMBIE/stat)".to_owned()),
             (self.group, "were started by another process that has ended: they are in a process group that neither they nor it lead (field 5 of /proc/ZOMBIE/stat)".to_owned()),
             (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
