@@ -53,7 +53,8 @@ pub fn man(args: &cli::Man) -> Result<ExitCode, Error> {
     let pages = sexton_man::pages(Cli::command())?;
     match (directory, pages.first()) {
         (Some(directory), _) => {
-            sexton_man::write(directory, &pages).map_err(|error| Error::Usage(error.to_string()))?
+            sexton_man::write(directory, &pages)
+                .map_err(|error| Error::Usage(error.to_string()))?;
         }
         (None, Some(page)) => io::stdout().lock().write_all(&page.text)?,
         (None, None) => {}
