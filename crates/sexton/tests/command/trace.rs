@@ -192,10 +192,10 @@ fn the_line_of_a_python_program_in_a_container_is_named() {
     assert!(file.ends_with("main.py"), "{place:#}");
     assert!(place["standing"].as_u64() > Some(0), "{place:#}");
     assert!(
-        says(&leak, "were started by it: Sexton watched"),
+        says(leak, "were started by it: Sexton watched"),
         "{leak:#}"
     );
-    assert!(!says(&leak, "they were not among them"), "{leak:#}");
+    assert!(!says(leak, "they were not among them"), "{leak:#}");
 }
 
 /// Whether a fact of the best cause has these words.
@@ -242,6 +242,6 @@ fn who_adopts_orphans_is_not_blamed() {
     let started: u64 = places.iter().filter_map(|p| p["started"].as_u64()).sum();
     let standing: u64 = places.iter().filter_map(|p| p["standing"].as_u64()).sum();
     assert!(started > 0 && standing == 0, "{places:#?}");
-    assert!(says(&leak, "they were not among them"), "{leak:#}");
-    assert!(!says(&leak, "were started by it"), "{leak:#}");
+    assert!(says(leak, "they were not among them"), "{leak:#}");
+    assert!(!says(leak, "were started by it"), "{leak:#}");
 }
