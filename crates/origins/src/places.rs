@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use sexton_core::ProcessId;
 use sexton_scan::proc::Proc;
 
 use crate::{Birth, Chain, Error, Frame, Symbolizer};
@@ -93,6 +94,16 @@ impl Places {
             was_zombie: false,
         });
         Ok(())
+    }
+
+    /// The children that are remembered, and were still there when they were taken.
+    pub fn children(&self) -> impl Iterator<Item = ProcessId> {
+        self.children.iter().filter_map(|child| {
+            Some(ProcessId {
+                pid: child.pid,
+                start_ticks: child.start_ticks?,
+            })
+        })
     }
 
     /// Children that were not remembered, because there were too many.

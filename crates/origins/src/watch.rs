@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -47,6 +48,9 @@ pub struct Watch {
     pending: HashMap<u32, Option<u32>>,
     python: Option<Python>,
     lost: u64,
+    /// The program, and whether each of its threads was surely seen from the beginning.
+    program: Option<PathBuf>,
+    all_threads: bool,
 }
 
 impl Watch {
@@ -76,7 +80,11 @@ impl Watch {
         for event in rings.iter().map(|(_, event)| event).chain(&others) {
             perf::enable(event).map_err(failed("starting to watch"))?;
         }
+        // One that came between may have been started by a thread that was not watched yet.
+        let now = process.tasks()?.ok_or(Error::Gone(pid))?;
         Ok(Self {
+            program: process.exe()?,
+            all_threads: now.iter().all(|thread| threads.contains(thread)),
             rings,
             _others: others,
             pending: HashMap::new(),
@@ -116,6 +124,14 @@ impl Watch {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Whether each fork of `process`, which is the one that is watched, was seen. A program that
+    /// executes another one may not be watched any more.
+    #[must_use]
+    pub fn is_whole(&self, process: &Process) -> bool {
+        let same = process.exe().is_ok_and(|program| program == self.program);
+        same && self.all_threads && self.lost == 0
     }
 
     fn pair(&mut self, process: &Process, record: Record) -> Option<Birth> {

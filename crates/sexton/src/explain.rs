@@ -108,10 +108,12 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
             }
         },
     )?;
+    let mut forks = HashMap::new();
     if let Some((holder, trace)) = traced {
         let mut leaks = report.leaks.iter_mut();
         if let Some(leak) = leaks.find(|leak| leak.holder.id == holder) {
-            trace.end(scanner.proc(), leak)?;
+            let seen = trace.end(scanner.proc(), leak)?;
+            forks.insert(holder, seen);
         }
         if report.leaks.len() > 1 {
             let note = format!(
@@ -123,7 +125,10 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
     }
     foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
-        let facts = facts::gather_since(&mut scanner, leak, before.get(&leak.holder.id).copied())?;
+        let holder = leak.holder.id;
+        let before = before.get(&holder).copied();
+        let forks = forks.remove(&holder).unwrap_or_default();
+        let facts = facts::gather_since(&mut scanner, leak, before, &forks)?;
         leak.causes = sexton_core::cause::diagnose(&facts);
         let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);
         let new: Vec<String> = facts.notes.into_iter().filter(|n| !told(n)).collect();
