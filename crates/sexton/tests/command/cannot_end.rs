@@ -339,7 +339,7 @@ impl Silent {
     }
 
     /// Told as what `process` of the one ending waits for; then the advice is carried out.
-    fn is_told_and_ended(self, ending: &Value, text: &str) {
+    fn tells_and_ends(self, ending: &Value, text: &str) {
         assert_eq!(why(ending)["kind"], "kernel", "{ending:#}");
         let waits_for = &why(ending)["waitsFor"];
         assert_eq!(waits_for["kind"], "fuse", "{ending:#}");
@@ -388,7 +388,7 @@ fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
 
     let (ending, text) = explained(&first.to_string());
 
-    silent.is_told_and_ended(&ending, &text);
+    silent.tells_and_ends(&ending, &text);
     gone(first);
 }
 
@@ -420,7 +420,7 @@ time.sleep(1000)
     assert_eq!(ending["first"]["pid"], first, "{ending:#}");
     assert_eq!(why(&ending)["thread"].to_string(), thread, "{ending:#}");
     scan_tells(first);
-    silent.is_told_and_ended(&ending, &text);
+    silent.tells_and_ends(&ending, &text);
     wait_until("its last thread has ended", || {
         tasks().is_none_or(|tasks| tasks.count() < 2).then_some(())
     });
