@@ -10,9 +10,11 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sexton_scan::proc::Process;
 
+use crate::image::Image;
 use crate::perf::{self, Ring};
 use crate::python::Python;
 use crate::record::{self, Record};
+use crate::unwind::Unwinder;
 use crate::{Error, Frame, tracefs};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
@@ -33,9 +35,34 @@ pub struct Birth {
 pub enum Chain {
     /// Addresses: the call into the kernel first, then its callers.
     Addresses(Vec<u64>),
+    /// The same, and each is certain.
+    Unwound(Vec<u64>),
     /// Calls of the program in its own language, the innermost first. None where we came too late
     /// to see them.
     Calls(Vec<Frame>),
+}
+
+/// How the calls of a program are found.
+enum Reader {
+    /// From the memory of its interpreter.
+    Python(Python),
+    /// By the tables of its code.
+    Native(Unwinder),
+    /// By the kernel, from frame to frame: Go keeps frame pointers.
+    FramePointers,
+}
+
+impl Reader {
+    fn of(process: &Process) -> Result<Self, Error> {
+        if let Some(python) = Python::of(process) {
+            return Ok(Self::Python(python));
+        }
+        let program = process.open_file("exe")?.and_then(Image::open);
+        if program.is_some_and(|program| program.is_go()) {
+            return Ok(Self::FramePointers);
+        }
+        Ok(Unwinder::of(process).map_or(Self::FramePointers, Self::Native))
+    }
 }
 
 /// Watches from when it is made until it is dropped.
@@ -46,7 +73,7 @@ pub struct Watch {
     _others: Vec<OwnedFd>,
     /// What each thread started whose sample is still to come; `None` for a thread.
     pending: HashMap<u32, Option<u32>>,
-    python: Option<Python>,
+    reader: Reader,
     lost: u64,
     /// The program, and whether each of its threads was surely seen from the beginning.
     program: Option<PathBuf>,
@@ -65,10 +92,12 @@ impl Watch {
         if threads.len() > THREADS {
             return Err(Error::Threads { pid, most: THREADS });
         }
+        let reader = Reader::of(process)?;
+        let stack = matches!(reader, Reader::Native(_));
         let failed = |what| move |source| Error::Perf { what, pid, source };
         let (mut rings, mut others) = (Vec::new(), Vec::new());
         for cpu in online()? {
-            let mut opened = open_all(tracepoint, &threads, cpu)?.into_iter();
+            let mut opened = open_all(tracepoint, &threads, cpu, stack)?.into_iter();
             let first = opened.next().ok_or(Error::Gone(pid))?;
             let ring = Ring::map(&first).map_err(failed("mapping the record of forks"))?;
             for event in opened {
@@ -88,7 +117,7 @@ impl Watch {
             rings,
             _others: others,
             pending: HashMap::new(),
-            python: Python::of(process),
+            reader,
             lost: 0,
         })
     }
@@ -154,16 +183,22 @@ impl Watch {
                 None
             }
             Record::Sample {
-                thread, addresses, ..
+                thread,
+                addresses,
+                stack,
+                ..
             } => {
                 let child = self.pending.remove(&thread)??;
-                let chain = match &mut self.python {
+                let chain = match (&mut self.reader, stack) {
                     // What calls what within the interpreter tells nothing of the program.
-                    Some(python) => {
+                    (Reader::Python(python), _) => {
                         let frames = python.frames(process, thread, child);
                         Chain::Calls(frames.unwrap_or_default())
                     }
-                    None => Chain::Addresses(addresses),
+                    (Reader::Native(unwinder), Some(stack)) => {
+                        Chain::Unwound(unwinder.addresses(process, &stack))
+                    }
+                    (Reader::Native(_) | Reader::FramePointers, _) => Chain::Addresses(addresses),
                 };
                 Some(Birth { child, chain })
             }
@@ -171,10 +206,15 @@ impl Watch {
     }
 }
 
-fn open_all(tracepoint: u64, threads: &[u32], cpu: u32) -> Result<Vec<OwnedFd>, Error> {
+fn open_all(
+    tracepoint: u64,
+    threads: &[u32],
+    cpu: u32,
+    stack: bool,
+) -> Result<Vec<OwnedFd>, Error> {
     let mut opened = Vec::new();
     for thread in threads {
-        match perf::open(tracepoint, *thread, cpu) {
+        match perf::open(tracepoint, *thread, cpu, stack) {
             Ok(event) => opened.push(event),
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
             Err(source) => {
