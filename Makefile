@@ -4,10 +4,10 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test truth lint bench image generate torture hostile fuzz kernels vm setup
+.PHONY: help demo test truth lint bench image release release-test generate torture hostile fuzz kernels vm setup
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## See it work: a leak in a container, found, explained, reaped (under a minute)
 	@scripts/setup cc
@@ -29,6 +29,12 @@ bench: setup ## Benchmarks, each beside what it is measured against
 
 image: ## The container image as an OCI archive, target/sexton.oci.tar: static, reproducible, no Docker
 	@scripts/image
+
+release: ## All that a tag publishes, in target/release-VERSION: built twice, and compared
+	@scripts/release
+
+release-test: ## Use each file of target/release-VERSION: install, run, unpack, render
+	@scripts/release-test
 
 generate: ## What is made from sources in the tree: runbooks, alerts, dashboard, CRDs, manifests
 	@scripts/generate

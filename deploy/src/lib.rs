@@ -5,3 +5,4 @@
 pub mod image;
 pub mod manifests;
 pub mod monitoring;
+pub mod sbom;

@@ -23,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod audit;
+pub mod birthplace;
 pub mod cause;
 pub mod ending;
 pub mod forecast;
@@ -37,6 +38,7 @@ pub mod text;
 pub mod workload;
 
 pub use audit::{ExitSignal, Verdict};
+pub use birthplace::Birthplace;
 pub use cause::{Cause, Confidence};
 pub use ending::Ending;
 pub use forecast::Forecast;

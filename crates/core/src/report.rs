@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::Starts;
-use crate::{Cause, Ending, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
+use crate::{Birthplace, Cause, Ending, ExitSignal, Forecast, Holder, Limit, Owner, ProcessId};
 
 /// Version of the report's schema; changes when a reader of the former one would misread.
 pub const API_VERSION: &str = "sexton.dev/v1alpha1";
@@ -150,6 +150,10 @@ pub struct Leak {
     /// Why they stay, best first; filled by `explain`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
+    /// Where in its program the holder started children while it was watched: places with zombies
+    /// first, at most 32; filled by `explain --trace`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Birthplace>,
     /// When a limit is reached; filled where the leak was watched for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,

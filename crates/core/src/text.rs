@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 pub mod arguments;
+pub mod birthplace;
 pub mod leak;
 pub mod limit;
 pub mod time;

@@ -82,6 +82,7 @@ pub enum Command {
     Policy(Policy),
     Page(Page),
     Completion(Completion),
+    Man(Man),
     Version(Version),
 }
 
@@ -396,6 +397,18 @@ pub struct Completion {
     /// Which shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// Write the manual pages
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl sexton man ~/.local/share/man/man1
+  kubectl sexton man | man -l -")]
+pub struct Man {
+    /// Directory for all pages; without it the main page goes to standard output
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: Option<PathBuf>,
 }
 
 /// Of what only a program can be told more.

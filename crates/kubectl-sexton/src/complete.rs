@@ -1,4 +1,4 @@
-//! Completion: scripts for a shell, and kubectl's own way for its plugins.
+//! Completion: scripts for a shell, and kubectl's own way for its plugins; and the manual.
 //!
 //! For `kubectl sexton …` kubectl runs an executable `kubectl_complete-sexton` from the PATH with
 //! the words after `sexton`, the last of them being the one that is completed, and reads one
@@ -44,6 +44,21 @@ pub fn script(args: &cli::Completion) -> Result<ExitCode, Error> {
     let mut script = Vec::new();
     clap_complete::generate(*shell, &mut command, "kubectl-sexton", &mut script);
     io::stdout().lock().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the manual pages.
+pub fn man(args: &cli::Man) -> Result<ExitCode, Error> {
+    let cli::Man { directory } = args;
+    let pages = sexton_man::pages(Cli::command())?;
+    match (directory, pages.first()) {
+        (Some(directory), _) => {
+            sexton_man::write(directory, &pages)
+                .map_err(|error| Error::Usage(error.to_string()))?;
+        }
+        (None, Some(page)) => io::stdout().lock().write_all(&page.text)?,
+        (None, None) => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -188,5 +203,25 @@ mod tests {
         assert_eq!(names(&["reap", "web", "--", ""]).1, FILES);
         assert_eq!(names(&["completion", "z"]).0, ["zsh"]);
         assert_eq!(names(&[]).0, [""; 0]);
+    }
+
+    /// Each page says when it ends how, and shows how it is used.
+    #[test]
+    fn the_manual_has_the_usual_sections() {
+        let pages = sexton_man::pages(Cli::command()).unwrap();
+        for page in &pages {
+            let text = String::from_utf8_lossy(&page.text);
+            assert!(!text.contains("EXTRA"), "{}", page.name);
+            let group = page.name == "kubectl-sexton-policy";
+            assert!(group || text.contains(".SH EXAMPLES"), "{}", page.name);
+        }
+        let explain = pages
+            .iter()
+            .find(|page| page.name == "kubectl-sexton-explain");
+        let explain = String::from_utf8_lossy(&explain.unwrap().text).into_owned();
+        assert!(
+            explain.contains(".SH \"EXIT STATUS\"\n.nf\n0 explained"),
+            "{explain}"
+        );
     }
 }

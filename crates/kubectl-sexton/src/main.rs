@@ -80,6 +80,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
             Command::Policy(args) => policy::run(args, &connection).await,
             Command::Page(args) => page::run(args, &connection).await,
             Command::Completion(args) => complete::script(&args),
+            Command::Man(args) => complete::man(&args),
             Command::Version(_) => {
                 println!("kubectl-sexton {}", env!("CARGO_PKG_VERSION"));
                 Ok(ExitCode::SUCCESS)

@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const PLATFORMS: [&str; 4] = [
+const PLATFORMS: [&str; 5] = [
     "linux_amd64",
+    "linux_arm64",
     "darwin_amd64",
     "darwin_arm64",
     "windows_amd64",
@@ -101,4 +102,29 @@ fn an_archive_without_its_program_is_refused() {
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("lacks kubectl-sexton"), "{said}");
+}
+
+#[test]
+fn a_platform_without_an_archive_is_left_out_and_named() {
+    let dir = tempfile::Builder::new()
+        .prefix("sexton-test-")
+        .tempdir()
+        .unwrap();
+    archive(dir.path(), "linux_amd64", "kubectl-sexton");
+    archive(dir.path(), "windows_amd64", "kubectl-sexton.exe");
+    let output = krew(dir.path());
+    assert!(output.status.success(), "{output:?}");
+    let manifest: Value =
+        serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+    let labels: Vec<&Value> = platforms
+        .iter()
+        .map(|platform| &platform["selector"]["matchLabels"]["os"])
+        .collect();
+    assert_eq!(labels, ["linux", "windows"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("no kubectl-sexton_darwin_arm64.tar.gz"),
+        "{said}"
+    );
 }

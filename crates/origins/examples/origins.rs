@@ -15,8 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut watch = Watch::start(&process)?;
     let (mut places, start) = (Places::default(), Instant::now());
     while start.elapsed() < Duration::from_secs(seconds) {
-        std::thread::sleep(Duration::from_millis(50));
-        for birth in watch.births() {
+        watch.wait(Duration::from_millis(50));
+        for birth in watch.births(&process) {
             places.add(&proc, birth)?;
         }
     }

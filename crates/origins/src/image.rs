@@ -2,14 +2,15 @@
 
 use std::fs::File;
 
-use object::elf::FileHeader64;
+use object::elf::{FileHeader64, PF_X};
 use object::read::elf::ElfFile;
 use object::{
     LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _,
-    SymbolKind,
+    SegmentFlags, SymbolKind,
 };
 
 use crate::bounded::Bounded;
+use crate::maps::Mapping;
 use crate::pclntab::{Line, Pclntab};
 
 /// Most symbols that are kept.
@@ -122,6 +123,44 @@ impl Image {
         let into = address.checked_sub(symbol.address)?;
         (into < symbol.size).then_some((symbol.name.as_str(), into))
     }
+}
+
+/// Where data of these names is in memory, once a part of the file is mapped as code like this.
+pub(crate) fn data<const N: usize>(
+    file: File,
+    mapping: &Mapping,
+    names: [&[u8]; N],
+) -> Option<[u64; N]> {
+    let bytes = Bounded::new(file);
+    let elf = ElfFile::<FileHeader64<LittleEndian>, _>::parse(&bytes).ok()?;
+    let length = mapping.end.checked_sub(mapping.start)?;
+    let mapped = mapping.offset..mapping.offset.checked_add(length)?;
+    // What is mapped begins with a page, a segment anywhere in it.
+    let code = elf.segments().find(|segment| {
+        let is_code =
+            matches!(segment.flags(), SegmentFlags::Elf { p_flags } if p_flags & PF_X != 0);
+        let (offset, size) = segment.file_range();
+        is_code && offset < mapped.end && mapped.start < offset.saturating_add(size)
+    })?;
+    let (offset, _) = code.file_range();
+    let loaded = (mapping.start.wrapping_sub(mapping.offset))
+        .wrapping_add(offset)
+        .wrapping_sub(code.address());
+    let mut found = [None; N];
+    for symbol in elf.dynamic_symbols().chain(elf.symbols()).take(SYMBOLS) {
+        if symbol.kind() != SymbolKind::Data || symbol.address() == 0 {
+            continue;
+        }
+        let name = symbol.name_bytes().unwrap_or_default();
+        if let Some((_, found)) = names.iter().zip(&mut found).find(|(n, _)| **n == name) {
+            *found = Some(loaded.wrapping_add(symbol.address()));
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let places: Vec<u64> = found.into_iter().flatten().collect();
+    places.try_into().ok()
 }
 
 /// Directories of Go's standard library that can start a process or call what does.

@@ -1,4 +1,4 @@
-//! perf's events and their rings: the one unsafe module.
+//! perf's events and their rings, and what else the kernel alone can tell: the one unsafe module.
 #![allow(unsafe_code, reason = "the ring is memory that the kernel writes")]
 
 use std::io;
@@ -34,6 +34,8 @@ pub(crate) fn open(tracepoint: u64, thread: u32, cpu: u32) -> io::Result<OwnedFd
     attr[1] = tracepoint;
     attr[2] = 1;
     attr[3] = SAMPLE_TID_TIME_CALLCHAIN;
+    // At each record whoever polls is woken.
+    attr[6] = 1;
     attr[5] = DISABLED | INHERIT | TASK | NO_KERNEL_FRAMES | INHERIT_THREAD;
     let (thread, cpu) = (number(thread)?, number(cpu)?);
     // SAFETY: the kernel reads ATTR_SIZE bytes of `attr`, which is as long, and keeps nothing.
@@ -73,6 +75,18 @@ fn control(event: &OwnedFd, what: libc::c_ulong, argument: i32) -> io::Result<()
     } else {
         Ok(())
     }
+}
+
+/// Whether two processes have one memory, as a child of vfork and its parent have until the child
+/// executes its program or ends.
+pub(crate) fn share_memory(a: u32, b: u32) -> bool {
+    const VM: libc::c_int = 1;
+    let (Ok(a), Ok(b)) = (number(a), number(b)) else {
+        return false;
+    };
+    // SAFETY: kcmp takes numbers alone, and only compares.
+    let differ = unsafe { libc::syscall(libc::SYS_kcmp, a, b, VM, 0_u64, 0_u64) };
+    differ == 0
 }
 
 fn number(n: u32) -> io::Result<i32> {

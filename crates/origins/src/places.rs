@@ -1,10 +1,11 @@
 //! What became of the children of each place in the code.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use sexton_scan::proc::Proc;
 
-use crate::{Birth, Error, Frame, Symbolizer};
+use crate::{Birth, Chain, Error, Frame, Symbolizer};
 
 /// Most children that are remembered; those that follow are counted as missed.
 const CHILDREN: usize = 65_536;
@@ -14,13 +15,15 @@ const CHAINS: usize = 4096;
 /// One place in the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// From the first frame outside the standard library outwards, as it was seen first. Where
+    /// From the first frame outside the standard library to the last, as it was seen first. Where
     /// that is not certain, all.
     pub chain: Vec<Frame>,
     /// How many children it started.
     pub started: u64,
     /// How many of them were zombies at the last look already, and still are.
     pub standing: u64,
+    /// How long ago the first of those that stand was started.
+    pub oldest: Option<Duration>,
     /// How many still run, or ended so late that their parent had no time to wait for them.
     pub running: u64,
 }
@@ -48,6 +51,7 @@ impl Place {
 
 struct Child {
     pid: u32,
+    born: Instant,
     /// When it started; `None` where it was gone before we looked.
     start_ticks: Option<u64>,
     chain: usize,
@@ -58,7 +62,7 @@ struct Child {
 /// Remembers children, and says in the end what became of them.
 #[derive(Default)]
 pub struct Places {
-    chains: HashMap<Vec<u64>, usize>,
+    chains: HashMap<Chain, usize>,
     children: Vec<Child>,
     missed: u64,
 }
@@ -69,13 +73,13 @@ impl Places {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn add(&mut self, proc: &Proc, birth: Birth) -> Result<(), Error> {
-        let known = self.chains.get(&birth.addresses).copied();
+        let known = self.chains.get(&birth.chain).copied();
         if self.children.len() >= CHILDREN || (known.is_none() && self.chains.len() >= CHAINS) {
             self.missed = self.missed.saturating_add(1);
             return Ok(());
         }
         let next = self.chains.len();
-        let chain = *self.chains.entry(birth.addresses).or_insert(next);
+        let chain = *self.chains.entry(birth.chain).or_insert(next);
         let stat = match proc.process(birth.child)? {
             Some(process) => process.stat()?,
             None => None,
@@ -83,6 +87,7 @@ impl Places {
         let start_ticks = stat.map(|stat| stat.start_ticks);
         self.children.push(Child {
             pid: birth.child,
+            born: Instant::now(),
             start_ticks,
             chain,
             was_zombie: false,
@@ -108,7 +113,7 @@ impl Places {
         Ok(())
     }
 
-    /// The places, those with the most zombies first.
+    /// The places, those with the most zombies first; of those with zombies, what is known first.
     ///
     /// # Errors
     /// `/proc` cannot be read.
@@ -117,8 +122,11 @@ impl Places {
         let mut of_chain = HashMap::new();
         let mut chains: Vec<_> = self.chains.iter().collect();
         chains.sort_by_key(|(_, chain)| **chain);
-        for (addresses, chain) in chains {
-            let frames = from_program(names.chain(addresses));
+        for (calls, chain) in chains {
+            let frames = from_program(match calls {
+                Chain::Addresses(addresses) => names.chain(addresses),
+                Chain::Calls(frames) => frames.clone(),
+            });
             let found = places.iter().position(|place| is_at(place, &frames));
             let index = found.unwrap_or(places.len());
             if found.is_none() {
@@ -126,6 +134,7 @@ impl Places {
                     chain: frames,
                     started: 0,
                     standing: 0,
+                    oldest: None,
                     running: 0,
                 });
             }
@@ -140,12 +149,17 @@ impl Places {
             match state(proc, child)? {
                 Some(true) if child.was_zombie => {
                     place.standing = place.standing.saturating_add(1);
+                    place.oldest = place.oldest.max(Some(child.born.elapsed()));
                 }
                 Some(_) => place.running = place.running.saturating_add(1),
                 None => {}
             }
         }
-        places.sort_by_key(|place| std::cmp::Reverse((place.standing, place.started)));
+        let leaks = |place: &Place| place.standing > 0;
+        places.sort_by_key(|place| {
+            let named = leaks(place) && place.is_known();
+            std::cmp::Reverse((named, place.standing, place.started))
+        });
         Ok(places)
     }
 }
@@ -179,6 +193,9 @@ fn from_program(mut frames: Vec<Frame>) -> Vec<Frame> {
         first.filter(|first| frames.get(*first).is_some_and(|f| f.source.is_some()))
     {
         frames.drain(..first);
+        // What calls the program's first function tells nothing.
+        let last = frames.iter().rposition(|frame| !frame.library);
+        frames.truncate(last.map_or(0, |last| last.saturating_add(1)));
     }
     frames
 }
@@ -201,6 +218,7 @@ mod tests {
             chain: from_program(frames),
             started: 1,
             standing: 1,
+            oldest: None,
             running: 0,
         }
     }
@@ -210,9 +228,12 @@ mod tests {
         let place = place(vec![
             frame(true, Some(1)),
             frame(false, Some(2)),
+            frame(true, Some(1)),
             frame(false, Some(3)),
+            frame(true, Some(4)),
         ]);
         assert!(place.is_known());
+        assert_eq!(place.chain.len(), 3);
         assert_eq!(place.chain.first(), Some(&frame(false, Some(2))));
     }
 

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use sexton_scan::proc::Process;
 
 use crate::perf::{self, Ring};
+use crate::python::Python;
 use crate::record::{self, Record};
-use crate::{Error, tracefs};
+use crate::{Error, Frame, tracefs};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// Most threads of a process that is watched: each takes a descriptor for each CPU.
@@ -20,17 +23,29 @@ const THREADS: usize = 256;
 pub struct Birth {
     /// Pid of the child.
     pub child: u32,
-    /// Addresses in the parent: the call into the kernel first, then its callers.
-    pub addresses: Vec<u64>,
+    /// Where the parent was.
+    pub chain: Chain,
+}
+
+/// The calls that led to a child.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Chain {
+    /// Addresses: the call into the kernel first, then its callers.
+    Addresses(Vec<u64>),
+    /// Calls of the program in its own language, the innermost first. None where we came too late
+    /// to see them.
+    Calls(Vec<Frame>),
 }
 
 /// Watches from when it is made until it is dropped.
 pub struct Watch {
-    rings: Vec<Ring>,
+    /// With the event that it was made for.
+    rings: Vec<(Ring, OwnedFd)>,
     // Held: an event that is closed records nothing.
-    _events: Vec<OwnedFd>,
+    _others: Vec<OwnedFd>,
     /// What each thread started whose sample is still to come; `None` for a thread.
     pending: HashMap<u32, Option<u32>>,
+    python: Option<Python>,
     lost: u64,
 }
 
@@ -46,38 +61,45 @@ impl Watch {
         if threads.len() > THREADS {
             return Err(Error::Threads { pid, most: THREADS });
         }
-        let (mut rings, mut events) = (Vec::new(), Vec::new());
+        let failed = |what| move |source| Error::Perf { what, pid, source };
+        let (mut rings, mut others) = (Vec::new(), Vec::new());
         for cpu in online()? {
-            let opened = open_all(tracepoint, &threads, cpu)?;
-            let Some((first, others)) = opened.split_first() else {
-                return Err(Error::Gone(pid));
-            };
-            let failed = |what| move |source| Error::Perf { what, pid, source };
-            rings.push(Ring::map(first).map_err(failed("mapping the record of forks"))?);
-            for event in others {
-                perf::share(event, first).map_err(failed("sharing the record of forks"))?;
+            let mut opened = open_all(tracepoint, &threads, cpu)?.into_iter();
+            let first = opened.next().ok_or(Error::Gone(pid))?;
+            let ring = Ring::map(&first).map_err(failed("mapping the record of forks"))?;
+            for event in opened {
+                perf::share(&event, &first).map_err(failed("sharing the record of forks"))?;
+                others.push(event);
             }
-            events.extend(opened);
+            rings.push((ring, first));
         }
-        for event in &events {
-            perf::enable(event).map_err(|source| Error::Perf {
-                what: "starting to watch",
-                pid,
-                source,
-            })?;
+        for event in rings.iter().map(|(_, event)| event).chain(&others) {
+            perf::enable(event).map_err(failed("starting to watch"))?;
         }
         Ok(Self {
             rings,
-            _events: events,
+            _others: others,
             pending: HashMap::new(),
+            python: Python::of(process),
             lost: 0,
         })
     }
 
-    /// The children that were started since the last call.
-    pub fn births(&mut self) -> Vec<Birth> {
+    /// Waits until a child is started, or `most` has passed.
+    pub fn wait(&self, most: Duration) {
+        let rings = self.rings.iter();
+        let mut polled: Vec<_> = rings
+            .map(|(_, event)| PollFd::new(event, PollFlags::IN))
+            .collect();
+        let most = Timespec::try_from(most).ok();
+        // A signal ends it sooner: no harm.
+        let _ = rustix::event::poll(&mut polled, most.as_ref());
+    }
+
+    /// The children that were started since the last call. `process` is the one that is watched.
+    pub fn births(&mut self, process: &Process) -> Vec<Birth> {
         let (mut bytes, mut records) = (Vec::new(), Vec::new());
-        for ring in &self.rings {
+        for (ring, _) in &self.rings {
             bytes.clear();
             ring.take(&mut bytes);
             record::parse(&bytes, &mut records);
@@ -86,7 +108,7 @@ impl Watch {
         records.sort_by_key(Record::time);
         records
             .into_iter()
-            .filter_map(|record| self.pair(record))
+            .filter_map(|record| self.pair(process, record))
             .collect()
     }
 
@@ -96,7 +118,7 @@ impl Watch {
         self.lost
     }
 
-    fn pair(&mut self, record: Record) -> Option<Birth> {
+    fn pair(&mut self, process: &Process, record: Record) -> Option<Birth> {
         match record {
             Record::Lost(count) => {
                 self.lost = self.lost.saturating_add(count);
@@ -119,7 +141,15 @@ impl Watch {
                 thread, addresses, ..
             } => {
                 let child = self.pending.remove(&thread)??;
-                Some(Birth { child, addresses })
+                let chain = match &mut self.python {
+                    // What calls what within the interpreter tells nothing of the program.
+                    Some(python) => {
+                        let frames = python.frames(process, thread, child);
+                        Chain::Calls(frames.unwrap_or_default())
+                    }
+                    None => Chain::Addresses(addresses),
+                };
+                Some(Birth { child, chain })
             }
         }
     }

@@ -76,6 +76,7 @@ pub use outcome::{End, HolderDeath, Left, Progress, ReapOutcome, Status, Trace};
 pub use plan::{Options, Plan, plan};
 pub use ready::is_ready;
 pub use refusal::{LeftBecause, Refusal};
+pub use rules::left_alone;
 pub use seccomp::Trust;
 pub use settle::AgesFrom;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sexton_core::{Container, Holder, State, protect};
+use sexton_core::{Container, Holder, ProcessId, State, protect};
 use sexton_scan::Scanner;
 use sexton_scan::proc::Proc;
 
@@ -94,6 +94,28 @@ impl Who<'_> {
             _ => None,
         }
     }
+}
+
+/// Why a holder is left alone whatever is meant to be done with it; `None` where it may be watched.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn left_alone(
+    scanner: &mut Scanner,
+    holder: ProcessId,
+    allow_host: bool,
+) -> Result<Option<Refusal>, Error> {
+    let found = scanner.holder(holder.pid)?;
+    let Some(found) = found.filter(|found| found.id == holder) else {
+        return Ok(Some(Refusal::Gone));
+    };
+    let container = scanner.container_of(holder.pid)?;
+    let who = Who {
+        proc: scanner.proc(),
+        holder: &found,
+        container: container.as_ref(),
+    };
+    Ok(who.untouchable(allow_host))
 }
 
 /// `/proc/sys/kernel/yama/ptrace_scope`; `None` on kernels without Yama.

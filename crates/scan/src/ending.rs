@@ -3,17 +3,19 @@
 //! A PID 1 that is ending has left the lists of its cgroup, so a look for zombies comes upon it by
 //! itself: nothing more is read where there is none.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use sexton_core::ending::{Ending, Hindrance, Holdup, Named, WaitsFor, Why};
-use sexton_core::{Leak, Limit, State, protect};
+use sexton_core::{Holder, Leak, Limit, State, protect};
 
 use crate::blocked::{self, frozen_cgroup};
 use crate::facts::age;
+use crate::group::Options;
 use crate::notes::Notes;
 use crate::proc::{Process, Stat, Status};
-use crate::{Error, Scanner, holder, limits};
+use crate::{Error, Scanner, holder, limits, lossy};
 
 mod members;
 mod place;
@@ -27,10 +29,13 @@ const TOLD: usize = 16;
 /// Threads of a member that are asked where they sleep.
 const THREADS: usize = 1_024;
 /// Where the kernel does not show since when a PID 1 has not run, or it is not asked: it is still
-/// there after this time.
-const MOMENT: Duration = Duration::from_millis(100);
+/// there after so many times a second look.
+const MOMENT: u32 = 20;
 /// Bit of SIGKILL in a mask of `/proc/PID/status`.
 const SIGKILL: u64 = 1 << 8;
+
+/// Limits of cgroups that are reached; read once, and only if somebody asks.
+type Full = OnceCell<Vec<Limit>>;
 
 /// One member of a PID namespace.
 struct Member {
@@ -71,22 +76,25 @@ impl Scanner {
         &self,
         exiting: &[u32],
         leaks: &[Leak],
-        ending_for: Duration,
+        options: &Options,
     ) -> Vec<Ending> {
         let mut notes = Notes::default();
+        let full = Full::new();
         let mut found: Vec<Ending> = leaks
             .iter()
-            .flat_map(|leak| self.dead_firsts(leak, ending_for, &mut notes))
+            .flat_map(|leak| self.dead_firsts(leak, options, &full, &mut notes))
             .take(CONTAINERS)
             .collect();
-        let firsts = self.firsts(exiting, ending_for, &mut notes);
+        let firsts = self.firsts(exiting, options, &mut notes);
         if firsts.is_empty() {
             return found;
         }
         // As long as a thread of PID 1 is there, the others have not been killed.
         let (threads_left, firsts): (HashMap<_, _>, HashMap<_, _>) =
             (firsts.into_iter()).partition(|(_, first)| first.stat.is_dead_leader());
-        found.extend((threads_left.values()).filter_map(|first| self.kept(first, &mut notes)));
+        found.extend(
+            (threads_left.values()).filter_map(|first| self.kept(first, &full, &mut notes)),
+        );
         let members = self.members(&firsts, &mut notes);
         for (inode, first) in &firsts {
             let of_it = members.get(inode).map_or(&[][..], Vec::as_slice);
@@ -104,7 +112,7 @@ impl Scanner {
                     .filter_map(|member| {
                         Some(Holdup {
                             process: named(&member.stat),
-                            why: self.why(member, &mut notes)?,
+                            why: self.why(member, &full, &mut notes)?,
                         })
                     })
                     .collect(),
@@ -133,19 +141,23 @@ impl Scanner {
             stat,
             status,
         };
+        let now = Options {
+            ending_for: Duration::ZERO,
+            ..Options::default()
+        };
         let exiting = first.stat.flags & PF_EXITING != 0 && !first.stat.is_dead_leader();
         if exiting
             || !first.is_to_be_killed(&mut notes)
-            || !self.has_waited(&first.stat, Duration::ZERO, &mut notes)
+            || !self.has_waited(&first.stat, &now, &mut notes)
         {
             return Ok(None);
         }
-        Ok(self.kept(&first, &mut notes))
+        Ok(self.kept(&first, &Full::new(), &mut notes))
     }
 
     /// One that nothing keeps but itself, or who has it in hand.
-    fn kept(&self, first: &Member, notes: &mut Notes) -> Option<Ending> {
-        let why = self.why(first, notes)?;
+    fn kept(&self, first: &Member, full: &Full, notes: &mut Notes) -> Option<Ending> {
+        let why = self.why(first, full, notes)?;
         Some(Ending {
             container: self.ending_container(first, None, notes),
             first: named(&first.stat),
@@ -164,7 +176,7 @@ impl Scanner {
     fn firsts(
         &self,
         exiting: &[u32],
-        ending_for: Duration,
+        options: &Options,
         notes: &mut Notes,
     ) -> HashMap<u64, Member> {
         let mut firsts = HashMap::new();
@@ -173,7 +185,7 @@ impl Scanner {
                 && first.status.ns_pids.len() > 1
                 && first.status.ns_pids.last() == Some(&1)
                 && first.is_ending(notes)
-                && self.has_waited(&first.stat, ending_for, notes)
+                && self.has_waited(&first.stat, options, notes)
                 && let Some(inode) = notes.take(first.process.ns_inode("pid"))
                 && firsts.len() < CONTAINERS
             {
@@ -189,19 +201,25 @@ impl Scanner {
 
     /// It has not run for a while. Where the kernel does not show since when, or the while is none,
     /// a moment is waited.
-    fn has_waited(&self, stat: &Stat, ending_for: Duration, notes: &mut Notes) -> bool {
-        if !ending_for.is_zero()
+    fn has_waited(&self, stat: &Stat, options: &Options, notes: &mut Notes) -> bool {
+        if !options.ending_for.is_zero()
             && let Some(seconds) = self.idle_for(stat, notes)
         {
-            return seconds >= ending_for.as_secs();
+            return seconds >= options.ending_for.as_secs();
         }
-        std::thread::sleep(MOMENT);
+        std::thread::sleep(options.second_look.saturating_mul(MOMENT));
         let again = notes.take(self.proc.stat(stat.pid, &mut Vec::new()));
         again.is_some_and(|again| again.id() == stat.id() && again.state == stat.state)
     }
 
     /// A PID 1 that has ended is held by its parent, the runtime's monitor.
-    fn dead_firsts(&self, leak: &Leak, ending_for: Duration, notes: &mut Notes) -> Vec<Ending> {
+    fn dead_firsts(
+        &self,
+        leak: &Leak,
+        options: &Options,
+        full: &Full,
+        notes: &mut Notes,
+    ) -> Vec<Ending> {
         let is_first = |ns_pids: &[u32]| ns_pids.len() > 1 && ns_pids.last() == Some(&1);
         let mut found = Vec::new();
         for zombie in leak
@@ -212,10 +230,10 @@ impl Scanner {
             let Some(first) = self.member(zombie.id.pid, notes) else {
                 continue;
             };
-            if first.stat.id() != zombie.id || !self.has_waited(&first.stat, ending_for, notes) {
+            if first.stat.id() != zombie.id || !self.has_waited(&first.stat, options, notes) {
                 continue;
             }
-            found.extend(self.kept(&first, notes));
+            found.extend(self.kept(&first, full, notes));
         }
         found
     }
@@ -232,7 +250,7 @@ impl Scanner {
     }
 
     /// Why a member is there still; `None` if it has gone meanwhile.
-    fn why(&self, member: &Member, notes: &mut Notes) -> Option<Why> {
+    fn why(&self, member: &Member, full: &Full, notes: &mut Notes) -> Option<Why> {
         if let Some(tracer) = member.status.tracer {
             let mut buffer = Vec::new();
             let process = notes.take(self.proc.process_of_thread(tracer, &mut buffer))?;
@@ -242,7 +260,7 @@ impl Scanner {
             });
         }
         if member.stat.is_reapable_zombie() {
-            return self.parent(member.stat.parent, notes);
+            return self.parent(member.stat.parent, full, notes);
         }
         // A first thread that has ended has left its cgroup.
         let stand_in = notes.take(member.process.stand_in(&member.stat));
@@ -260,12 +278,12 @@ impl Scanner {
         }))
     }
 
-    fn parent(&self, pid: u32, notes: &mut Notes) -> Option<Why> {
+    fn parent(&self, pid: u32, full: &Full, notes: &mut Notes) -> Option<Why> {
         let process = notes.take(self.proc.process(pid))?;
         let read = holder::read(&self.proc, &process, &self.hierarchies, self.host, notes);
         let parent = notes.take(read)?;
         Some(Why::Parent {
-            hindrance: self.hindrance(&parent, notes),
+            hindrance: self.hindrance(&parent, &process, full, notes),
             protected: protect::protection(&parent, self.proc.own_pid().unwrap_or(0)),
             of_host: parent.of_host,
             parent: Named {
@@ -275,7 +293,13 @@ impl Scanner {
         })
     }
 
-    fn hindrance(&self, parent: &sexton_core::Holder, notes: &mut Notes) -> Option<Hindrance> {
+    fn hindrance(
+        &self,
+        parent: &Holder,
+        process: &Process,
+        full: &Full,
+        notes: &mut Notes,
+    ) -> Option<Hindrance> {
         if parent.frozen {
             return Some(Hindrance::Frozen);
         }
@@ -284,9 +308,18 @@ impl Scanner {
             State::Traced => Some(Hindrance::Traced),
             State::DiskSleep => Some(Hindrance::Asleep),
             _ => {
-                let limits = notes.take(limits::of_process(self, parent.id.pid));
-                let full = limits.is_some_and(|limits| limits.iter().any(Limit::is_reached));
-                full.then_some(Hindrance::AtLimit)
+                let cgroups = notes.take(process.cgroups())?;
+                let full = full.get_or_init(|| limits::of_cgroups(self, 100));
+                let is_in = |limit: &Limit| {
+                    let scope = limit.scope.strip_prefix("cgroup ").unwrap_or(&limit.scope);
+                    cgroups.0.iter().any(|line| {
+                        let path = lossy(&line.path);
+                        let below = path.strip_prefix(scope);
+                        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    })
+                };
+                let is_full = full.iter().any(|limit| limit.is_reached() && is_in(limit));
+                is_full.then_some(Hindrance::AtLimit)
             }
         }
     }

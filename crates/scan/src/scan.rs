@@ -103,7 +103,7 @@ impl Scanner {
                 .cmp(&a.zombies)
                 .then_with(|| a.holder.id.cmp(&b.holder.id))
         });
-        let cannot_end = self.cannot_end(&exiting, &leaks, options.ending_for);
+        let cannot_end = self.cannot_end(&exiting, &leaks, options);
         Ok(Report {
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
@@ -250,6 +250,7 @@ impl Scanner {
             }),
             sample: self.sample(&inspected),
             causes: Vec::new(),
+            origins: Vec::new(),
             forecast: None,
             holder,
             notes: notes.into_list(),

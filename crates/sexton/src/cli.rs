@@ -225,6 +225,11 @@ A container that cannot end is explained, too: what its PID 1 waits for, what fr
 does not help. With --yes the part that is safe is done: zombies are taken from parents outside of
 the container, by the same rules as `sexton reap`.
 
+--trace watches the program for a while, and says which places in its code started children and
+what became of them. The program is not stopped and not changed. It is done for the holder with
+the most zombies in TARGET, and refused for processes that reap does not touch either.
+docs/origins.md says what is known of each language.
+
 Exit status: 0 explained, 1 TARGET holds no zombies and ends as it should, 2 error.
 
 Examples:
@@ -232,7 +237,9 @@ Examples:
   sexton explain pod/shop/checkout
   sexton explain 3f2a9c --sample 30      a surer forecast
   sexton explain 12345 --sample 0        at once, without a forecast by sampling
-  sexton explain container/3f2a9c --yes  also do what is safe of what frees it")]
+  sexton explain container/3f2a9c --yes  also do what is safe of what frees it
+  sexton explain 12345 --trace           which lines of the program start the zombies
+  sexton explain 12345 --trace 5m        the same of a program that starts few children")]
 pub struct Explain {
     /// A pid, container/ID, pod/[NAMESPACE/]NAME, or a name
     pub target: String,
@@ -245,7 +252,10 @@ pub struct Explain {
     /// With --yes: leave a zombie that ended less than this many seconds ago
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
     pub settle: Duration,
-    /// With --yes: take it also from a process of the host
+    /// Watch for so long where the program starts children
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = span)]
+    pub trace: Option<Duration>,
+    /// With --yes, --trace: also for a process of the host, outside any container
     #[arg(long)]
     pub allow_host: bool,
     /// Output format

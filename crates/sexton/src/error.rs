@@ -25,6 +25,18 @@ pub enum Error {
     /// Reaping failed.
     #[error(transparent)]
     Reap(#[from] sexton_reap::Error),
+    /// The forks of a process cannot be watched.
+    #[error(transparent)]
+    Origins(#[from] sexton_origins::Error),
+    /// The forks of a process may not be watched.
+    #[error(
+        "the forks of process {pid} are not watched: {refusal}{}",
+        or_with(refusal)
+    )]
+    Unwatched {
+        pid: u32,
+        refusal: sexton_reap::Refusal,
+    },
     /// The demo cannot run here.
     #[error("the demo cannot run here: {0}")]
     Demo(String),
@@ -54,6 +66,12 @@ pub enum Error {
     /// Standard output cannot be written.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+}
+
+/// What overrides a refusal.
+fn or_with(refusal: &sexton_reap::Refusal) -> String {
+    let flag = refusal.overridden_by();
+    flag.map_or_else(String::new, |flag| format!("; {flag} overrides it"))
 }
 
 impl Error {

@@ -1,5 +1,7 @@
 //! `sexton explain`: why the zombies stay, what to do now, and the cure.
 
+mod trace;
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use anstyle::Style;
 use sexton_core::cause::Cure;
 use sexton_core::forecast::History;
 use sexton_core::{Cause, Confidence, Leak, ProcessId, Report};
+use sexton_scan::proc::Proc;
 use sexton_scan::{Scanner, facts};
 
 use crate::cli::{self, Output};
@@ -21,6 +24,7 @@ use crate::output::progress::Progress;
 use crate::output::{self, DIM, GOOD, HEADING, WARN, leak, paint, text};
 use crate::reached::{self, reached};
 use crate::target::{self, Meant, Target};
+use trace::Trace;
 
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
@@ -29,6 +33,7 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         sample,
         yes,
         settle,
+        trace,
         allow_host,
         output,
     } = args;
@@ -83,7 +88,38 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
             Some((holder, facts::begin(&mut scanner, holder)?))
         })
         .collect();
-    let histories = watch(&mut scanner, &meant, &mut report, sample, began)?;
+    let mut traced = None;
+    if let (Some(time), Some(leak)) = (trace, report.leaks.first()) {
+        let trace = Trace::begin(&mut scanner, &leak.holder, time, allow_host)?;
+        traced = Some((leak.holder.id, trace));
+    }
+    let time = sample.max(trace.unwrap_or_default());
+    let histories = watch(
+        &mut scanner,
+        &meant,
+        &mut report,
+        (began, time),
+        |proc, pause| match &mut traced {
+            Some((_, trace)) => trace.pause(proc, pause),
+            None => {
+                std::thread::sleep(pause);
+                Ok(())
+            }
+        },
+    )?;
+    if let Some((holder, trace)) = traced {
+        let mut leaks = report.leaks.iter_mut();
+        if let Some(leak) = leaks.find(|leak| leak.holder.id == holder) {
+            trace.end(scanner.proc(), leak)?;
+        }
+        if report.leaks.len() > 1 {
+            let note = format!(
+                "the trace watched process {} alone: it holds most",
+                holder.pid
+            );
+            report.notes.push(note);
+        }
+    }
     foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
         let facts = facts::gather_since(&mut scanner, leak, before.get(&leak.holder.id).copied())?;
@@ -121,14 +157,14 @@ fn cannot_end<W: Write>(
     ending::draw_steps(lines, steps)
 }
 
-/// Counts the zombies of each leak again and again for as long as `sample`; leaves the last
-/// look that found any in `report`.
+/// Counts the zombies of each leak again and again for as long as `time`; leaves the last
+/// look that found any in `report`. `idle` lets time pass between two looks.
 fn watch(
     scanner: &mut Scanner,
     meant: &Meant,
     report: &mut Report,
-    sample: Duration,
-    began: Instant,
+    (began, time): (Instant, Duration),
+    mut idle: impl FnMut(&Proc, Duration) -> Result<(), Error>,
 ) -> Result<HashMap<ProcessId, History>, Error> {
     let mut histories: HashMap<ProcessId, History> = HashMap::new();
     let mut record = |report: &Report, at: Duration| {
@@ -141,11 +177,11 @@ fn watch(
     };
     record(report, Duration::ZERO);
     let mut progress = Progress::with("Watching", |millis| text::duration(millis.div_ceil(1_000)));
-    let total = u64::try_from(sample.as_millis()).unwrap_or(u64::MAX);
-    let pause = (sample / 20).clamp(Duration::from_millis(100), Duration::from_secs(2));
-    let end = Instant::now() + sample;
+    let total = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let pause = (time / 20).clamp(Duration::from_millis(100), Duration::from_secs(2));
+    let end = Instant::now() + time;
     while Instant::now() + pause <= end {
-        std::thread::sleep(pause);
+        idle(scanner.proc(), pause)?;
         let mut seen = scanner.scan(&sexton_scan::Options::default())?;
         seen.retain(|leak| meant.concerns(leak));
         record(&seen, began.elapsed());
@@ -192,6 +228,7 @@ fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
     if let Some(forecast) = &leak.forecast {
         lines.field("forecast", &leak::outlook(forecast))?;
     }
+    trace::draw(lines, &leak.origins)?;
     for note in &leak.notes {
         lines.line(WARN, &format!("Note: {note}"))?;
     }

@@ -83,6 +83,14 @@ fn the_chart_is_of_this_version() {
         let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));
         assert!(chart.contains(&line), "{field}");
     }
+    // What is published beside it, and the image that it is for.
+    let version = env!("CARGO_PKG_VERSION");
+    for part in [
+        format!("/v{version}/sexton.svg"),
+        format!("sexton:{version}\n"),
+    ] {
+        assert!(chart.contains(&part), "{part}");
+    }
 }
 
 #[test]

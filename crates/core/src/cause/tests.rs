@@ -30,6 +30,7 @@ fn facts() -> Facts {
             ages: Ages::default(),
             sample: Vec::new(),
             causes: Vec::new(),
+            origins: Vec::new(),
             forecast: None,
             notes: Vec::new(),
         },

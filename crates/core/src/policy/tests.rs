@@ -27,6 +27,7 @@ pub(crate) fn leak() -> Leak {
         ages: Ages::default(),
         sample: Vec::new(),
         causes: Vec::new(),
+        origins: Vec::new(),
         forecast: None,
         notes: Vec::new(),
     }

@@ -4,6 +4,7 @@
 
 mod c;
 mod go;
+mod python;
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -24,7 +25,14 @@ impl Drop for Program {
 
 /// Runs a program, and watches it for four seconds. `None` where perf is not for us.
 fn places(path: &Path) -> Option<Vec<Place>> {
-    let program = Program(Command::new(path).spawn().unwrap());
+    places_of(Command::new(path), 4)
+}
+
+/// The same of a command, for so many seconds.
+fn places_of(mut command: Command, seconds: u64) -> Option<Vec<Place>> {
+    let program = Program(command.spawn().unwrap());
+    // What it is has to be seen first: until then it is a copy of us.
+    std::thread::sleep(Duration::from_millis(500));
     let proc = Proc::open(Path::new("/proc")).unwrap();
     let process = proc.process(program.0.id()).unwrap().unwrap();
     let mut watch = match Watch::start(&process) {
@@ -36,9 +44,9 @@ fn places(path: &Path) -> Option<Vec<Place>> {
         Err(why) => panic!("{why}"),
     };
     let (mut places, start) = (Places::default(), Instant::now());
-    while start.elapsed() < Duration::from_secs(4) {
-        std::thread::sleep(Duration::from_millis(50));
-        for birth in watch.births() {
+    while start.elapsed() < Duration::from_secs(seconds) {
+        watch.wait(Duration::from_millis(50));
+        for birth in watch.births(&process) {
             places.add(&proc, birth).unwrap();
         }
     }

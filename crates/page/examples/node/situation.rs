@@ -506,6 +506,7 @@ impl Story {
             },
             sample: vec![],
             causes: vec![],
+            origins: vec![],
             forecast: None,
             notes: Vec::new(),
         };

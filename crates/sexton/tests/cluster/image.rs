@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sexton_deploy::image::Image;
+use sexton_deploy::image::{Image, Platform};
 use sexton_lab::Cluster;
 
 /// What the tests call it, whatever it is made of.
@@ -24,9 +24,13 @@ pub(crate) fn import(cluster: &Cluster) -> Vec<String> {
     }
     let image = Image {
         name: format!("{REPOSITORY}:test"),
-        programs: files,
+        platforms: vec![Platform {
+            architecture: "amd64".to_owned(),
+            programs: files,
+        }],
         labels: Default::default(),
         created: "2026-01-01T00:00:00Z".to_owned(),
+        sboms: Vec::new(),
     };
     let archive = tempfile::NamedTempFile::with_prefix("sexton-test-image-").unwrap();
     image.write(archive.as_file()).unwrap();

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sexton_lab::containerd::Containerd;
-use sexton_lab::{Container, Program, Running, Runtime, Skip, require, require_root, wait_until};
+use sexton_lab::{
+    Cgroup, Container, Program, Running, Runtime, Skip, require, require_root, wait_until,
+};
 
 use crate::sexton::{Answer, sexton, validates};
 
@@ -191,6 +193,36 @@ fn a_zombie_of_a_parent_outside_is_named_and_taken() {
         gone(first);
         assert!(is_there(parent.pid()));
     }
+}
+
+/// It can start no thread that would wait.
+#[test]
+fn a_parent_outside_that_is_at_its_limit_is_told_as_that() {
+    if require(python()).is_none() {
+        return;
+    }
+    let (Some(cgroup), Some(runtime)) = (
+        require(Cgroup::new("full-monitor")),
+        require(Runtime::any()),
+    ) else {
+        return;
+    };
+    let container = Container::builder(&runtime).start(&Program::system(["/bin/sleep", "1000"]));
+    let first = container.pid();
+    let (parent, _) = started(JOINS, &first.to_string());
+    cgroup.add(parent.pid());
+    cgroup.set_pids_max(1);
+    dying(first);
+
+    let (ending, text) = explained(&first.to_string());
+
+    assert_eq!(why(&ending)["hindrance"], "atLimit", "{ending:#}");
+    assert!(
+        text.contains(&format!("sexton limits {}", parent.pid())),
+        "{text}"
+    );
+    drop(parent);
+    gone(first);
 }
 
 #[test]

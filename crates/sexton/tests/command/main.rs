@@ -25,5 +25,6 @@ mod sexton;
 mod situation;
 mod target;
 mod terminal;
+mod trace;
 mod unprivileged;
 mod watch;

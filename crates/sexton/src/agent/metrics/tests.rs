@@ -39,6 +39,7 @@ fn snapshot(leaks: usize) -> Snapshot {
             ages: sexton_core::report::Ages::default(),
             sample: vec![],
             causes: vec![],
+            origins: vec![],
             forecast: None,
             notes: Vec::new(),
         })
