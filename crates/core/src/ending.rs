@@ -269,4 +269,59 @@ mod tests {
             assert_eq!(WaitKind::of_functions(stack.iter().copied()), expected);
         }
     }
+
+    fn asleep(thread: Option<u32>, waits_for: WaitsFor) -> Holdup {
+        let id = ProcessId {
+            pid: 7,
+            start_ticks: 1,
+        };
+        Holdup {
+            process: Named {
+                id,
+                name: "java".to_owned(),
+            },
+            why: Why::Kernel {
+                thread,
+                function: None,
+                waits_for,
+            },
+        }
+    }
+
+    fn mounts(point: &str, source: &str) -> Vec<Mount> {
+        vec![Mount {
+            point: point.to_owned(),
+            source: source.to_owned(),
+            kind: "nfs4".to_owned(),
+            minor: 52,
+            waiting: None,
+        }]
+    }
+
+    #[test]
+    fn a_thread_beside_the_first_is_named_and_its_namespace_entered() {
+        let mounts = mounts("/data", "filer:/export");
+        let holdup = asleep(Some(9), WaitsFor::Network { mounts });
+        let (fact, cure) = (holdup.fact(), holdup.cure());
+        assert!(
+            fact.starts_with("thread 9 of java (pid 7) sleeps"),
+            "{fact}"
+        );
+        assert!(cure.contains("nsenter -t 9 -m umount -f /data"), "{cure}");
+        assert!(cure.contains("filer:/export"), "{cure}");
+    }
+
+    #[test]
+    fn who_mounts_a_file_system_puts_nothing_into_a_command() {
+        let mounts = mounts("/a;reboot", "$(reboot)'");
+        let network = WaitsFor::Network {
+            mounts: mounts.clone(),
+        };
+        let cure = asleep(None, network).cure();
+        assert!(cure.contains("umount -f '/a;reboot'"), "{cure}");
+        let daemons = Vec::new();
+        let cure = asleep(None, WaitsFor::Fuse { mounts, daemons }).cure();
+        let quoted = r"(nfs4 '$(reboot)'\''' on '/a;reboot')";
+        assert!(cure.contains(quoted), "{cure}");
+    }
 }
