@@ -24,6 +24,7 @@
 
 pub mod audit;
 pub mod cause;
+pub mod check;
 pub mod ending;
 pub mod forecast;
 pub mod holder;

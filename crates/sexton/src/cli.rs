@@ -602,7 +602,7 @@ pub enum Document {
     Proof,
     /// `resume`
     Resume,
-    /// `doctor`
+    /// `doctor`, and `kubectl sexton check`
     Doctor,
 }
 
