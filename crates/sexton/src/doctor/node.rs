@@ -4,11 +4,12 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 use rustix::thread::CapabilitySet;
+use sexton_core::check::Check;
 use sexton_core::text::{self, count, limit};
 use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
-use super::{Check, MOUNT_PROC};
+use super::MOUNT_PROC;
 
 /// The oldest kernel that is supported.
 const OLDEST: (u32, u32) = (5, 10);

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use sexton_core::check::Check;
 use sexton_core::text::{self, millis};
 use sexton_reap::{End, Options, Plan};
 use sexton_scan::Scanner;
 
-use super::Check;
 use crate::error::Error;
 
 /// The holder: this executable under that `argv[0]`.
