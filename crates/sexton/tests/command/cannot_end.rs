@@ -19,7 +19,9 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Joins the PID namespace of argv[1], starts a child there that ends at once, says its pid, and
 /// never waits: what an open `docker exec` of a runtime with a bug is.
 const JOINS: &str = "
-import ctypes, os, sys, time
+import ctypes, os, signal, sys, time
+# Whoever started us may ignore it, and then the kernel takes what has ended.
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 ns = os.open(f'/proc/{sys.argv[1]}/ns/pid', os.O_RDONLY)
 assert ctypes.CDLL(None, use_errno=True).setns(ns, 0) == 0
 child = os.fork()
@@ -76,7 +78,7 @@ fn is_there(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// PID 1 was killed and waits for the rest: it has `PF_EXITING` (4), in field 9, and sleeps.
+/// PID 1 was killed and waits for the rest: it has `PF_EXITING` (4), in field 9, and is no zombie.
 fn dying(pid: u32) {
     signal(pid, Signal::KILL);
     wait_until("PID 1 waits for the rest", || {
@@ -84,7 +86,7 @@ fn dying(pid: u32) {
         let mut fields = stat.rsplit(") ").next()?.split(' ');
         let (state, flags) = (fields.next()?, fields.nth(5)?);
         let flags: u32 = flags.parse().ok()?;
-        (state == "S" && flags & 4 != 0).then_some(())
+        (state != "Z" && flags & 4 != 0).then_some(())
     });
 }
 
