@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -315,12 +316,17 @@ struct Silent {
     control: Option<Control>,
     _unmount: Unmount,
     _dir: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Who waits for one such file system is told of all that do not answer, and the first is aborted.
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Silent {
     fn mounted() -> Option<Self> {
         let fuse = Path::new("/dev/fuse").exists().then_some(());
         require(python().and(fuse.ok_or_else(|| Skip("no /dev/fuse".to_owned()))))?;
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new()
             .prefix("sexton-test-fuse")
             .tempdir()
@@ -335,6 +341,7 @@ impl Silent {
             control: Control::mounted().ok(),
             _unmount: Unmount(dir.path().to_owned()),
             _dir: dir,
+            _alone: alone,
         })
     }
 
@@ -389,6 +396,78 @@ fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
     let (ending, text) = explained(&first.to_string());
 
     silent.is_told_and_ended(&ending, &text);
+    gone(first);
+}
+
+/// An ext4 in a file, mounted and frozen; thawed and unmounted on drop.
+struct FrozenDisk {
+    dir: tempfile::TempDir,
+}
+
+impl FrozenDisk {
+    fn new() -> Result<Self, Skip> {
+        require_root()?;
+        let dir = tempfile::Builder::new()
+            .prefix("sexton-test-frozen")
+            .tempdir()
+            .expect("a folder");
+        let disk = Self { dir };
+        fs::create_dir(disk.point()).expect("a folder");
+        let image = disk.dir.path().join("image");
+        let file = fs::File::create(&image).expect("a file");
+        file.set_len(16 << 20).expect("it can be long");
+        let (image, point) = (image.display().to_string(), disk.point());
+        let does = |command: &[&str]| {
+            let output = Command::new(command[0]).args(&command[1..]).output();
+            let done = output.is_ok_and(|output| output.status.success());
+            done.then_some(())
+                .ok_or_else(|| Skip(format!("{} fails here", command[0])))
+        };
+        does(&["mkfs.ext4", "-q", &image])?;
+        does(&["mount", "-o", "loop", &image, &point])?;
+        does(&["fsfreeze", "-f", &point])?;
+        Ok(disk)
+    }
+
+    fn point(&self) -> String {
+        self.dir.path().join("mounted").display().to_string()
+    }
+
+    fn thaw(&self) -> bool {
+        let thaw = Command::new("fsfreeze")
+            .args(["-u", &self.point()])
+            .output();
+        thaw.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for FrozenDisk {
+    fn drop(&mut self) {
+        self.thaw();
+        let _ = Command::new("umount").args(["-l", &self.point()]).output();
+    }
+}
+
+#[test]
+fn a_member_that_writes_to_a_frozen_file_system_is_told() {
+    let Some(disk) = require(FrozenDisk::new()) else {
+        return;
+    };
+    let shell = format!("(: > {}/x) & exec /bin/sleep 1000", disk.point());
+    let (_outside, first) = apart(&["/bin/sh", "-c", &shell]);
+    wait_until("a member that waits", || {
+        let member = *sexton_lab::live_children_of(first).first()?;
+        let stat = fs::read_to_string(format!("/proc/{member}/stat")).ok()?;
+        stat.contains(") D ").then_some(())
+    });
+    dying(first);
+
+    let (ending, text) = explained(&first.to_string());
+
+    let waits_for = &why(&ending)["waitsFor"];
+    assert_eq!(waits_for["kind"], "frozenFileSystem", "{ending:#}");
+    assert!(text.contains("fsfreeze -u"), "{text}");
+    assert!(disk.thaw());
     gone(first);
 }
 
