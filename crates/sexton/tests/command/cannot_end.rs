@@ -345,8 +345,8 @@ impl Silent {
         })
     }
 
-    /// Told as what `process` of the one ending waits for; then the advice is carried out.
-    fn is_told_and_ended(self, ending: &Value, text: &str) {
+    /// It is told as what is waited for; then the advice is carried out.
+    fn tells_and_ends(self, ending: &Value, text: &str) {
         assert_eq!(why(ending)["kind"], "kernel", "{ending:#}");
         let waits_for = &why(ending)["waitsFor"];
         assert_eq!(waits_for["kind"], "fuse", "{ending:#}");
@@ -395,7 +395,7 @@ fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
 
     let (ending, text) = explained(&first.to_string());
 
-    silent.is_told_and_ended(&ending, &text);
+    silent.tells_and_ends(&ending, &text);
     gone(first);
 }
 
@@ -499,7 +499,7 @@ time.sleep(1000)
     assert_eq!(ending["first"]["pid"], first, "{ending:#}");
     assert_eq!(why(&ending)["thread"].to_string(), thread, "{ending:#}");
     scan_tells(first);
-    silent.is_told_and_ended(&ending, &text);
+    silent.tells_and_ends(&ending, &text);
     wait_until("its last thread has ended", || {
         tasks().is_none_or(|tasks| tasks.count() < 2).then_some(())
     });
@@ -533,6 +533,41 @@ ctypes.CDLL(None).syscall(60, 0)
     let report = sexton(["explain", &first.to_string(), "--sample", "0", "-o", "json"]);
     let report = report.expect(1).json();
     assert!(report["cannotEnd"].is_null(), "{report:#}");
+}
+
+/// A sandbox that a program made and did not wait for is a leak as any other: nothing keeps its
+/// parent, and no container is ending.
+#[test]
+fn a_pid_1_that_its_program_leaks_is_no_container_that_cannot_end() {
+    const LEAKS: &str = "
+import ctypes, os, time
+CLONE_NEWPID = 0x20000000
+assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWPID) == 0
+if os.fork() == 0:
+    os._exit(0)
+time.sleep(1000)
+";
+    if require(python()).is_none() {
+        return;
+    }
+    let of_host = Running::start(Command::new(PYTHON).args(["-c", LEAKS]));
+    let (_outside, apart) = apart(&[PYTHON, "-c", LEAKS]);
+    for holder in [of_host.pid(), apart] {
+        let zombie = wait_until("a zombie", || {
+            sexton_lab::zombies_of(holder).first().copied()
+        });
+        let report = sexton([
+            "explain",
+            &zombie.to_string(),
+            "--sample",
+            "0",
+            "-o",
+            "json",
+        ]);
+        let report = report.expect(0).json();
+        assert_eq!(report["leaks"][0]["holder"]["pid"], holder, "{report:#}");
+        assert!(report["cannotEnd"].is_null(), "{report:#}");
+    }
 }
 
 /// Who lives in a PID namespace nested in another one keeps both.
