@@ -149,6 +149,8 @@ pub enum WaitsFor {
         /// File systems that it may be.
         mounts: Vec<Mount>,
     },
+    /// A file system that was frozen, for a snapshot or a backup: who writes to it waits.
+    FrozenFileSystem,
     /// A block device, or a file system on one.
     Device,
     /// Something that is not recognised.
@@ -179,6 +181,8 @@ pub enum WaitKind {
     Fuse,
     /// See [`WaitsFor::Network`].
     Network,
+    /// See [`WaitsFor::FrozenFileSystem`].
+    FrozenFileSystem,
     /// See [`WaitsFor::Device`].
     Device,
 }
@@ -187,6 +191,14 @@ impl WaitKind {
     /// From the functions of a kernel stack, the innermost first.
     #[must_use]
     pub fn of_functions<'f>(functions: impl IntoIterator<Item = &'f str>) -> Option<Self> {
+        let functions: Vec<&str> = functions.into_iter().collect();
+        // `sb_start_write` (include/linux/fs.h), which the compiler puts into its callers. Other
+        // locks of this kind are taken elsewhere, as in fork.
+        let locks = |function: &&str| function.contains("percpu_rwsem_wait");
+        let writes = |function: &&str| ["mnt_want_write", "vfs_write"].contains(function);
+        if functions.first().is_some_and(locks) && functions.iter().any(writes) {
+            return Some(Self::FrozenFileSystem);
+        }
         functions.into_iter().find_map(|function| {
             let begins = |starts: &[&str]| starts.iter().any(|start| function.starts_with(start));
             if begins(&["fuse_", "request_wait_answer"]) {
@@ -263,6 +275,11 @@ mod tests {
                 Some(WaitKind::Network),
             ),
             (&["io_schedule", "blk_mq_get_tag"], Some(WaitKind::Device)),
+            (
+                &["percpu_rwsem_wait", "mnt_want_write", "path_openat"],
+                Some(WaitKind::FrozenFileSystem),
+            ),
+            (&["percpu_rwsem_wait", "copy_process"], None),
             (&["do_wait"], None),
             (&[], None),
         ] {

@@ -71,6 +71,7 @@ pub(crate) fn waits_for(
             WaitKind::Network => WaitsFor::Network {
                 mounts: mounts(process, thread, is_network, notes),
             },
+            WaitKind::FrozenFileSystem => WaitsFor::FrozenFileSystem,
             WaitKind::Device => WaitsFor::Device,
         },
     )

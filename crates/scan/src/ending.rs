@@ -212,7 +212,9 @@ impl Scanner {
         again.is_some_and(|again| again.id() == stat.id() && again.state == stat.state)
     }
 
-    /// A PID 1 that has ended is held by its parent, the runtime's monitor.
+    /// A PID 1 that has ended is held by its parent, the runtime's monitor, which is of the host.
+    /// A parent that nothing keeps and that is no part of a runtime leaks it, as any other zombie:
+    /// programs make sandboxes of their own.
     fn dead_firsts(
         &self,
         leak: &Leak,
@@ -222,18 +224,21 @@ impl Scanner {
     ) -> Vec<Ending> {
         let is_first = |ns_pids: &[u32]| ns_pids.len() > 1 && ns_pids.last() == Some(&1);
         let mut found = Vec::new();
-        for zombie in leak
-            .sample
-            .iter()
-            .filter(|zombie| is_first(&zombie.ns_pids))
-        {
-            let Some(first) = self.member(zombie.id.pid, notes) else {
+        if !leak.holder.of_host {
+            return found;
+        }
+        for zombie in (leak.sample.iter()).filter(|zombie| is_first(&zombie.ns_pids)) {
+            let first = self.member(zombie.id.pid, notes);
+            let first = first.filter(|first| first.stat.id() == zombie.id);
+            let Some((first, ending)) = first
+                .and_then(|first| self.kept(&first, full, notes).map(|ending| (first, ending)))
+            else {
                 continue;
             };
-            if first.stat.id() != zombie.id || !self.has_waited(&first.stat, options, notes) {
-                continue;
+            let leaked = |holdup: &Holdup| holdup.parent_to_reap().is_some();
+            if !ending.held_by.iter().any(leaked) && self.has_waited(&first.stat, options, notes) {
+                found.push(ending);
             }
-            found.extend(self.kept(&first, full, notes));
         }
         found
     }

@@ -90,6 +90,7 @@ impl Holdup {
                 let what = match waits_for {
                     WaitsFor::Fuse { .. } => ", waits for the daemon of a FUSE file system,",
                     WaitsFor::Network { .. } => ", waits for a file server,",
+                    WaitsFor::FrozenFileSystem => ", waits for a frozen file system,",
                     WaitsFor::Device => ", waits for a disk or its file system,",
                     WaitsFor::Unknown => "",
                 };
@@ -225,6 +226,12 @@ impl WaitsFor {
                         .join("; or ")
                 ),
             },
+            Self::FrozenFileSystem => {
+                "A file system was frozen, by fsfreeze or for a snapshot or a \
+                backup. End that, or thaw the file system: fsfreeze -u DIRECTORY. Where nothing is \
+                frozen, that does nothing. Which there are: findmnt -t ext4,xfs,btrfs"
+                    .to_owned()
+            }
             Self::Device => format!(
                 "Look for errors of the disk (dmesg). It goes on when the disk answers; else only a \
                  restart of the node helps. Where it waits: cat /proc/{pid}/task/*/stack"

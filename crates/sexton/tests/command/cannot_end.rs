@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -317,12 +318,17 @@ struct Silent {
     control: Option<Control>,
     _unmount: Unmount,
     _dir: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Who waits for one such file system is told of all that do not answer, and the first is aborted.
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Silent {
     fn mounted() -> Option<Self> {
         let fuse = Path::new("/dev/fuse").exists().then_some(());
         require(python().and(fuse.ok_or_else(|| Skip("no /dev/fuse".to_owned()))))?;
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new()
             .prefix("sexton-test-fuse")
             .tempdir()
@@ -337,10 +343,11 @@ impl Silent {
             control: Control::mounted().ok(),
             _unmount: Unmount(dir.path().to_owned()),
             _dir: dir,
+            _alone: alone,
         })
     }
 
-    /// Told as what `process` of the one ending waits for; then the advice is carried out.
+    /// It is told as what is waited for; then the advice is carried out.
     fn tells_and_ends(self, ending: &Value, text: &str) {
         assert_eq!(why(ending)["kind"], "kernel", "{ending:#}");
         let waits_for = &why(ending)["waitsFor"];
@@ -391,6 +398,78 @@ fn a_member_that_waits_for_a_fuse_daemon_is_told_with_the_connection() {
     let (ending, text) = explained(&first.to_string());
 
     silent.tells_and_ends(&ending, &text);
+    gone(first);
+}
+
+/// An ext4 in a file, mounted and frozen; thawed and unmounted on drop.
+struct FrozenDisk {
+    dir: tempfile::TempDir,
+}
+
+impl FrozenDisk {
+    fn new() -> Result<Self, Skip> {
+        require_root()?;
+        let dir = tempfile::Builder::new()
+            .prefix("sexton-test-frozen")
+            .tempdir()
+            .expect("a folder");
+        let disk = Self { dir };
+        fs::create_dir(disk.point()).expect("a folder");
+        let image = disk.dir.path().join("image");
+        let file = fs::File::create(&image).expect("a file");
+        file.set_len(16 << 20).expect("it can be long");
+        let (image, point) = (image.display().to_string(), disk.point());
+        let does = |command: &[&str]| {
+            let output = Command::new(command[0]).args(&command[1..]).output();
+            let done = output.is_ok_and(|output| output.status.success());
+            done.then_some(())
+                .ok_or_else(|| Skip(format!("{} fails here", command[0])))
+        };
+        does(&["mkfs.ext4", "-q", &image])?;
+        does(&["mount", "-o", "loop", &image, &point])?;
+        does(&["fsfreeze", "-f", &point])?;
+        Ok(disk)
+    }
+
+    fn point(&self) -> String {
+        self.dir.path().join("mounted").display().to_string()
+    }
+
+    fn thaw(&self) -> bool {
+        let thaw = Command::new("fsfreeze")
+            .args(["-u", &self.point()])
+            .output();
+        thaw.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for FrozenDisk {
+    fn drop(&mut self) {
+        self.thaw();
+        let _ = Command::new("umount").args(["-l", &self.point()]).output();
+    }
+}
+
+#[test]
+fn a_member_that_writes_to_a_frozen_file_system_is_told() {
+    let Some(disk) = require(FrozenDisk::new()) else {
+        return;
+    };
+    let shell = format!("(: > {}/x) & exec /bin/sleep 1000", disk.point());
+    let (_outside, first) = apart(&["/bin/sh", "-c", &shell]);
+    wait_until("a member that waits", || {
+        let member = *sexton_lab::live_children_of(first).first()?;
+        let stat = fs::read_to_string(format!("/proc/{member}/stat")).ok()?;
+        stat.contains(") D ").then_some(())
+    });
+    dying(first);
+
+    let (ending, text) = explained(&first.to_string());
+
+    let waits_for = &why(&ending)["waitsFor"];
+    assert_eq!(waits_for["kind"], "frozenFileSystem", "{ending:#}");
+    assert!(text.contains("fsfreeze -u"), "{text}");
+    assert!(disk.thaw());
     gone(first);
 }
 
@@ -456,6 +535,41 @@ ctypes.CDLL(None).syscall(60, 0)
     let report = sexton(["explain", &first.to_string(), "--sample", "0", "-o", "json"]);
     let report = report.expect(1).json();
     assert!(report["cannotEnd"].is_null(), "{report:#}");
+}
+
+/// A sandbox that a program made and did not wait for is a leak as any other: nothing keeps its
+/// parent, and no container is ending.
+#[test]
+fn a_pid_1_that_its_program_leaks_is_no_container_that_cannot_end() {
+    const LEAKS: &str = "
+import ctypes, os, time
+CLONE_NEWPID = 0x20000000
+assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWPID) == 0
+if os.fork() == 0:
+    os._exit(0)
+time.sleep(1000)
+";
+    if require(python()).is_none() {
+        return;
+    }
+    let of_host = Running::start(Command::new(PYTHON).args(["-c", LEAKS]));
+    let (_outside, apart) = apart(&[PYTHON, "-c", LEAKS]);
+    for holder in [of_host.pid(), apart] {
+        let zombie = wait_until("a zombie", || {
+            sexton_lab::zombies_of(holder).first().copied()
+        });
+        let report = sexton([
+            "explain",
+            &zombie.to_string(),
+            "--sample",
+            "0",
+            "-o",
+            "json",
+        ]);
+        let report = report.expect(0).json();
+        assert_eq!(report["leaks"][0]["holder"]["pid"], holder, "{report:#}");
+        assert!(report["cannotEnd"].is_null(), "{report:#}");
+    }
 }
 
 /// Who lives in a PID namespace nested in another one keeps both.
