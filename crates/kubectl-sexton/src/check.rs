@@ -57,32 +57,30 @@ async fn checks(at: &Connected) -> Vec<Check> {
     checks.extend(rights::checks(at).await);
     checks.extend(server::custom_resources(at).await);
     let reports = match seen::report_objects(at).await {
-        Ok(reports) => reports,
+        Ok(reports) => Some(reports),
         Err(error) => {
             checks.push(unread("reports", &error));
-            Vec::new()
+            None
         }
     };
-    let statuses = seen::statuses(&reports);
+    let statuses = reports.as_deref().map(seen::statuses);
     let sets: Api<DaemonSet> = Api::namespaced(at.client.clone(), &at.agent_namespace);
     match seen::all(&sets, &ListParams::default().labels(AGENTS)).await {
         Ok(sets) if sets.is_empty() => checks.push(not_installed(at)),
         Ok(sets) => {
-            checks.extend(agents::checks(at, &sets, &statuses).await);
-            checks.push(server::impersonation(at, &sets, &reports, &version).await);
+            checks.extend(agents::checks(at, &sets, statuses.as_ref()).await);
             checks.extend(server::admission(at, &sets).await);
+            if let Some(reports) = &reports {
+                checks.push(server::impersonation(at, &sets, reports, &version).await);
+            }
         }
-        Err(error) => {
-            let advice = "Ask for the right to list daemonsets and pods in that namespace.";
-            let found = format!(
-                "cannot be seen in namespace {}: {error}",
-                at.agent_namespace
-            );
-            checks.push(Check::warning("agents", found, advice));
-        }
+        Err(error) => checks.push(unread("agents", &error)),
     }
-    checks.extend(versions(&statuses));
-    checks.extend(policies(at, &statuses).await);
+    // What the reports would say is not known without them.
+    if let Some(statuses) = &statuses {
+        checks.extend(versions(statuses));
+        checks.extend(policies(at, statuses).await);
+    }
     checks.extend(alerts::checks(at).await);
     checks
 }
@@ -141,6 +139,11 @@ async fn policies(at: &Connected, reports: &BTreeMap<String, Report>) -> Vec<Che
         Ok(stored) => stored,
         Err(error) => return vec![unread(NAME, &error)],
     };
+    if reports.is_empty() && !stored.is_empty() {
+        let advice = "Wait until the agents are ready, then check again.";
+        let found = "no node has reported what it makes of them";
+        return vec![Check::warning(NAME, found, advice)];
+    }
     let tallies = tally(reports, &stored);
     let mut checks = Vec::new();
     for policy in &tallies {

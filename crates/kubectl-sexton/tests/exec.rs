@@ -214,3 +214,63 @@ fn the_agents_own_command_runs_on_the_pods_node() {
         "{err}"
     );
 }
+
+/// The DaemonSet's controller, the kubelet and containerd say themselves why an agent is missing.
+#[test]
+fn check_names_the_node_that_is_left_out_and_the_image_that_cannot_be_pulled() {
+    let Some(cluster) = require(Cluster::shared()) else {
+        return;
+    };
+    let labels = json!({"app.kubernetes.io/name": "sexton"});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "check"}});
+    cluster.apply(&namespace.to_string());
+    let agent = |image: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
+            "metadata": {"namespace": "check", "name": "sexton-agent", "labels": labels},
+            "spec": {"selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {"nodeSelector": {"kubernetes.io/hostname": "node2"},
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [{"name": "agent", "image": image,
+                        "imagePullPolicy": "IfNotPresent", "command": ["sleep", "100000"]}]}}}})
+    };
+    let check = || {
+        let (out, err, status) = run(cluster, "check -o json --agent-namespace check");
+        let document: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out} {err}"));
+        let checks = document["checks"].as_array().unwrap();
+        let lines = checks.iter().map(|check| {
+            let text = |key: &str| check[key].as_str().unwrap();
+            format!("{} {}: {}", text("status"), text("name"), text("found"))
+        });
+        (lines.collect::<Vec<String>>().join("\n"), status)
+    };
+    // Nothing answers at that address.
+    let missing = "127.0.0.1:9/sexton:none";
+    cluster.apply(&agent(missing).to_string());
+    let told = sexton_lab::wait_until("the kubelet cannot pull", || {
+        let (told, status) = check();
+        assert_eq!(status, 2, "{told}");
+        told.contains("failed image: ").then_some(told)
+    });
+    let pulled = format!("failed image: {missing} cannot be pulled on 1 node (node2): ");
+    assert!(told.contains(&pulled), "{told}");
+    let left_out = "warning agents: there is none on 1 node (node1): the nodeSelector asks for \
+                    kubernetes.io/hostname=node2, and the value there is node1";
+    assert!(told.contains(left_out), "{told}");
+    assert!(
+        told.contains("failed agents: the agent's pod does not run on 1 node (node2)"),
+        "{told}"
+    );
+
+    // With an image it runs; without the custom resource nothing is said of reports.
+    cluster.apply(&agent(sexton_lab::cluster::IMAGE).to_string());
+    let told = sexton_lab::wait_until("the pod runs", || {
+        let told = check().0;
+        told.contains("ok agents: ready on 1 node (node2)")
+            .then_some(told)
+    });
+    assert!(told.contains("ok image: "), "{told}");
+    assert!(told.contains("failed custom resources: "), "{told}");
+    assert!(!told.contains("ok policies"), "{told}");
+    cluster.kubectl(&["delete", "namespace", "check", "--wait=false"]);
+}

@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use sexton_cluster::report::Status as Report;
 use sexton_core::check::{Check, Status};
 
-use super::placement::{keeps_out, meant_for};
+use super::placement::{Out, keeps_out, meant_for};
 use super::{names, unread};
 use crate::connect::Connected;
 use crate::seen::{self, AGENTS, State};
@@ -28,7 +28,7 @@ const NO_IMAGE: [&str; 6] = [
 pub(super) async fn checks(
     at: &Connected,
     sets: &[DaemonSet],
-    reports: &BTreeMap<String, Report>,
+    reports: Option<&BTreeMap<String, Report>>,
 ) -> Vec<Check> {
     let pods: Api<Pod> = Api::namespaced(at.client.clone(), &at.agent_namespace);
     let pods = match seen::all(&pods, &ListParams::default().labels(AGENTS)).await {
@@ -49,7 +49,7 @@ fn on_nodes(
     nodes: &[Node],
     sets: &[DaemonSet],
     pods: &[Pod],
-    reports: &BTreeMap<String, Report>,
+    reports: Option<&BTreeMap<String, Report>>,
 ) -> Vec<Check> {
     let mut by_node: BTreeMap<&str, &Pod> = BTreeMap::new();
     // While an upgrade runs there may be two: the ready one counts.
@@ -66,7 +66,8 @@ fn on_nodes(
         let Some(name) = node.metadata.name.as_deref() else {
             continue;
         };
-        match trouble(node, sets, by_node.get(name).copied(), reports.get(name)) {
+        let report = reports.map(|reports| reports.get(name));
+        match trouble(node, sets, by_node.get(name).copied(), report) {
             None => fine.push(name),
             Some(trouble) => troubled.entry(trouble).or_default().push(name),
         }
@@ -94,11 +95,12 @@ struct Trouble {
     advice: String,
 }
 
+/// `report` is `None` where the reports cannot be read: then the pod alone tells.
 fn trouble(
     node: &Node,
     sets: &[DaemonSet],
     pod: Option<&Pod>,
-    report: Option<&Report>,
+    report: Option<Option<&Report>>,
 ) -> Option<Trouble> {
     let failed = |what, why: String, advice: &str| {
         Some(Trouble {
@@ -111,45 +113,68 @@ fn trouble(
     let Some(pod) = pod else {
         // Left out by what the installation says is a choice; anything else is not.
         return match keeps_out(sets, node) {
-            Some(why) => Some(Trouble {
+            Some(Out { why, advice }) => Some(Trouble {
                 status: Status::Warning,
                 what: "there is none on",
                 why,
-                advice: "If there should be one, change nodeSelector, affinity or tolerations of \
-                         the chart. The agent's image is for amd64 alone."
-                    .to_owned(),
+                advice: advice.to_owned(),
             }),
             None => failed(
                 "there is none on",
-                "the DaemonSet covers them, and has no pod there".to_owned(),
+                "the DaemonSet covers it, and has no pod there".to_owned(),
                 "See the events of the DaemonSet (a quota, an admission policy): kubectl describe \
                  daemonset -n NAMESPACE -l app.kubernetes.io/name=sexton",
             ),
         };
     };
-    if seen::not_ready(pod).is_some() {
-        let why = unscheduled(pod).unwrap_or_else(|| seen::waits_for(pod));
+    let said = match report.flatten().map(seen::told) {
+        Some(State::NotReady(why)) => Some(why),
+        _ => None,
+    };
+    // A pod that cannot be started says nothing; the report is of an earlier time then.
+    if let Some(why) = unscheduled(pod).or_else(|| not_started(pod)) {
         return failed(
-            "the agent's pod is not ready on",
+            "the agent's pod does not run on",
             why,
             "See its log and its events: kubectl logs, kubectl describe pod.",
         );
     }
-    let Some(report) = report else {
+    if let Some(why) = said {
+        return failed(
+            "the agent says that it cannot do its work on",
+            why,
+            "Do what it says; all that it lacks: kubectl exec AGENT -- /sexton doctor",
+        );
+    }
+    if seen::not_ready(pod).is_some() {
+        return failed(
+            "the agent's pod runs and is not ready on",
+            "its report does not say why".to_owned(),
+            "Wait a minute. If it stays so, its log says why: kubectl logs.",
+        );
+    }
+    if report == Some(None) {
         return failed(
             "there is no report from",
             "the agent's pod is ready, and has not reported".to_owned(),
             "Wait a minute. If it stays so, its log says why: kubectl logs.",
         );
-    };
-    match seen::told(report) {
-        State::NotReady(why) => failed(
-            "the agent says that it cannot do its work on",
-            why,
-            "Do what it says; all that it lacks: kubectl exec AGENT -- /sexton doctor",
-        ),
-        _ => None,
     }
+    None
+}
+
+/// What a pod waits for before its program runs, or after it has ended.
+fn not_started(pod: &Pod) -> Option<String> {
+    let running = pod
+        .status
+        .iter()
+        .flat_map(|s| &s.container_statuses)
+        .flatten();
+    let runs = running.into_iter().any(|container| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+    });
+    (!runs).then(|| seen::waits_for(pod))
 }
 
 /// The node of an agent's pod, be it that it only waits for room there.

@@ -19,44 +19,64 @@ const ALWAYS_TOLERATED: [&str; 6] = [
     "node.kubernetes.io/unschedulable",
 ];
 
-/// Why none of them has a pod there; nothing where one ought to have.
-pub(super) fn keeps_out(sets: &[DaemonSet], node: &Node) -> Option<String> {
-    let mut why = None;
-    for set in sets {
-        why = Some(one(set, node)?);
-    }
-    why
+/// Why there is no pod on a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Out {
+    /// What leaves the node out.
+    pub why: String,
+    /// What to do about it.
+    pub advice: &'static str,
 }
 
-fn one(set: &DaemonSet, node: &Node) -> Option<String> {
+/// Why none of them has a pod there; nothing where one ought to have.
+pub(super) fn keeps_out(sets: &[DaemonSet], node: &Node) -> Option<Out> {
+    let mut out = None;
+    for set in sets {
+        out = Some(one(set, node)?);
+    }
+    out
+}
+
+fn one(set: &DaemonSet, node: &Node) -> Option<Out> {
     let pod = set.spec.as_ref()?.template.spec.as_ref()?;
     let empty = BTreeMap::new();
     let labels = node.metadata.labels.as_ref().unwrap_or(&empty);
-    selector(pod, labels)
+    if let Some(why) = architecture(pod, labels) {
+        let advice = "The agent does not run there, so zombies of these nodes are not seen.";
+        return Some(Out { why, advice });
+    }
+    let why = selector(pod, labels)
         .or_else(|| affinity(pod, node, labels))
-        .or_else(|| taint(pod, node))
+        .or_else(|| taint(pod, node))?;
+    let advice =
+        "If there should be one, change nodeSelector, affinity or tolerations of the chart.";
+    Some(Out { why, advice })
+}
+
+fn architecture(pod: &PodSpec, labels: &BTreeMap<String, String>) -> Option<String> {
+    let ours = pod.node_selector.as_ref()?.get(ARCHITECTURE)?;
+    let here = labels.get(ARCHITECTURE).filter(|here| *here != ours)?;
+    Some(format!(
+        "the architecture {here} is not covered: the agent's image is for {ours}"
+    ))
 }
 
 fn selector(pod: &PodSpec, labels: &BTreeMap<String, String>) -> Option<String> {
     let mut asked = pod.node_selector.iter().flatten();
     let (key, value) = asked.find(|(key, value)| labels.get(*key) != Some(*value))?;
-    Some(match (key.as_str(), labels.get(key)) {
-        (ARCHITECTURE, Some(here)) => {
-            format!("their architecture {here} is not covered: the agent's image is for {value}")
-        }
-        (_, Some(here)) => {
-            format!("the nodeSelector asks for {key}={value}, and they have {key}={here}")
-        }
-        (_, None) => {
-            format!("the nodeSelector asks for {key}={value}, and they have no such label")
-        }
-    })
+    let here = match labels.get(key) {
+        Some(here) => format!("the value there is {here}"),
+        None => "there is no such label".to_owned(),
+    };
+    Some(format!(
+        "the nodeSelector asks for {key}={value}, and {here}"
+    ))
 }
 
 fn affinity(pod: &PodSpec, node: &Node, labels: &BTreeMap<String, String>) -> Option<String> {
     let required = required(pod)?;
     let admitted = required.iter().any(|term| meets(term, node, labels));
-    (!admitted).then(|| "the node affinity of the DaemonSet does not admit them".to_owned())
+    (!admitted).then(|| "the node affinity of the DaemonSet does not admit it".to_owned())
 }
 
 fn required(pod: &PodSpec) -> Option<&Vec<NodeSelectorTerm>> {
@@ -115,7 +135,7 @@ fn taint(pod: &PodSpec, node: &Node) -> Option<String> {
     let value = taint.value.as_deref().filter(|value| !value.is_empty());
     let value = value.map_or(String::new(), |value| format!("={value}"));
     Some(format!(
-        "the DaemonSet does not tolerate their taint {key}{value}:{effect}"
+        "the DaemonSet does not tolerate the taint {key}{value}:{effect}"
     ))
 }
 
@@ -149,7 +169,7 @@ mod tests {
     }
 
     fn why(pod: Value, labels: Value, taints: Value) -> Option<String> {
-        keeps_out(&[set(pod)], &node(labels, taints))
+        keeps_out(&[set(pod)], &node(labels, taints)).map(|out| out.why)
     }
 
     #[test]
@@ -165,7 +185,7 @@ mod tests {
         assert!(told.contains("no such label"), "{told}");
         let pool = json!({"nodeSelector": {"pool": "a"}});
         let told = why(pool, json!({"pool": "b"}), json!([])).unwrap();
-        assert!(told.contains("pool=a, and they have pool=b"), "{told}");
+        assert!(told.contains("pool=a, and the value there is b"), "{told}");
     }
 
     #[test]

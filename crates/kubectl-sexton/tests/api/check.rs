@@ -168,12 +168,20 @@ fn a_cluster_is_checked_from_nothing_to_all_is_well_and_each_thing_that_breaks_i
         ),
         ("n4", "amd64", json!([])),
         ("n5", "amd64", json!([])),
+        ("n6", "amd64", json!([])),
+        ("n7", "amd64", json!([])),
     ] {
         cluster.node(name, arch, &taints);
     }
     cluster.agent("n1", None);
     cluster.agent("n4", Some("ImagePullBackOff"));
+    cluster.agent("n6", None);
+    cluster.agent("n7", None);
     cluster.report("n1", true, &quiet("Following"));
+    let mut paused = quiet("Following");
+    paused["conditions"][0]["status"] = json!("False");
+    paused["conditions"][0]["message"] = json!("by /run/sexton/pause");
+    cluster.report("n7", true, &paused);
     let poor = wait_until("the rights count", || {
         let document = cluster.document(&[]);
         (of(&document, "impersonation")[0].0 == "ok").then_some(document)
@@ -184,20 +192,37 @@ fn a_cluster_is_checked_from_nothing_to_all_is_well_and_each_thing_that_breaks_i
         &poor,
         "agents",
         "warning",
-        "1 node (n2): their architecture arm64 is not covered",
+        "1 node (n2): the architecture arm64 is not covered",
     );
     says(
         &poor,
         "agents",
         "warning",
-        "1 node (n3): the DaemonSet does not tolerate their taint gpu",
+        "1 node (n3): the DaemonSet does not tolerate the taint gpu",
     );
-    says(&poor, "agents", "failed", "1 node (n4): ImagePullBackOff");
     says(
         &poor,
         "agents",
         "failed",
-        "1 node (n5): the DaemonSet covers them",
+        "pod does not run on 1 node (n4): ImagePullBackOff",
+    );
+    says(
+        &poor,
+        "agents",
+        "failed",
+        "1 node (n5): the DaemonSet covers it",
+    );
+    says(
+        &poor,
+        "agents",
+        "failed",
+        "there is no report from 1 node (n6)",
+    );
+    says(
+        &poor,
+        "agents",
+        "failed",
+        "cannot do its work on 1 node (n7): by /run/sexton/pause",
     );
     says(
         &poor,
@@ -215,15 +240,18 @@ fn a_cluster_is_checked_from_nothing_to_all_is_well_and_each_thing_that_breaks_i
 
     cluster
         .0
-        .kubectl(&["delete", "node", "n2", "n3", "n4", "n5"]);
+        .kubectl(&["delete", "node", "n2", "n3", "n4", "n5", "n6", "n7"]);
     cluster.0.kubectl(&[
         "delete",
         "pod",
         "sexton-agent-n4",
+        "sexton-agent-n6",
+        "sexton-agent-n7",
         "-n",
         "sexton",
         "--force",
     ]);
+    cluster.0.kubectl(&["delete", "zombiereport", "n7"]);
     let well = cluster.ran(&[]);
     assert_eq!(well.status, 0, "{well:?}");
     assert!(
@@ -272,7 +300,7 @@ fn a_cluster_is_checked_from_nothing_to_all_is_well_and_each_thing_that_breaks_i
         "warning",
         "you may not list zombiereports",
     );
-    says(&blind, "agents", "warning", "cannot be seen");
+    says(&blind, "agents", "warning", "not known: ");
     assert!(
         !of(&blind, "agents")
             .iter()
