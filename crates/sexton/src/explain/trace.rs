@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use sexton_core::birthplace::{Birthplace, CALLS, Frame, MOST};
+use sexton_core::cause::Language;
 use sexton_core::text::birthplace;
 use sexton_core::{Holder, Leak};
 use sexton_origins::{Place, Places, Symbolizer, Watch};
@@ -125,6 +126,38 @@ impl Trace {
             born: places.children().collect(),
             whole: if whole { from..until } else { 0..0 },
         })
+    }
+}
+
+/// Takes back what is no place in a program that an interpreter runs: all its children are started
+/// by the same few calls of the interpreter.
+pub fn doubt(leak: &mut Leak, language: Language) {
+    let is_interpreted = match language {
+        Language::Go | Language::Rust | Language::Native | Language::Unknown => false,
+        Language::Python
+        | Language::Node
+        | Language::Java
+        | Language::Ruby
+        | Language::Php
+        | Language::Perl
+        | Language::DotNet
+        | Language::Erlang
+        | Language::Shell => true,
+    };
+    let mut doubtful = false;
+    for place in &mut leak.origins {
+        let is_own = language == Language::Python && place.calls.iter().all(|c| c.file.is_some());
+        if place.known && is_interpreted && !is_own {
+            place.known = false;
+            doubtful = true;
+        }
+    }
+    if doubtful {
+        leak.notes.push(
+            "the trace does not read the lines of this language, or of this version of it: \
+             it saw calls of the interpreter alone"
+                .to_owned(),
+        );
     }
 }
 

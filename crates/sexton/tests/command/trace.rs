@@ -191,11 +191,23 @@ fn the_line_of_a_python_program_in_a_container_is_named() {
     let file = first["file"].as_str().unwrap_or_default();
     assert!(file.ends_with("main.py"), "{place:#}");
     assert!(place["standing"].as_u64() > Some(0), "{place:#}");
-    assert!(
-        says(leak, "were started by it: Sexton watched"),
-        "{leak:#}"
-    );
+    assert!(says(leak, "were started by it: Sexton watched"), "{leak:#}");
     assert!(!says(leak, "they were not among them"), "{leak:#}");
+}
+
+/// Of an interpreter nothing but its own calls is seen, and all children come from the same.
+#[test]
+fn an_interpreters_calls_are_no_place_in_the_program() {
+    let ruby = Path::new("/usr/bin/ruby");
+    if !ruby.exists() || !may_trace() {
+        eprintln!("skipped: there is no {} here", ruby.display());
+        return;
+    }
+    let script = "loop { spawn('/bin/true'); sleep 0.1 }";
+    let started = Started::leaking(Command::new(ruby).args(["-e", script]));
+    let places = started.trace("3s");
+    let known = places.iter().filter(|place| place["known"] == true);
+    assert_eq!(known.count(), 0, "{places:#?}");
 }
 
 /// Whether a fact of the best cause has these words.
