@@ -106,9 +106,20 @@ impl Trace {
             ));
         }
         // Names are read from the process: one that has ended takes them with it.
-        let summed = Symbolizer::new(&process).and_then(|mut names| places.sum(proc, &mut names));
+        let summed = Symbolizer::new(&process).and_then(|mut names| {
+            let found = places.sum(proc, &mut names)?;
+            Ok((found, names.is_denied()))
+        });
         match summed {
-            Ok(found) => leak.origins = found.into_iter().take(MOST).map(birthplace_of).collect(),
+            Ok((found, is_denied)) => {
+                leak.origins = found.into_iter().take(MOST).map(birthplace_of).collect();
+                if is_denied {
+                    notes.push(
+                        "files of the program's code cannot be read: give Sexton CAP_SYS_ADMIN"
+                            .to_owned(),
+                    );
+                }
+            }
             Err(error @ sexton_origins::Error::Gone(_)) => {
                 notes.push(format!("what the trace saw cannot be named: {error}"));
             }
