@@ -48,6 +48,8 @@ fn rounds(rounds: u64) {
     let forker = Ended(forker.spawn().unwrap());
     let pid = forker.0.id();
     std::thread::sleep(Duration::from_millis(200));
+    let proc = Proc::open(Path::new("/proc")).unwrap();
+    let process = proc.process(pid).unwrap().unwrap();
     let log = dir.path().join("log");
     let mut watched = 0;
     for round in 0..rounds {
@@ -64,8 +66,8 @@ fn rounds(rounds: u64) {
         watcher.kill().unwrap();
         watcher.wait().unwrap();
         watched += u64::from(std::fs::metadata(&log).unwrap().len() > 0);
-        let tracer = std::fs::File::open(format!("/proc/{pid}/status")).unwrap();
-        let status = std::io::read_to_string(std::io::Read::take(tracer, 1 << 16)).unwrap();
+        let status = process.read("status").unwrap().unwrap();
+        let status = String::from_utf8_lossy(&status);
         assert!(status.contains("TracerPid:\t0\n"), "{status}");
     }
     println!("{rounds} rounds, {watched} of them with children seen");
