@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
-use sexton_lab::{Container, Program, require};
+use sexton_lab::{Container, Program, require, wait_until, zombies_of};
 
 use crate::sexton::{leak_of, sexton, validates};
 use crate::situation::runtime;
@@ -221,7 +221,6 @@ fn says(leak: &Value, words: &str) -> bool {
 const ADOPTS: &str = r#"import subprocess, time
 while True:
     subprocess.run(["/bin/sh", "-c", "sleep 0.1 & exit 0"])
-    print("ok", flush=True)
     time.sleep(0.05)
 "#;
 
@@ -242,7 +241,9 @@ fn who_adopts_orphans_is_not_blamed() {
     let container = Container::builder(&runtime)
         .pids_limit(5_000)
         .start(&program);
-    container.wait_for_line(0, |line| line == "ok");
+    wait_until("an orphan has ended", || {
+        (!zombies_of(container.pid()).is_empty()).then_some(())
+    });
     let target = format!("container/{}", container.id());
     let args = [
         "explain", &target, "--sample", "0", "--trace", "5s", "-o", "json",
