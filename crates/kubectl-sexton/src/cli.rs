@@ -212,7 +212,8 @@ Exit status: 0 explained, 1 there are no zombies, or an error.
 Examples:
   kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -n shop
   kubectl sexton explain shop/crawler-5d9c7b8d6f-x2k4p -c app
-  kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -- --sample 30     a surer forecast")]
+  kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -- --sample 30     a surer forecast
+  kubectl sexton explain crawler-5d9c7b8d6f-x2k4p -- --trace         the lines that start them")]
 pub struct Explain {
     /// POD or NAMESPACE/POD
     pub pod: Named,

@@ -53,6 +53,7 @@ pub struct Symbolizer<'a> {
     process: &'a Process,
     mappings: Vec<Mapping>,
     images: HashMap<(String, String), Option<Image>>,
+    denied: bool,
 }
 
 impl<'a> Symbolizer<'a> {
@@ -65,7 +66,14 @@ impl<'a> Symbolizer<'a> {
             process,
             mappings: maps::read(process)?,
             images: HashMap::new(),
+            denied: false,
         })
+    }
+
+    /// Whether a file of code could not be read because a right is missing.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// The frames of a chain, the innermost first. An address in no file has none. `unwound`
@@ -102,7 +110,9 @@ impl<'a> Symbolizer<'a> {
         let offset = mapping.offset_of(address)?;
         let room = self.images.len() < IMAGES;
         if room && !self.images.contains_key(&mapping.file) {
-            let file = self.process.open_file(&mapping.link()).ok().flatten();
+            let opened = self.process.open_file(&mapping.link());
+            self.denied |= opened.as_ref().is_err_and(sexton_scan::Error::is_denied);
+            let file = opened.ok().flatten();
             self.images
                 .insert(mapping.file.clone(), file.and_then(Image::open));
         }

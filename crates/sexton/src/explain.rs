@@ -129,6 +129,7 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         let before = before.get(&holder).copied();
         let forks = forks.remove(&holder).unwrap_or_default();
         let facts = facts::gather_since(&mut scanner, leak, before, &forks)?;
+        trace::doubt(leak, facts.program.language);
         leak.causes = sexton_core::cause::diagnose(&facts);
         let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);
         let new: Vec<String> = facts.notes.into_iter().filter(|n| !told(n)).collect();

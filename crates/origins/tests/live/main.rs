@@ -6,6 +6,7 @@ mod c;
 mod go;
 mod python;
 mod rust;
+mod torture;
 
 use std::path::Path;
 use std::process::{Child, Command};

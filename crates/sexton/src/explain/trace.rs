@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use sexton_core::birthplace::{Birthplace, CALLS, Frame, MOST};
+use sexton_core::cause::Language;
 use sexton_core::text::birthplace;
 use sexton_core::{Holder, Leak};
 use sexton_origins::{Place, Places, Symbolizer, Watch};
@@ -105,9 +106,20 @@ impl Trace {
             ));
         }
         // Names are read from the process: one that has ended takes them with it.
-        let summed = Symbolizer::new(&process).and_then(|mut names| places.sum(proc, &mut names));
+        let summed = Symbolizer::new(&process).and_then(|mut names| {
+            let found = places.sum(proc, &mut names)?;
+            Ok((found, names.is_denied()))
+        });
         match summed {
-            Ok(found) => leak.origins = found.into_iter().take(MOST).map(birthplace_of).collect(),
+            Ok((found, is_denied)) => {
+                leak.origins = found.into_iter().take(MOST).map(birthplace_of).collect();
+                if is_denied {
+                    notes.push(
+                        "files of the program's code cannot be read: give Sexton CAP_SYS_ADMIN"
+                            .to_owned(),
+                    );
+                }
+            }
             Err(error @ sexton_origins::Error::Gone(_)) => {
                 notes.push(format!("what the trace saw cannot be named: {error}"));
             }
@@ -125,6 +137,38 @@ impl Trace {
             born: places.children().collect(),
             whole: if whole { from..until } else { 0..0 },
         })
+    }
+}
+
+/// Takes back what is no place in a program that an interpreter runs: all its children are started
+/// by the same few calls of the interpreter.
+pub fn doubt(leak: &mut Leak, language: Language) {
+    let is_interpreted = match language {
+        Language::Go | Language::Rust | Language::Native | Language::Unknown => false,
+        Language::Python
+        | Language::Node
+        | Language::Java
+        | Language::Ruby
+        | Language::Php
+        | Language::Perl
+        | Language::DotNet
+        | Language::Erlang
+        | Language::Shell => true,
+    };
+    let mut doubtful = false;
+    for place in &mut leak.origins {
+        let is_own = language == Language::Python && place.calls.iter().all(|c| c.file.is_some());
+        if place.known && is_interpreted && !is_own {
+            place.known = false;
+            doubtful = true;
+        }
+    }
+    if doubtful {
+        leak.notes.push(
+            "the trace does not read the lines of this language, or of this version of it: \
+             it saw calls of the interpreter alone"
+                .to_owned(),
+        );
     }
 }
 
