@@ -32,6 +32,10 @@ pub use hook::Hook;
 pub use init::VARIABLES;
 pub use probe::{Probe, ProbeFinding, pre_stop_finding};
 pub use timed::script_of;
+pub use words::{
+    Line as ShellLine, commands as shell_commands, is_built_in as is_built_into_shells,
+    split as shell_words,
+};
 
 /// Whether the children of a process bear on what a signal does: those of shells and inits, and
 /// of whatever ends without telling them.

@@ -12,3 +12,4 @@ pub mod yaml;
 
 pub use check::{Check, Summary, check};
 pub use load::{Loaded, Problem, load};
+pub use node::{Node, Place};

@@ -16,9 +16,11 @@ pub(crate) use fault::Fault;
 
 /// Line and column, both from 1; a column counts characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) line: u64,
-    pub(crate) column: u64,
+pub struct Place {
+    /// From 1.
+    pub line: u64,
+    /// From 1, in characters.
+    pub column: u64,
 }
 
 impl From<serde_saphyr::Location> for Place {
@@ -56,8 +58,9 @@ impl fmt::Display for Path {
 
 /// A node and where it begins.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) at: Place,
+pub struct Node {
+    /// Where it begins.
+    pub at: Place,
     value: Value,
 }
 
@@ -97,14 +100,61 @@ impl Node {
     }
 
     /// The text of a field at the top.
-    pub(crate) fn text(&self, field: &str) -> Option<&str> {
-        let Value::Map(entries) = &self.value else {
-            return None;
+    #[must_use]
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.get(field).and_then(Self::as_str)
+    }
+
+    /// A field at the top.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&Self> {
+        self.fields()
+            .find_map(|(name, node)| (name == field).then_some(node))
+    }
+
+    /// Names and values of a map; none of anything else.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries = match &self.value {
+            Value::Map(entries) => entries.as_slice(),
+            _ => &[],
         };
-        entries.iter().find_map(|(key, node)| match &node.value {
-            Value::Text(text) if key.name == field => Some(text.as_str()),
+        entries.iter().map(|(key, node)| (key.name.as_str(), node))
+    }
+
+    /// The members of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(nodes) => nodes,
+            _ => &[],
+        }
+    }
+
+    /// Its text, if it is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
             _ => None,
-        })
+        }
+    }
+
+    /// Its number, if it is one that is not negative.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match &self.value {
+            Value::Unsigned(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Its truth, if it is one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match &self.value {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
     }
 
     /// Where the field of this path is; of one that is not there, where the nearest above it is.

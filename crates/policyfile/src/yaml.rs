@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_saphyr::{Error, Options};
 
+use crate::node::{Node, Place};
+
 /// No file of ours is that long.
 const LARGEST_FILE: u64 = 1 << 20;
 /// Keys and values in one tree, with what aliases repeat; a policy has about 50.
@@ -88,6 +90,24 @@ pub fn options(nodes: usize) -> Options {
         // The place is told by us, and the text is in no message.
         with_snippet: false,
     }
+}
+
+/// The documents of a text that is no policy; of one that cannot be read, where and why.
+///
+/// # Errors
+/// It is not YAML, or larger or deeper than [`options`] allow.
+pub fn documents(text: &str) -> Result<Vec<Node>, (Place, String)> {
+    serde_saphyr::from_multiple_with_options(text, options(MOST_NODES)).map_err(|error| {
+        let message = if is_too_much(&error) {
+            "it is too large or too deep to be read".to_owned()
+        } else {
+            said(&error)
+        };
+        (
+            error.location().map_or(Place::default(), Place::from),
+            message,
+        )
+    })
 }
 
 /// What is said of a tree that is larger than [`options`] allow.

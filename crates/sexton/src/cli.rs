@@ -44,6 +44,7 @@ pub enum Command {
     Resume(Resume),
     Demo(Demo),
     Doctor(Doctor),
+    Lint(Lint),
     Policy(Policy),
     Npd(Npd),
     Schema(Schema),
@@ -506,6 +507,61 @@ pub struct Demo {
     pub fast: bool,
 }
 
+/// Find what will not end on its stop signal or will leave zombies, before it runs
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads Dockerfiles, compose files, manifests of Kubernetes, and the scripts that they start where these
+are at hand. What a program does as PID 1 was measured: docs/exit-signals.md; the rules: docs/lint.md.
+`# sexton ignore=SX101 why` at the end of a line, or on a line above it, leaves a finding out.
+
+Exit status: 0 nothing found, 1 something found, 2 a file cannot be read.
+
+Examples:
+  sexton lint .
+  sexton lint Dockerfile compose.yaml
+  helm template charts/shop | sexton lint -
+  sexton lint . -o sarif > sexton.sarif
+  sexton lint . -o json | jq -r '.findings[] | \"\\(.file):\\(.line) \\(.rule)\"'")]
+pub struct Lint {
+    /// Files, or folders with all that is below them; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The least severity that is told
+    #[arg(long, value_enum, default_value_t)]
+    pub severity: LintSeverity,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: LintOutput,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LintSeverity {
+    /// Also what is only of use to know
+    Info,
+    /// Where work is lost or zombies stay
+    #[default]
+    Warning,
+    /// Only what cannot work
+    Error,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LintOutput {
+    /// For people
+    #[default]
+    Text,
+    /// For programs (see `sexton schema lint`)
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub's workflows
+    Github,
+    /// GitLab's report of code quality
+    Gitlab,
+    /// XML of checkstyle
+    Checkstyle,
+}
+
 /// Check policies, and ask which of them would do what
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -614,6 +670,8 @@ pub enum Document {
     Resume,
     /// `doctor`, and `kubectl sexton check`
     Doctor,
+    /// `lint`
+    Lint,
 }
 
 /// Print the custom resources of a cluster

@@ -17,6 +17,7 @@ mod explain;
 mod foresee;
 mod identity;
 mod limits;
+mod lint;
 mod man;
 mod node;
 mod npd;
@@ -74,6 +75,7 @@ fn run(command: Command, roots: node::Roots) -> Result<ExitCode, Error> {
         Command::Resume(args) => resume::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args, roots),
+        Command::Lint(args) => lint::run(&args),
         Command::Policy(args) => policy::run(args, roots),
         Command::Npd(args) => npd::run(&args, roots),
         Command::Schema(args) => schema::run(&args),

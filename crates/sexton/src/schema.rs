@@ -24,6 +24,7 @@ fn of(document: Document) -> Schema {
         Document::Doctor => schema_for!(sexton_core::check::Document),
         Document::Reap => schema_for!(crate::reap::Document),
         Document::Policy => schema_for!(sexton_core::policy::Policy),
+        Document::Lint => schema_for!(sexton_lint::Document),
         Document::PolicyCheck => schema_for!(crate::policy::CheckDocument),
         Document::PolicyExplain => schema_for!(crate::policy::ExplainDocument),
     }

@@ -46,22 +46,23 @@ pub(super) fn slept(command: &[String]) -> u64 {
 
 /// One command of a shell's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     /// The text before it, with what joins the two.
-    pub(super) before: &'a str,
+    pub before: &'a str,
     /// The command, with its words as they were written.
-    pub(super) command: &'a str,
+    pub command: &'a str,
     /// It is a part of a pipeline.
-    pub(super) piped: bool,
+    pub piped: bool,
     /// It is started with `&`.
-    pub(super) behind: bool,
+    pub behind: bool,
     /// Its words are what they look like: nothing that a shell would replace.
-    pub(super) plain: bool,
+    pub plain: bool,
 }
 
 impl Line<'_> {
     /// Its words, if nothing in them has to be replaced.
-    pub(super) fn words(&self) -> Option<Vec<String>> {
+    #[must_use]
+    pub fn words(&self) -> Option<Vec<String>> {
         self.plain.then(|| split(self.command)).flatten()
     }
 }
@@ -88,7 +89,8 @@ pub(super) fn line_of<'a>(text: &'a str, process: &Process) -> Option<Line<'a>> 
 }
 
 /// What a shell does by itself, or what has ended when another command runs.
-fn is_built_in(command: &str) -> bool {
+#[must_use]
+pub fn is_built_in(command: &str) -> bool {
     const BUILT_IN: [&str; 26] = [
         ":", ".", "[", "cd", "done", "echo", "exit", "export", "false", "fi", "mkdir", "printf",
         "read", "return", "set", "shift", "source", "test", "trap", "true", "ulimit", "umask",
@@ -126,7 +128,8 @@ fn is_assignment(word: &str) -> bool {
 
 /// The commands of a text, in the manner of POSIX's shell language; `None` where it has what is
 /// not understood here (here-documents, `case`).
-fn commands(text: &str) -> Option<Vec<Line<'_>>> {
+#[must_use]
+pub fn commands(text: &str) -> Option<Vec<Line<'_>>> {
     const RESERVED: [&str; 8] = ["then", "do", "else", "{", "!", "if", "while", "until"];
     if text.contains("<<") {
         return None;
@@ -247,7 +250,8 @@ fn parts(text: &str) -> Option<Vec<Part>> {
 }
 
 /// Words of a plain command, without their quotes.
-fn split(command: &str) -> Option<Vec<String>> {
+#[must_use]
+pub fn split(command: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut chars = command.chars();
     while let Some(c) = chars.next() {

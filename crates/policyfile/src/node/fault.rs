@@ -8,7 +8,7 @@ use super::{Path, Place, Segment};
 
 /// Something that is wrong with a document.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// From the inside out while it rises, so the last segment comes first.
     path: Vec<Segment>,
     pub(crate) at: Option<Place>,

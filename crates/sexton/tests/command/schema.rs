@@ -13,6 +13,7 @@ fn each_schema_is_valid_and_names_its_draft() {
         "policy-explain",
         "proof",
         "doctor",
+        "lint",
     ] {
         let schema = sexton(["schema", document]).expect(0).json();
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{document}: {error}"));
