@@ -19,7 +19,7 @@ use sexton_core::text::{plural, safe};
 
 use crate::cli::{self, Connection};
 use crate::connect::{Connected, connect};
-use crate::error::Error;
+use crate::error::{Error, innermost};
 use crate::output::{self, hanging, width};
 use crate::policy::{Remark, stored, tally};
 use crate::seen::{self, AGENTS};
@@ -47,7 +47,7 @@ async fn checks(at: &Connected) -> Vec<Check> {
         Ok(version) => version,
         Err(error) => {
             let advice = "Check the kubeconfig, the context and the network: kubectl version.";
-            let found = format!("{} does not answer: {error}", at.server);
+            let found = format!("{} cannot be asked: {}", at.server, innermost(&error));
             // Nothing else can be asked.
             return vec![Check::failed("API server", found, advice)];
         }

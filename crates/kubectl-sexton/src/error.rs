@@ -176,7 +176,7 @@ fn is_refused(error: &kube::Error) -> bool {
 }
 
 /// The chain's last words: what is above them says "service error", "client error".
-fn innermost(error: &dyn std::error::Error) -> String {
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(next) = last.source() {
         last = next;

@@ -17,8 +17,9 @@ use crate::seen::{self, AGENTS};
 const NAME: &str = "runbooks";
 /// For all of them together: a person waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// No more are asked for; the chart has fewer alerts.
+/// No more are asked for, and none that is longer; the chart has fewer alerts.
 const MOST: usize = 64;
+const LONGEST: usize = 1 << 10;
 
 /// A rule of ours is the cluster's word: each address is asked for its head, without credentials.
 pub(super) async fn checks(at: &Connected) -> Vec<Check> {
@@ -33,20 +34,21 @@ pub(super) async fn checks(at: &Connected) -> Vec<Check> {
         Err(error) => return vec![unread(NAME, &error)],
     };
     let found: BTreeSet<String> = rules.iter().flat_map(|rule| links(&rule.data)).collect();
+    let found: Vec<String> = found.into_iter().take(MOST).collect();
     if found.is_empty() {
         let found = "no alerts are installed here (monitoring.rules.enabled)";
         return vec![Check::ok(NAME, found)];
     }
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut unreached = Vec::new();
-    for link in found.iter().take(MOST) {
+    for link in &found {
         let answer = tokio::time::timeout_at(deadline, head(link)).await;
         let answer = answer.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
         if let Err(why) = answer {
             unreached.push(format!("{link}: {why}"));
         }
     }
-    let advice = "From here they cannot be read; whoever is alerted may have another way. Set \
+    let advice = "They cannot be read from here. If your colleagues cannot read them either, set \
                   monitoring.rules.runbookUrl to where docs/runbooks can be read.";
     match &unreached[..] {
         [] => {
@@ -71,7 +73,10 @@ fn links(rule: &Value) -> Vec<String> {
             .as_str()
             .map(str::to_owned)
     };
-    rules.filter_map(link).collect()
+    rules
+        .filter_map(link)
+        .filter(|link| link.len() <= LONGEST)
+        .collect()
 }
 
 /// Whether the address answers; without a word of the cluster's credentials.
@@ -85,7 +90,9 @@ async fn head(link: &str) -> Result<(), String> {
         .path_and_query
         .replace(http::uri::PathAndQuery::from_static("/"));
     let base = Uri::from_parts(base).map_err(|error| error.to_string())?;
-    let client = Client::try_from(Config::new(base)).map_err(|error| error.to_string())?;
+    let mut config = Config::new(base);
+    config.default_retry = false;
+    let client = Client::try_from(config).map_err(|error| error.to_string())?;
     let request = Request::builder()
         .method(Method::HEAD)
         .uri(path.map_or_else(|| "/".to_owned(), |path| path.to_string()))
@@ -113,6 +120,10 @@ mod tests {
             {"alert": "A", "annotations": {"runbook_url": "https://x/A"}},
             {"record": "b", "expr": "1"}, {"annotations": {"runbook_url": 7}}]}, {}]}});
         assert_eq!(links(&rule), ["https://x/A"]);
+        let long = "https://x/".repeat(1_000);
+        let rule = json!({"spec": {"groups": [{"rules": [
+            {"annotations": {"runbook_url": long}}]}]}});
+        assert!(links(&rule).is_empty());
         assert!(links(&json!({"spec": {"groups": "none"}})).is_empty());
     }
 

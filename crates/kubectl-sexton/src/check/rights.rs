@@ -63,7 +63,7 @@ pub(super) async fn checks(at: &Connected) -> Vec<Check> {
         }
     }
     if checks.is_empty() {
-        checks.push(Check::ok(NAME, "yours do for every command"));
+        checks.push(Check::ok(NAME, "you have all that the commands need"));
     }
     checks
 }

@@ -399,3 +399,27 @@ fn runbooks_are_asked_for_without_the_clusters_credentials() {
         "no address",
     );
 }
+
+#[test]
+fn a_server_that_is_not_there_is_the_only_check() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut kubeconfig = tempfile::NamedTempFile::with_prefix("sexton-test-").unwrap();
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": {"server": format!("http://{closed}")}}],
+        "users": [{"name": "a", "user": {}}]});
+    kubeconfig.write_all(config.to_string().as_bytes()).unwrap();
+    let mut command = Command::new(binary());
+    command.args(["check", "--request-timeout", "10s", "--kubeconfig"]);
+    let ran = Ran::of(command.arg(kubeconfig.path()).output().unwrap());
+    assert_eq!(ran.status, 2, "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("FAILED   API server: http://"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("refused"), "{ran:?}");
+    assert!(!ran.stdout.contains("rights"), "{ran:?}");
+}
