@@ -6,10 +6,10 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither a service account's token nor a kubeconfig is there.
-    #[error("the way to the API server is not known: {0}")]
+    #[error("cannot find the API server's address: {0}")]
     NoServer(String),
     /// What is there cannot be used.
-    #[error("the client for the API server cannot be made: {0}")]
+    #[error("cannot make a client for the API server: {0}")]
     Client(#[source] kube::Error),
     /// It does not answer.
     #[error("the API server did not answer within {}", seconds(.0))]
@@ -26,7 +26,7 @@ pub enum Error {
     #[error("the API server cannot be asked: {}", causes(&**.0))]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No thread can be made.
-    #[error("no thread for the cluster: {0}")]
+    #[error("cannot start the thread for the cluster: {}", sexton_core::text::os(.0))]
     Thread(#[from] std::io::Error),
 }
 
@@ -103,5 +103,5 @@ fn causes(error: &(dyn std::error::Error + Send + Sync)) -> String {
         }
         next = cause.source();
     }
-    text
+    sexton_core::text::os(&text)
 }

@@ -159,7 +159,7 @@ impl Evictor<'_> {
             namespace: Some(namespace),
         } = &self.order.eviction.pod
         else {
-            let why = "which pod it is is not known";
+            let why = "its pod is not known";
             return (End::Refused(why.to_owned()), None);
         };
         if Instant::now() >= self.deadline {

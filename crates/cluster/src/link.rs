@@ -365,13 +365,13 @@ impl Link {
             passing: false,
         });
         let off = if off.is_empty() {
-            "its own rights do for all".to_owned()
+            "its own permissions are enough for everything".to_owned()
         } else {
             let off: Vec<String> = off
                 .iter()
                 .map(|right| format!("{} ({right})", right.purpose))
                 .collect();
-            format!("off for want of rights: {}", off.join(", "))
+            format!("disabled, missing permissions: {}", off.join(", "))
         };
         let note = format!(
             "the agent acts as itself and not as its node, which takes constrained impersonation \

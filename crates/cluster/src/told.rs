@@ -69,7 +69,7 @@ impl Told {
         drop(board);
         match note {
             Some(text) if before.as_ref() != Some(&text) => tracing::warn!(subject, "{text}"),
-            None if before.is_some() => tracing::info!(subject, "well again"),
+            None if before.is_some() => tracing::info!(subject, "recovered"),
             _ => {}
         }
     }

@@ -25,6 +25,7 @@
 pub mod audit;
 pub mod birthplace;
 pub mod cause;
+pub mod check;
 pub mod ending;
 pub mod forecast;
 pub mod holder;

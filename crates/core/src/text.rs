@@ -95,6 +95,28 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// The words of an error of the operating system, without its number: people read "No such file
+/// or directory", and ` (os error 2)` behind it tells them nothing more.
+#[must_use]
+pub fn os(error: &impl std::fmt::Display) -> String {
+    const NUMBER: &str = " (os error ";
+    let said = error.to_string();
+    let mut out = String::with_capacity(said.len());
+    let mut rest = said.as_str();
+    while let Some((before, after)) = rest.split_once(NUMBER) {
+        let Some((number, after)) = after.split_once(')') else {
+            break;
+        };
+        out.push_str(before);
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            let _ = write!(out, "{NUMBER}{number})");
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Bytes in the largest unit of which they are at least one: `97 MiB`.
 #[must_use]
 pub fn bytes(n: u64) -> String {
@@ -198,6 +220,18 @@ mod tests {
         assert_eq!(rate(12.0), "+12/s");
         assert_eq!(rate(0.05), "+3/min");
         assert_eq!(rate(-1.5), "-1.5/s");
+    }
+
+    #[test]
+    fn errors_of_the_system_have_words_and_no_number() {
+        let missing = std::io::Error::from_raw_os_error(2);
+        assert_eq!(os(&missing), "No such file or directory");
+        let nested = format!("a: {missing}; b: {missing}.");
+        let plain = "a: No such file or directory; b: No such file or directory.";
+        assert_eq!(os(&nested), plain);
+        for other in ["", "os error 2", "x (os error ", "x (os error two)"] {
+            assert_eq!(os(&other), other);
+        }
     }
 
     #[test]

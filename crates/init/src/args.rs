@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             None => Err(Invalid {
                 option,
                 value: b"",
-                why: "is no option",
+                why: "is not an option",
             }),
             Some(Spec(_, _, Value::Yes)) => {
                 let attached = core::mem::take(&mut self.cluster);
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
             why,
         };
         let Some(Spec(letter, _, takes)) = self.find(option) else {
-            return Err(invalid("is no option"));
+            return Err(invalid("is not an option"));
         };
         match (takes, attached) {
             (Value::No, Some(_)) => Err(invalid("takes no value")),

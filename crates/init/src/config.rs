@@ -158,8 +158,8 @@ pub(crate) fn set<'a>(
     setting: u8,
     value: &'a CStr,
 ) -> Result<(), &'static str> {
-    const SIGNAL: &str = "is no signal (say TERM, SIGTERM, 15 or RTMIN+3)";
-    const DURATION: &str = "is no duration (say 5, 1.5s, 500ms, 2m)";
+    const SIGNAL: &str = "is not a signal (say TERM, SIGTERM, 15 or RTMIN+3)";
+    const DURATION: &str = "is not a duration (say 5, 1.5s, 500ms, 2m)";
     let text = value.to_bytes();
     match setting {
         b't' => {
@@ -173,9 +173,9 @@ pub(crate) fn set<'a>(
         b'G' => {
             config.grace = match text {
                 b"off" => None,
-                _ => {
-                    Some(duration(text).ok_or("is no duration, nor off (say 5, 1.5s, 500ms, 2m)")?)
-                }
+                _ => Some(
+                    duration(text).ok_or("is not a duration or off (say 5, 1.5s, 500ms, 2m)")?,
+                ),
             };
         }
         b'K' => config.kill_after = Some(duration(text).ok_or(DURATION)?),
@@ -211,10 +211,10 @@ pub(crate) fn set<'a>(
         b'e' => config
             .exit_codes
             .read(text)
-            .ok_or("is no exit code from 0 to 255, nor CODE:CODE, nor several with commas")?,
+            .ok_or("is not an exit code from 0 to 255, CODE:CODE, or several with commas")?,
         b'r' => {
             let (from, to) = rewrite(text)
-                .ok_or("is no SIGNAL:SIGNAL, nor SIGNAL:0 to drop one (KILL, STOP and CHLD cannot be rewritten)")?;
+                .ok_or("is not SIGNAL:SIGNAL, or SIGNAL:0 to drop one (KILL, STOP and CHLD cannot be rewritten)")?;
             config.rewrites.set(from, to);
         }
         b'n' => {

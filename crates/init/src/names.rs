@@ -77,7 +77,7 @@ fn refuse(name: Name, invalid: Invalid<'_>, usage: &str) -> Parsed {
         line.text(if option.len() == 1 { "-" } else { "--" });
     }
     line.name(option);
-    if !value.is_empty() || why.starts_with("is no ") && !why.starts_with("is no option") {
+    if !value.is_empty() || why.starts_with("is not ") && !why.starts_with("is not an option") {
         line.text(": '").name(value).text("'");
     }
     line.text(" ").text(why).write(STDERR);

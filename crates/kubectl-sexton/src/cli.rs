@@ -14,6 +14,7 @@ use crate::named::Named;
 #[command(disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
+  kubectl sexton check                         what is set up right, and what to do about the rest
   kubectl sexton status                        the cluster at a glance
   kubectl sexton leaks -A                      every leak, the most urgent first
   kubectl sexton explain shop/crawler-0        why, and the cure
@@ -72,6 +73,7 @@ pub struct Connection {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    Check(Check),
     Status(Status),
     Nodes(Nodes),
     Leaks(Leaks),
@@ -128,6 +130,25 @@ pub struct Pods {
     /// Only of pods with these labels, as in app=crawler,tier!=test
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+}
+
+/// Check what of Sexton works in this cluster, and say what to do about the rest
+#[derive(Args, Debug)]
+#[command(after_help = "\
+It changes nothing. It asks the API server with your rights, and the addresses of the alerts'
+runbooks, from here. What it may not ask is a warning. For one node:
+kubectl exec AGENT -- /sexton doctor.
+
+Exit status: 0 all is ok, 1 a warning, or an error, 2 a check failed.
+
+Examples:
+  kubectl sexton check
+  kubectl sexton check --agent-namespace monitoring
+  kubectl sexton check -o json | jq '.checks[] | select(.status != \"ok\")'")]
+pub struct Check {
+    /// Output format
+    #[arg(short, long, value_enum)]
+    pub output: Option<Document>,
 }
 
 /// Show the cluster at a glance
@@ -372,7 +393,7 @@ pub struct Page {
     /// Port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
-    /// Seconds after which the page renews itself
+    /// Seconds after which the page refreshes itself
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..))]
     pub refresh: u32,
     /// Open it in a browser

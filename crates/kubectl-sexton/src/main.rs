@@ -7,6 +7,7 @@
 #![allow(unreachable_pub)] // a binary has no outside
 
 mod audit;
+mod check;
 mod cli;
 mod complete;
 mod connect;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
     } = cli;
     runtime.block_on(async {
         match command {
+            Command::Check(args) => check::run(args, &connection).await,
             Command::Status(args) => status::run(args, &connection).await,
             Command::Nodes(args) => nodes::run(args, &connection).await,
             Command::Leaks(args) => leaks::run(args, &connection).await,

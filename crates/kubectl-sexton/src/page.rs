@@ -92,6 +92,6 @@ fn browse(url: &str) {
         .stderr(Stdio::null())
         .spawn();
     if let Err(error) = started {
-        eprintln!("Note: {program}: {error}");
+        eprintln!("Note: {program}: {}", sexton_core::text::os(&error));
     }
 }

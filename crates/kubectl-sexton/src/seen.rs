@@ -122,16 +122,26 @@ pub async fn look(at: &Connected, selector: Option<&str>) -> Result<Seen, Error>
 /// # Errors
 /// They cannot be read.
 pub async fn reports(at: &Connected) -> Result<BTreeMap<String, Status>, Error> {
-    let found = all(&report_api(at), &ListParams::default())
+    Ok(statuses(&report_objects(at).await?))
+}
+
+/// The reports as the server has them.
+///
+/// # Errors
+/// They cannot be read.
+pub async fn report_objects(at: &Connected) -> Result<Vec<DynamicObject>, Error> {
+    all(&report_api(at), &ListParams::default())
         .await
-        .map_err(LIST_REPORTS.failed(&at.server))?;
-    Ok(found
-        .into_iter()
-        .filter_map(|report| {
-            let name = report.metadata.name.clone()?;
-            Some((name, status_of(&report)?))
-        })
-        .collect())
+        .map_err(LIST_REPORTS.failed(&at.server))
+}
+
+/// What they say, by node; as [`reports`].
+pub fn statuses(reports: &[DynamicObject]) -> BTreeMap<String, Status> {
+    let named = reports.iter().filter_map(|report| {
+        let name = report.metadata.name.clone()?;
+        Some((name, status_of(report)?))
+    });
+    named.collect()
 }
 
 /// The report of one node.
@@ -213,19 +223,23 @@ async fn agents(at: &Connected) -> Result<Agents, Error> {
 /// The node of an agent's pod, and why it is not ready.
 fn agent(pod: &Pod) -> Option<(String, Option<String>)> {
     let node = pod.spec.as_ref()?.node_name.clone()?;
+    Some((node, not_ready(pod)))
+}
+
+/// Why an agent's pod is not ready; nothing where it is.
+pub fn not_ready(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref();
     let ready = status
         .and_then(|status| status.conditions.as_ref())
         .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
-    let why = (!ready).then(|| {
+    (!ready).then(|| {
         let name = pod.metadata.name.as_deref().unwrap_or("the agent's pod");
         format!("{name} is {}", waits_for(pod))
-    });
-    Some((node, why))
+    })
 }
 
 /// What `kubectl get pods` has under STATUS.
-fn waits_for(pod: &Pod) -> String {
+pub fn waits_for(pod: &Pod) -> String {
     let status = pod.status.as_ref();
     let containers = status.and_then(|status| status.container_statuses.as_ref());
     let waiting = containers
@@ -278,6 +292,11 @@ fn state(status: Option<&Status>, node: &str, agents: &Agents) -> State {
     if let Some(why) = down {
         return State::AgentDown(why);
     }
+    told(status)
+}
+
+/// What the agent says of itself.
+pub fn told(status: &Status) -> State {
     match condition(status, "Ready") {
         Some(ready) if ready.status != "True" => {
             let Condition {

@@ -7,16 +7,20 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const PLATFORMS: [&str; 5] = [
-    "linux_amd64",
-    "linux_arm64",
-    "darwin_amd64",
-    "darwin_arm64",
-    "windows_amd64",
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What a release builds the plugin for: each has its place in the manifest.
+fn platforms() -> Vec<String> {
+    let list = include_str!("../../../packaging/platforms");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let platforms: Vec<String> = lines
+        .filter(|line| line.ends_with(" kubectl-sexton"))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect();
+    assert!(platforms.len() >= 5, "{list}");
+    platforms
 }
 
 fn archive(dir: &Path, platform: &str, program: &str) -> PathBuf {
@@ -48,7 +52,7 @@ fn digests_version_and_address_are_filled_in() {
         .tempdir()
         .unwrap();
     let mut archives = Vec::new();
-    for platform in PLATFORMS {
+    for platform in &platforms() {
         let windows = platform.starts_with("windows");
         let program = if windows {
             "kubectl-sexton.exe"
@@ -69,7 +73,7 @@ fn digests_version_and_address_are_filled_in() {
     let version = format!("v{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest["spec"]["version"], version);
     let platforms = manifest["spec"]["platforms"].as_array().unwrap();
-    assert_eq!(platforms.len(), PLATFORMS.len());
+    assert_eq!(platforms.len(), archives.len());
     for (platform, archive) in platforms.iter().zip(&archives) {
         let name = archive.file_name().unwrap().to_str().unwrap();
         assert_eq!(
@@ -95,7 +99,7 @@ fn an_archive_without_its_program_is_refused() {
         .prefix("sexton-test-")
         .tempdir()
         .unwrap();
-    for platform in PLATFORMS {
+    for platform in &platforms() {
         archive(dir.path(), platform, "something-else");
     }
     let output = krew(dir.path());

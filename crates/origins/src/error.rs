@@ -2,6 +2,8 @@
 
 use std::io;
 
+use sexton_core::text;
+
 /// Why the forks of a process cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,12 +23,13 @@ pub enum Error {
     },
     /// The number of the tracepoint could not be read.
     #[error(
-        "cannot read the tracepoint sched_process_fork: {0}. Mount tracefs at /sys/kernel/tracing, \
-         or give Sexton CAP_SYS_ADMIN"
+        "cannot read the tracepoint sched_process_fork: {}. Mount tracefs at /sys/kernel/tracing, \
+         or give Sexton CAP_SYS_ADMIN",
+        text::os(.0)
     )]
     Tracefs(io::Error),
     /// A file of `/sys` could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {}", text::os(source))]
     Read {
         /// Which file.
         path: &'static str,
@@ -34,7 +37,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel does not let us watch.
-    #[error("{what} of process {pid}: {source}. To watch forks, Sexton needs CAP_PERFMON")]
+    #[error(
+        "{what} of process {pid}: {}. To watch forks, Sexton needs CAP_PERFMON",
+        text::os(source)
+    )]
     Perf {
         /// What was tried.
         what: &'static str,

@@ -10,6 +10,7 @@ use object::{
 };
 
 use crate::bounded::Bounded;
+use crate::lines::{Call, Lines};
 use crate::maps::Mapping;
 use crate::pclntab::{Line, Pclntab};
 
@@ -19,7 +20,7 @@ const SYMBOLS: usize = 1 << 20;
 const NAMES: usize = 64 << 20;
 
 /// A part of the file that is loaded: where it lies there, and at which address.
-struct Segment {
+pub(crate) struct Segment {
     offset: u64,
     size: u64,
     address: u64,
@@ -36,20 +37,13 @@ pub(crate) struct Image {
     segments: Vec<Segment>,
     symbols: Vec<Symbol>,
     go: Option<(Pclntab, Option<String>)>,
+    lines: Option<Lines>,
 }
 
 impl Image {
     pub(crate) fn open(file: File) -> Option<Self> {
         let bytes = Bounded::new(file);
         let elf = ElfFile::<FileHeader64<LittleEndian>, _>::parse(&bytes).ok()?;
-        let segments = elf.segments().map(|segment| {
-            let (offset, size) = segment.file_range();
-            Segment {
-                offset,
-                size,
-                address: segment.address(),
-            }
-        });
         let mut room = NAMES;
         let mut symbols: Vec<_> = elf
             .symbols()
@@ -85,18 +79,26 @@ impl Image {
                 (table, root)
             });
         Some(Self {
-            segments: segments.collect(),
+            segments: segments(&elf),
             symbols,
             go,
+            lines: Lines::read(&elf),
         })
     }
 
     /// The address that the file itself gives to this place in it.
     pub(crate) fn address(&self, offset: u64) -> Option<u64> {
-        self.segments.iter().find_map(|segment| {
-            let into = offset.checked_sub(segment.offset)?;
-            (into < segment.size).then(|| segment.address.checked_add(into))?
-        })
+        address(&self.segments, offset)
+    }
+
+    /// The calls at an address, by DWARF.
+    pub(crate) fn calls(&self, address: u64) -> Vec<Call> {
+        let lines = self.lines.as_ref();
+        lines.map_or_else(Vec::new, |lines| lines.calls(address))
+    }
+
+    pub(crate) fn is_go(&self) -> bool {
+        self.go.is_some()
     }
 
     pub(crate) fn line(&self, address: u64) -> Option<Line> {
@@ -123,6 +125,29 @@ impl Image {
         let into = address.checked_sub(symbol.address)?;
         (into < symbol.size).then_some((symbol.name.as_str(), into))
     }
+}
+
+/// The parts of a file that are loaded.
+pub(crate) fn segments<'a>(
+    elf: &ElfFile<'a, FileHeader64<LittleEndian>, &'a Bounded>,
+) -> Vec<Segment> {
+    let segment = |segment: object::read::elf::ElfSegment<'a, '_, _, &'a Bounded>| {
+        let (offset, size) = segment.file_range();
+        Segment {
+            offset,
+            size,
+            address: segment.address(),
+        }
+    };
+    elf.segments().map(segment).collect()
+}
+
+/// The address that a file gives to this place in it.
+pub(crate) fn address(segments: &[Segment], offset: u64) -> Option<u64> {
+    segments.iter().find_map(|segment| {
+        let into = offset.checked_sub(segment.offset)?;
+        (into < segment.size).then(|| segment.address.checked_add(into))?
+    })
 }
 
 /// Where data of these names is in memory, once a part of the file is mapped as code like this.

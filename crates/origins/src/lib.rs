@@ -26,6 +26,7 @@
 mod bounded;
 mod error;
 mod image;
+mod lines;
 mod maps;
 mod memory;
 mod pclntab;
@@ -35,6 +36,7 @@ mod python;
 mod record;
 mod symbolize;
 mod tracefs;
+mod unwind;
 mod watch;
 
 pub use error::Error;

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes for records. The kernel asks for a power of two of pages; the largest page has 64 KiB.
-const DATA: usize = 256 << 10;
+const DATA: usize = 512 << 10;
 /// `data_head` and `data_tail` of `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
@@ -16,6 +16,12 @@ const TRACEPOINT: u64 = 2;
 /// `struct perf_event_attr` up to `sample_max_stack`: Linux 4.8 and later.
 const ATTR_SIZE: u64 = 112;
 const SAMPLE_TID_TIME_CALLCHAIN: u64 = 1 << 1 | 1 << 2 | 1 << 5;
+/// The registers and the stack of the program, too.
+const SAMPLE_REGS_STACK: u64 = 1 << 12 | 1 << 13;
+/// AX to IP, and R8 to R15, as `asm/perf_regs.h` of x86 numbers them.
+const REGISTERS: u64 = 0x1ff | 0xff << 16;
+/// Bytes of the stack: the frames of a C library and of a few callers. A multiple of 8.
+const STACK: u64 = 16 << 10;
 const DISABLED: u64 = 1;
 const INHERIT: u64 = 1 << 1;
 /// Records of forks too: they alone tell a thread from a process.
@@ -27,8 +33,9 @@ const CLOEXEC: libc::c_ulong = 1 << 3;
 const ENABLE: libc::c_ulong = 0x2400;
 const SET_OUTPUT: libc::c_ulong = 0x2405;
 
-/// Opens the tracepoint for one thread, and the threads that it will start, on one CPU.
-pub(crate) fn open(tracepoint: u64, thread: u32, cpu: u32) -> io::Result<OwnedFd> {
+/// Opens the tracepoint for one thread, and the threads that it will start, on one CPU. With
+/// `stack`, records have what unwinding needs.
+pub(crate) fn open(tracepoint: u64, thread: u32, cpu: u32, stack: bool) -> io::Result<OwnedFd> {
     let mut attr = [0_u64; 14];
     attr[0] = TRACEPOINT | ATTR_SIZE << 32;
     attr[1] = tracepoint;
@@ -36,6 +43,11 @@ pub(crate) fn open(tracepoint: u64, thread: u32, cpu: u32) -> io::Result<OwnedFd
     attr[3] = SAMPLE_TID_TIME_CALLCHAIN;
     // At each record whoever polls is woken.
     attr[6] = 1;
+    if stack {
+        attr[3] |= SAMPLE_REGS_STACK;
+        attr[10] = REGISTERS;
+        attr[11] = STACK;
+    }
     attr[5] = DISABLED | INHERIT | TASK | NO_KERNEL_FRAMES | INHERIT_THREAD;
     let (thread, cpu) = (number(thread)?, number(cpu)?);
     // SAFETY: the kernel reads ATTR_SIZE bytes of `attr`, which is as long, and keeps nothing.

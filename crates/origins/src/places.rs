@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use sexton_core::ProcessId;
 use sexton_scan::proc::Proc;
 
 use crate::{Birth, Chain, Error, Frame, Symbolizer};
@@ -29,14 +30,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether the place is certain. It is where each frame up to it is in Go's table of lines:
-    /// of C's, one without a frame pointer hides its caller, and the chain would name a function
-    /// that only calls the one that forks.
+    /// Whether the place is certain: each call from it inwards is.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.chain
             .first()
-            .is_some_and(|frame| !frame.library && frame.source.is_some())
+            .is_some_and(|frame| !frame.library && frame.certain)
     }
 
     /// How many are gone: they were waited for, or the kernel removed them at once because the
@@ -95,6 +94,16 @@ impl Places {
         Ok(())
     }
 
+    /// The children that are remembered, and were still there when they were taken.
+    pub fn children(&self) -> impl Iterator<Item = ProcessId> {
+        self.children.iter().filter_map(|child| {
+            Some(ProcessId {
+                pid: child.pid,
+                start_ticks: child.start_ticks?,
+            })
+        })
+    }
+
     /// Children that were not remembered, because there were too many.
     #[must_use]
     pub fn missed(&self) -> u64 {
@@ -124,7 +133,8 @@ impl Places {
         chains.sort_by_key(|(_, chain)| **chain);
         for (calls, chain) in chains {
             let frames = from_program(match calls {
-                Chain::Addresses(addresses) => names.chain(addresses),
+                Chain::Addresses(addresses) => names.chain(addresses, false),
+                Chain::Unwound(addresses) => names.chain(addresses, true),
                 Chain::Calls(frames) => frames.clone(),
             });
             let found = places.iter().position(|place| is_at(place, &frames));
@@ -177,21 +187,21 @@ fn state(proc: &Proc, child: &Child) -> Result<Option<bool>, Error> {
     Ok(same.map(|stat| stat.is_reapable_zombie()))
 }
 
-/// Whether a chain begins where the place is. Callers may differ.
+/// Whether a chain begins where the place is. Callers may differ, unless one of them is the place.
 fn is_at(place: &Place, frames: &[Frame]) -> bool {
     match (place.chain.first(), frames.first()) {
-        (Some(known), Some(new)) => known.same_place(new),
-        (None, None) => true,
-        _ => false,
+        (Some(known), Some(new)) if place.is_known() => new.certain && known.same_place(new),
+        _ => {
+            let same = |(a, b): (&Frame, &Frame)| a.same_place(b) && a.certain == b.certain;
+            place.chain.len() == frames.len() && place.chain.iter().zip(frames).all(same)
+        }
     }
 }
 
 fn from_program(mut frames: Vec<Frame>) -> Vec<Frame> {
-    let unsure = |frame: &Frame| !frame.library || frame.source.is_none();
+    let unsure = |frame: &Frame| !frame.library || !frame.certain;
     let first = frames.iter().position(unsure);
-    if let Some(first) =
-        first.filter(|first| frames.get(*first).is_some_and(|f| f.source.is_some()))
-    {
+    if let Some(first) = first.filter(|first| frames.get(*first).is_some_and(|f| f.certain)) {
         frames.drain(..first);
         // What calls the program's first function tells nothing.
         let last = frames.iter().rposition(|frame| !frame.library);
@@ -210,6 +220,7 @@ mod tests {
             source: line.map(|line| ("a.go".to_owned(), line)),
             module: ("a".to_owned(), 0),
             library,
+            certain: line.is_some(),
         }
     }
 

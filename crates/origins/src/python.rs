@@ -103,6 +103,7 @@ impl Python {
                 source: Some((code.file.clone(), code.line(instruction)?)),
                 module: (self.module.clone(), 0),
                 library: is_standard(&code.file),
+                certain: true,
             });
         }
         // A package that was installed is not what its user wrote; where there is nothing else,

@@ -7,6 +7,8 @@ const SAMPLE: u32 = 9;
 const MARKS: u64 = u64::MAX - 4094;
 /// Most frames of a chain; the kernel's own limit is 127 as a rule.
 const FRAMES: usize = 512;
+/// Registers in a sample: those that `perf` asks for.
+const REGISTERS: usize = 17;
 
 /// What the kernel recorded.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,9 +25,19 @@ pub(crate) enum Record {
         time: u64,
         thread: u32,
         addresses: Vec<u64>,
+        stack: Option<Stack>,
     },
     /// So many records did not fit.
     Lost(u64),
+}
+
+/// What unwinding begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stack {
+    /// AX, BX, CX, DX, SI, DI, BP, SP, IP, R8 to R15.
+    pub(crate) registers: Vec<u64>,
+    /// From the stack pointer upwards.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Record {
@@ -65,7 +77,8 @@ fn one(kind: u32, record: &[u8]) -> Option<Record> {
             })
         }
         SAMPLE => {
-            let count = usize::try_from(u64_at(record, 24)?).ok()?.min(FRAMES);
+            let whole = usize::try_from(u64_at(record, 24)?).ok()?;
+            let count = whole.min(FRAMES);
             let chain = record.get(32..)?.chunks_exact(8).take(count);
             let addresses = chain
                 .filter_map(|word| u64_at(word, 0))
@@ -74,10 +87,31 @@ fn one(kind: u32, record: &[u8]) -> Option<Record> {
                 thread: u32_at(record, 12)?,
                 time: u64_at(record, 16)?,
                 addresses: addresses.collect(),
+                stack: whole
+                    .checked_mul(8)
+                    .and_then(|size| stack(record.get(32..)?.get(size..)?)),
             })
         }
         _ => None,
     }
+}
+
+/// What follows the chain of a sample, where it was asked for and the thread has such a thing.
+fn stack(rest: &[u8]) -> Option<Stack> {
+    let (abi, rest) = rest.split_at_checked(8)?;
+    // Of a thread with 32-bit registers nothing is understood.
+    (u64_at(abi, 0)? == 2).then_some(())?;
+    let (registers, rest) = rest.split_at_checked(REGISTERS.checked_mul(8)?)?;
+    let size = usize::try_from(u64_at(rest, 0)?).ok()?;
+    let (bytes, rest) = rest.get(8..)?.split_at_checked(size)?;
+    let filled = usize::try_from(u64_at(rest, 0)?).ok()?;
+    Some(Stack {
+        registers: registers
+            .chunks_exact(8)
+            .filter_map(|word| u64_at(word, 0))
+            .collect(),
+        bytes: bytes.get(..filled)?.to_vec(),
+    })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

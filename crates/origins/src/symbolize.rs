@@ -6,7 +6,7 @@ use sexton_scan::proc::Process;
 
 use crate::image::Image;
 use crate::maps::{self, Mapping};
-use crate::{Error, Line};
+use crate::{Error, lines};
 
 /// Most files of code that are read of one process.
 const IMAGES: usize = 64;
@@ -22,6 +22,9 @@ pub struct Frame {
     pub module: (String, u64),
     /// Whether it belongs to the standard library of its language.
     pub library: bool,
+    /// Whether it surely called the frame before it: a function without a frame pointer hides its
+    /// caller, and the caller of that stands in its place.
+    pub certain: bool,
 }
 
 impl Frame {
@@ -65,21 +68,33 @@ impl<'a> Symbolizer<'a> {
         })
     }
 
-    /// The frames of a chain, the innermost first. An address in no file has none.
-    pub fn chain(&mut self, addresses: &[u64]) -> Vec<Frame> {
+    /// The frames of a chain, the innermost first. An address in no file has none. `unwound`
+    /// where each of the addresses is certain.
+    pub fn chain(&mut self, addresses: &[u64], unwound: bool) -> Vec<Frame> {
         let mut frames = Vec::new();
+        let mut certain = unwound;
         for address in addresses {
             // Each is where the call returns to: the call itself is before that.
-            frames.extend(
-                address
-                    .checked_sub(1)
-                    .and_then(|address| self.frame(address)),
-            );
+            let address = address.checked_sub(1);
+            let new = address.and_then(|address| self.frames(address));
+            // What calls a thing that is not known does not stand for it.
+            certain &= new.is_some();
+            // The C library may be a part of the program: what starts children there is then not
+            // told apart from what calls it, unless there are lines, or a name that is known.
+            let unclear = |frame: &Frame| !frame.library && frame.source.is_none();
+            if frames.is_empty() && new.iter().flatten().any(unclear) {
+                certain = false;
+            }
+            for mut frame in new.unwrap_or_default() {
+                frame.certain |= certain;
+                frames.push(frame);
+            }
         }
         frames
     }
 
-    fn frame(&mut self, address: u64) -> Option<Frame> {
+    /// Those at one address: functions that are inlined there, and the one that they are in.
+    fn frames(&mut self, address: u64) -> Option<Vec<Frame>> {
         let mapping = self
             .mappings
             .iter()
@@ -96,35 +111,53 @@ impl<'a> Symbolizer<'a> {
             source: None,
             module: (mapping.path.clone(), offset),
             library: is_c_library(&mapping.path),
+            certain: false,
         };
-        let Some(Some(image)) = self.images.get(&mapping.file) else {
-            return Some(plain);
+        let image = self.images.get(&mapping.file).and_then(Option::as_ref);
+        let Some((image, address)) = image.and_then(|i| Some((i, i.address(offset)?))) else {
+            return Some(vec![plain]);
         };
-        let Some(address) = image.address(offset) else {
-            return Some(plain);
-        };
-        if let Some(Line {
-            function,
-            file,
-            line,
-        }) = image.line(address)
-        {
-            let library = image.is_go_library(&file);
-            return Some(Frame {
-                function: Some(function),
-                source: Some((file, line)),
-                library,
+        if let Some(line) = image.line(address) {
+            return Some(vec![Frame {
+                library: image.is_go_library(&line.file),
+                function: Some(line.function),
+                source: Some((line.file, line.line)),
+                // Go keeps frame pointers in each function.
+                certain: true,
                 ..plain
-            });
+            }]);
         }
-        let function = image.symbol(address).map(|(name, _)| name.to_owned());
-        Some(Frame { function, ..plain })
+        let symbol = image
+            .symbol(address)
+            .map(|(name, _)| lines::demangled(name));
+        let mut calls = image.calls(address);
+        if calls.is_empty() {
+            calls.push((None, None));
+        }
+        let frame = |(function, source): lines::Call| {
+            let function = function.or_else(|| symbol.clone());
+            let file = source.as_ref().map(|(file, _)| file.as_str());
+            Frame {
+                library: plain.library || lines::is_standard(function.as_deref(), file),
+                function,
+                source,
+                ..plain.clone()
+            }
+        };
+        Some(calls.into_iter().map(frame).collect())
     }
 }
 
 fn is_c_library(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    ["libc.", "libc-", "libpthread", "ld-linux", "ld-musl"]
-        .iter()
-        .any(|known| name.starts_with(known))
+    [
+        "libc.",
+        "libc-",
+        "libpthread",
+        "ld-linux",
+        "ld-musl",
+        "libstdc++",
+    ]
+    .iter()
+    .any(|known| name.starts_with(known))
 }

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use sexton_scan::proc::Process;
 
+use crate::image::Image;
 use crate::perf::{self, Ring};
 use crate::python::Python;
 use crate::record::{self, Record};
+use crate::unwind::Unwinder;
 use crate::{Error, Frame, tracefs};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
@@ -32,9 +35,34 @@ pub struct Birth {
 pub enum Chain {
     /// Addresses: the call into the kernel first, then its callers.
     Addresses(Vec<u64>),
+    /// The same, and each is certain.
+    Unwound(Vec<u64>),
     /// Calls of the program in its own language, the innermost first. None where we came too late
     /// to see them.
     Calls(Vec<Frame>),
+}
+
+/// How the calls of a program are found.
+enum Reader {
+    /// From the memory of its interpreter.
+    Python(Python),
+    /// By the tables of its code.
+    Native(Unwinder),
+    /// By the kernel, from frame to frame: Go keeps frame pointers.
+    FramePointers,
+}
+
+impl Reader {
+    fn of(process: &Process) -> Result<Self, Error> {
+        if let Some(python) = Python::of(process) {
+            return Ok(Self::Python(python));
+        }
+        let program = process.open_file("exe")?.and_then(Image::open);
+        if program.is_some_and(|program| program.is_go()) {
+            return Ok(Self::FramePointers);
+        }
+        Ok(Unwinder::of(process).map_or(Self::FramePointers, Self::Native))
+    }
 }
 
 /// Watches from when it is made until it is dropped.
@@ -45,8 +73,11 @@ pub struct Watch {
     _others: Vec<OwnedFd>,
     /// What each thread started whose sample is still to come; `None` for a thread.
     pending: HashMap<u32, Option<u32>>,
-    python: Option<Python>,
+    reader: Reader,
     lost: u64,
+    /// The program, and whether each of its threads was surely seen from the beginning.
+    program: Option<PathBuf>,
+    all_threads: bool,
 }
 
 impl Watch {
@@ -61,10 +92,12 @@ impl Watch {
         if threads.len() > THREADS {
             return Err(Error::Threads { pid, most: THREADS });
         }
+        let reader = Reader::of(process)?;
+        let stack = matches!(reader, Reader::Native(_));
         let failed = |what| move |source| Error::Perf { what, pid, source };
         let (mut rings, mut others) = (Vec::new(), Vec::new());
         for cpu in online()? {
-            let mut opened = open_all(tracepoint, &threads, cpu)?.into_iter();
+            let mut opened = open_all(tracepoint, &threads, cpu, stack)?.into_iter();
             let first = opened.next().ok_or(Error::Gone(pid))?;
             let ring = Ring::map(&first).map_err(failed("mapping the record of forks"))?;
             for event in opened {
@@ -76,11 +109,15 @@ impl Watch {
         for event in rings.iter().map(|(_, event)| event).chain(&others) {
             perf::enable(event).map_err(failed("starting to watch"))?;
         }
+        // One that came between may have been started by a thread that was not watched yet.
+        let now = process.tasks()?.ok_or(Error::Gone(pid))?;
         Ok(Self {
+            program: process.exe()?,
+            all_threads: now.iter().all(|thread| threads.contains(thread)),
             rings,
             _others: others,
             pending: HashMap::new(),
-            python: Python::of(process),
+            reader,
             lost: 0,
         })
     }
@@ -118,6 +155,14 @@ impl Watch {
         self.lost
     }
 
+    /// Whether each fork of `process`, which is the one that is watched, was seen. A program that
+    /// executes another one may not be watched any more.
+    #[must_use]
+    pub fn is_whole(&self, process: &Process) -> bool {
+        let same = process.exe().is_ok_and(|program| program == self.program);
+        same && self.all_threads && self.lost == 0
+    }
+
     fn pair(&mut self, process: &Process, record: Record) -> Option<Birth> {
         match record {
             Record::Lost(count) => {
@@ -138,16 +183,22 @@ impl Watch {
                 None
             }
             Record::Sample {
-                thread, addresses, ..
+                thread,
+                addresses,
+                stack,
+                ..
             } => {
                 let child = self.pending.remove(&thread)??;
-                let chain = match &mut self.python {
+                let chain = match (&mut self.reader, stack) {
                     // What calls what within the interpreter tells nothing of the program.
-                    Some(python) => {
+                    (Reader::Python(python), _) => {
                         let frames = python.frames(process, thread, child);
                         Chain::Calls(frames.unwrap_or_default())
                     }
-                    None => Chain::Addresses(addresses),
+                    (Reader::Native(unwinder), Some(stack)) => {
+                        Chain::Unwound(unwinder.addresses(process, &stack))
+                    }
+                    (Reader::Native(_) | Reader::FramePointers, _) => Chain::Addresses(addresses),
                 };
                 Some(Birth { child, chain })
             }
@@ -155,10 +206,15 @@ impl Watch {
     }
 }
 
-fn open_all(tracepoint: u64, threads: &[u32], cpu: u32) -> Result<Vec<OwnedFd>, Error> {
+fn open_all(
+    tracepoint: u64,
+    threads: &[u32],
+    cpu: u32,
+    stack: bool,
+) -> Result<Vec<OwnedFd>, Error> {
     let mut opened = Vec::new();
     for thread in threads {
-        match perf::open(tracepoint, *thread, cpu) {
+        match perf::open(tracepoint, *thread, cpu, stack) {
             Ok(event) => opened.push(event),
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
             Err(source) => {

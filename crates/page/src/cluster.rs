@@ -71,15 +71,15 @@ fn head(view: &ClusterView) -> Markup {
             p.chips {
                 @match blind {
                     0 => { span.chip.good { "all agents ready" } }
-                    n => { span.chip.warn { (count(n as u64)) " not well seen" } }
+                    n => { span.chip.warn { (plural(n as u64, "node", "nodes")) " with incomplete data" } }
                 }
             }
         }
         p.scan {
             span { "Read " (ago(view.now, view.read)) }
             @match view.refresh {
-                Some(seconds) => { span { "page renews itself every " (duration(seconds.into())) " · " a href="?hold" { "hold still" } } }
-                None => { span { "page holds still · " a href="?" { "renew by itself" } } }
+                Some(seconds) => { span { "refreshes every " (duration(seconds.into())) " · " a href="?hold" { "pause" } } }
+                None => { span { "refresh is paused · " a href="?" { "resume" } } }
             }
         }
     }
@@ -114,7 +114,7 @@ fn alarms(view: &ClusterView, nodes: &[&ClusterNode]) -> Markup {
         }
         @if !blind.is_empty() {
             p.alarm.warn {
-                b { (plural(blind.len() as u64, "node is", "nodes are")) " not well seen. " }
+                b { (plural(blind.len() as u64, "node has", "nodes have")) " incomplete data. " }
                 (listed(&blind, |node| node.trouble.as_ref().map(|t| t.word.to_owned())))
             }
         }

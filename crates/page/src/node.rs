@@ -110,8 +110,8 @@ fn head(view: &View<'_>) -> Markup {
             }
             span { (how) ", " (millis(scan.micros)) ", " (plural(scan.processes_read, "process", "processes")) " read" }
             @match view.refresh {
-                Some(seconds) => { span { "page renews itself every " (duration(seconds.into())) " · " a href="?hold" { "hold still" } } }
-                None => { span { "page holds still · " a href="?" { "renew by itself" } } }
+                Some(seconds) => { span { "refreshes every " (duration(seconds.into())) " · " a href="?hold" { "pause" } } }
+                None => { span { "refresh is paused · " a href="?" { "resume" } } }
             }
         }
     }

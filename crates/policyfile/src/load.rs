@@ -55,7 +55,7 @@ impl Problem {
             line: None,
             column: None,
             field: String::new(),
-            message: message.to_string(),
+            message: sexton_core::text::os(&message),
         }
     }
 

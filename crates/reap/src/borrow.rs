@@ -103,7 +103,7 @@ impl<'a, 'b> Borrower<'a, 'b> {
             }
             if self.waiting_since.elapsed() > FRESH_PATIENCE {
                 return Ok(self.no_thread(&format!(
-                    "thread {} waits with a timeout that would begin anew",
+                    "thread {} waits with a timeout that would start again from the beginning",
                     candidate.thread
                 )));
             }

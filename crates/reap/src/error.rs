@@ -12,7 +12,7 @@ pub enum Error {
     #[error(transparent)]
     Scan(#[from] sexton_scan::Error),
     /// A system call failed in a way that has no outcome of its own.
-    #[error("{what} of process {pid}: {source}")]
+    #[error("{what} of process {pid}: {}", sexton_core::text::os(source))]
     System {
         /// What was tried.
         what: &'static str,

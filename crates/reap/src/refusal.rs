@@ -243,7 +243,7 @@ fn yama(scope: u32) -> &'static str {
     match scope {
         1 => "only descendants may be traced, unless with CAP_SYS_PTRACE",
         2 => "only with CAP_SYS_PTRACE",
-        _ => "nobody may trace, and only a reboot changes that",
+        _ => "no process may trace another, and only a reboot changes that",
     }
 }
 

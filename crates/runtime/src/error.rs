@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sexton_core::text;
+
 /// Why a runtime did not answer as asked.
 ///
 /// None of them is worth more than names: containers are found, limits read and zombies reaped
@@ -12,7 +14,7 @@ use std::time::Duration;
 pub enum Error {
     /// Nobody listens on the socket, or the connection broke: it is stopped, or restarts. The
     /// next call connects anew.
-    #[error("{}: the runtime is away: {source}", path.display())]
+    #[error("{}: the runtime is away: {}", path.display(), text::os(source))]
     Away {
         /// Its socket.
         path: PathBuf,
@@ -69,7 +71,7 @@ pub enum Error {
         what: String,
     },
     /// A file of its state could not be read, or the means to call it were not to be had.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), text::os(source))]
     Io {
         /// The file, directory or socket.
         path: PathBuf,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sexton_core::text;
+
 use crate::proc::Malformed;
 
 /// Why something could not be read.
@@ -12,7 +14,7 @@ use crate::proc::Malformed;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused, or the file is not there.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), text::os(source))]
     Io {
         /// The file or directory.
         path: PathBuf,

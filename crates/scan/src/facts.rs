@@ -13,6 +13,9 @@ mod pipe;
 mod program;
 mod threads;
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use sexton_core::cause::{
     Answer, Asleep, Blocked, Facts, First, FirstProcess, Language, Origins, Program, Session,
     Sigchld,
@@ -31,7 +34,7 @@ pub(crate) use threads::call_name;
 /// Reads only. Costs milliseconds, and a look at each process of the node where the holder is
 /// in a PID namespace of its own.
 pub fn gather(scanner: &mut Scanner, leak: &Leak) -> Result<Facts, Error> {
-    gather_since(scanner, leak, None)
+    gather_since(scanner, leak, None, &Forks::default())
 }
 
 /// What is remembered of a holder from the first look at it, to see what it does itself.
@@ -52,6 +55,16 @@ pub fn begin(scanner: &mut Scanner, holder: ProcessId) -> Option<Before> {
     })
 }
 
+/// What a watch over the forks of a holder has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Forks {
+    /// Children that the holder itself started.
+    pub born: HashSet<ProcessId>,
+    /// Of what was started in this time, in ticks since boot, `born` has each child of the holder.
+    /// Empty where some may be missing.
+    pub whole: Range<u64>,
+}
+
 /// [`gather`] at the end of a time of watching.
 ///
 /// # Errors
@@ -60,6 +73,7 @@ pub fn gather_since(
     scanner: &mut Scanner,
     leak: &Leak,
     before: Option<Before>,
+    forks: &Forks,
 ) -> Result<Facts, Error> {
     let mut facts = unknown(leak);
     let mut notes = Notes::default();
@@ -113,6 +127,7 @@ pub fn gather_since(
             never_waited: facts.waited() == Answer::No,
             first_thread: threads.first_start,
             members: around.members.as_deref(),
+            forks,
         },
         &mut notes,
     )?;

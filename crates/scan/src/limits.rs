@@ -134,6 +134,10 @@ fn of_user(
 ) -> Limit {
     let counted = census.of_user(proc, process, nproc.uid());
     let mut limit = nproc.limit(&Count::of(counted.as_ref()));
+    if let Some(by) = nproc.binds().and_then(|_| nproc::changed_by(process)) {
+        let others = limit.note.map_or(String::new(), |note| format!("; {note}"));
+        limit.note = Some(format!("to change it: {by}{others}"));
+    }
     if let Some(counted) = counted.filter(|_| limit.limit.is_some()) {
         limit.users = users.of(&counted.processes);
     }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use sexton_core::text;
+
 use crate::Error;
 
 /// So many notes are kept; what is beyond is counted.
@@ -85,7 +87,7 @@ impl Notes {
     pub(crate) fn into_list(self) -> Vec<String> {
         let mut list = self.list;
         if self.more != 0 {
-            list.push(format!("{} more of this kind", self.more));
+            list.push(format!("{} more of this kind", text::count(self.more)));
         }
         list
     }

@@ -54,8 +54,9 @@ impl Scanner {
                 let count = self.inspect(&group, true, &mut exiting).len() as u64;
                 zombies = zombies.saturating_add(count);
                 if count != 0 {
+                    let count = text::plural(count, "zombie has", "zombies have");
                     notes.push(format!(
-                        "{count} zombies have a parent outside this PID namespace: scan on the host"
+                        "{count} a parent outside this PID namespace: scan on the host"
                     ));
                 }
                 continue;

@@ -354,7 +354,10 @@ impl Agent {
                 self.read_only = Some("another agent acts on this node".to_owned());
             }
             Err(error) => {
-                self.read_only = Some(format!("the state directory does not lock: {error}"));
+                self.read_only = Some(format!(
+                    "cannot lock the state directory: {}",
+                    sexton_core::text::os(&error)
+                ));
             }
         }
         if self.read_only.is_none()
@@ -388,8 +391,9 @@ impl Agent {
         tracing::error!("{}", halted(&why));
         if let Err(error) = self.halt.set(why.clone()) {
             let what = format!(
-                "{}: {error}",
-                halt::path(&self.settings.state_dir).display()
+                "{}: {}",
+                halt::path(&self.settings.state_dir).display(),
+                sexton_core::text::os(&error)
             );
             self.ledger.problem("halt", &what);
         }

@@ -612,7 +612,7 @@ pub enum Document {
     Proof,
     /// `resume`
     Resume,
-    /// `doctor`
+    /// `doctor`, and `kubectl sexton check`
     Doctor,
 }
 

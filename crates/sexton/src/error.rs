@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use sexton_core::text;
+
 /// An error of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,7 +52,7 @@ pub enum Error {
     #[error("{}: {cause}", path.display())]
     Config { path: PathBuf, cause: String },
     /// The agent cannot serve its page there.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("cannot listen on {address}: {}", text::os(cause))]
     Listen {
         address: std::net::SocketAddr,
         cause: io::Error,
@@ -61,10 +63,10 @@ pub enum Error {
     )]
     Thread { thread: &'static str, what: String },
     /// A file cannot be written.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {}", path.display(), text::os(cause))]
     File { path: PathBuf, cause: io::Error },
     /// Standard output cannot be written.
-    #[error("standard output: {0}")]
+    #[error("cannot write to standard output: {}", text::os(.0))]
     Output(#[from] io::Error),
 }
 

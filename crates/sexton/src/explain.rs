@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use sexton_core::cause::Cure;
 use sexton_core::forecast::History;
-use sexton_core::{Cause, Confidence, Leak, ProcessId, Report};
+use sexton_core::{Cause, Confidence, Leak, ProcessId, Report, protect};
 use sexton_scan::proc::Proc;
 use sexton_scan::{Scanner, facts};
 
@@ -37,7 +37,8 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         allow_host,
         output,
     } = args;
-    let target: Target = target.parse()?;
+    let named = target;
+    let target: Target = named.parse()?;
     let mut scanner = scanner(paths)?;
     let began = Instant::now();
     // Who asks for one that has only just begun to end is told so, too.
@@ -107,10 +108,12 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
             }
         },
     )?;
+    let mut forks = HashMap::new();
     if let Some((holder, trace)) = traced {
         let mut leaks = report.leaks.iter_mut();
         if let Some(leak) = leaks.find(|leak| leak.holder.id == holder) {
-            trace.end(scanner.proc(), leak)?;
+            let seen = trace.end(scanner.proc(), leak)?;
+            forks.insert(holder, seen);
         }
         if report.leaks.len() > 1 {
             let note = format!(
@@ -122,7 +125,10 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
     }
     foresee(&scanner, &mut report, |id| histories.get(&id));
     for leak in &mut report.leaks {
-        let facts = facts::gather_since(&mut scanner, leak, before.get(&leak.holder.id).copied())?;
+        let holder = leak.holder.id;
+        let before = before.get(&holder).copied();
+        let forks = forks.remove(&holder).unwrap_or_default();
+        let facts = facts::gather_since(&mut scanner, leak, before, &forks)?;
         leak.causes = sexton_core::cause::diagnose(&facts);
         let told = |note: &String| report.notes.contains(note) || leak.notes.contains(note);
         let new: Vec<String> = facts.notes.into_iter().filter(|n| !told(n)).collect();
@@ -137,6 +143,9 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
                 draw(&mut lines, leak)?;
             }
             reached::draw(&mut lines, &report.reached)?;
+            if let Some(command) = reap_of(&report.leaks, &named) {
+                lines.line(DIM, &format!("What a reap would take: {command}"))?;
+            }
             for note in &report.notes {
                 lines.line(WARN, &format!("Note: {note}"))?;
             }
@@ -144,6 +153,23 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command that comes next: of one leak by its pid, of several by the name they were asked
+/// for with. `None` where nothing of it may be reaped.
+fn reap_of(leaks: &[Leak], named: &str) -> Option<String> {
+    let mut free = leaks.iter().filter(|leak| leak.protected.is_none());
+    let target = match (free.next()?, free.next()) {
+        (leak, None) => leak.holder.id.pid.to_string(),
+        _ => named.to_owned(),
+    };
+    let on_host = |leak: &Leak| protect::is_host_process(leak.container.as_ref());
+    let allow = if leaks.iter().any(on_host) {
+        " --allow-host"
+    } else {
+        ""
+    };
+    Some(format!("sexton reap {target}{allow}"))
 }
 
 fn cannot_end<W: Write>(

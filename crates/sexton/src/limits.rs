@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::node::{Roots, scanner};
 use crate::output::lines::Lines;
 use crate::output::table::{Column, Table};
-use crate::output::{self, BAD, HEADING, leak, nearness, text};
+use crate::output::{self, BAD, DIM, HEADING, leak, nearness, text};
 use crate::target::{Meant, Target};
 
 /// From so many percent a limit is shown by `--all`.
@@ -154,6 +154,13 @@ fn draw(document: &Document) -> io::Result<()> {
         }
     }
     who_fills(&mut lines, limits)?;
+    if limits.iter().any(|limit| limit.zombies > Some(0)) {
+        let command = match container {
+            Some(container) => format!("sexton scan container/{}", container.short_id()),
+            None => "sexton scan".to_owned(),
+        };
+        lines.line(DIM, &format!("Who holds the zombies: {command}"))?;
+    }
     for limit in limits {
         let Some(note) = &limit.note else { continue };
         let note = format!("{}: {note}", limit::name(limit));

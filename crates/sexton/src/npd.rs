@@ -26,7 +26,7 @@ const LOOKED_AT: usize = 8;
 /// Runs the command; see its `--help` for the exit status.
 pub fn run(args: &cli::Npd, paths: Roots) -> Result<ExitCode, Error> {
     let (status, message) = match look(args, paths) {
-        Ok(None) => (0, "no zombies that matter".to_owned()),
+        Ok(None) => (0, "no significant zombies".to_owned()),
         Ok(Some(problem)) => (PROBLEM, problem),
         // The detector reads standard output alone.
         Err(error) => (UNKNOWN, error.to_string()),

@@ -21,7 +21,7 @@ fn of(document: Document) -> Schema {
         Document::Limits => schema_for!(crate::limits::Document),
         Document::Proof => schema_for!(crate::audit::Proof),
         Document::Resume => schema_for!(crate::resume::Document),
-        Document::Doctor => schema_for!(crate::doctor::Document),
+        Document::Doctor => schema_for!(sexton_core::check::Document),
         Document::Reap => schema_for!(crate::reap::Document),
         Document::Policy => schema_for!(sexton_core::policy::Policy),
         Document::PolicyCheck => schema_for!(crate::policy::CheckDocument),

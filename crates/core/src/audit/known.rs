@@ -60,7 +60,7 @@ pub(super) fn of(process: &Process, stop: Stop) -> Option<Fate> {
         }
         ("systemd", SIGTERM) => Fate::stays(
             Confidence::High,
-            "systemd executes itself anew on SIGTERM and goes on".to_owned(),
+            "systemd executes itself again on SIGTERM and goes on".to_owned(),
         )
         .fact("systemd as PID 1 takes SIGTERM as `systemctl daemon-reexec` (systemd(1)).")
         .cures([cure::stop_signal(37)]),

@@ -87,7 +87,7 @@ fn placeholder(name: &str, facts: &Facts) -> Option<String> {
         }),
         "inits" => (!facts.misplaced_inits.is_empty()).then(|| {
             format!(
-                "{} lives in its PID namespace, but is not PID 1, so orphans do not come to it (NSpid of /proc/*/status).",
+                "{} lives in its PID namespace, but is not PID 1, so it does not get orphans (NSpid of /proc/*/status).",
                 facts.misplaced_inits.join(", ")
             )
         }),

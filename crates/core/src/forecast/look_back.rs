@@ -23,6 +23,10 @@ pub(super) struct LookBack {
     pub(super) told: bool,
     /// How much of `total` came in its later half.
     pub(super) late: f64,
+    /// By how much counts of it scatter more (above 1) or less than those of events that come by
+    /// chance: a program that forks by a timer scatters less, so that a change of its rate shows
+    /// sooner.
+    pub(super) dispersion: f64,
 }
 
 /// A rate that is measured over one half of a span and over the other may differ by so many
@@ -63,19 +67,25 @@ impl LookBack {
         };
         let middle = begin + (end - begin) / 2;
         let late = last as f64 - count_at(samples, middle);
+        // Zombies that come independently scatter at least like this (Poisson).
+        let variance = between.max(risen + fallen);
         let last_change = samples.iter().rposition(|&(_, c)| c != last);
         let quiet_since = last_change.map_or(begin, |i| samples[i + 1].0);
         Some(Self {
             seconds,
             total,
-            // Zombies that come independently scatter at least like this (Poisson).
-            variance: between.max(risen + fallen),
+            variance,
             steps,
             quiet_seconds: (end - quiet_since).as_secs_f64(),
             falls: changes.filter(|c| *c < 0.0).count(),
             risen,
             fallen,
             late,
+            dispersion: if total == 0.0 {
+                1.0
+            } else {
+                variance / total.abs()
+            },
             told: false,
         })
     }
@@ -119,12 +129,13 @@ impl LookBack {
         if self.total <= 0.0 || early < 0.0 || self.late < 0.0 {
             return 0.0;
         }
-        let deviations = (self.late - early) / self.variance.max(1.0).sqrt();
+        let variance = self.total * self.dispersion;
+        let deviations = (self.late - early) / variance.max(1.0).sqrt();
         if (-FALLS..=RISES).contains(&deviations) {
             return 0.0;
         }
         let ratio = ((self.late + 1.0) / (early + 1.0)).ln();
-        let scatter = (self.scatter() * (1.0 / (self.late + 1.0) + 1.0 / (early + 1.0))).sqrt();
+        let scatter = (self.dispersion * (1.0 / (self.late + 1.0) + 1.0 / (early + 1.0))).sqrt();
         let ratio = ratio + scatter.copysign(ratio);
         ratio.clamp(-MOST, MOST) / (self.seconds / 2.0)
     }

@@ -104,10 +104,12 @@ impl Starts {
         let within = &self.ages[self.ages.partition_point(|age| f64::from(*age) > bound)..];
         let total = self.since(bound);
         let each = self.zombies as f64 / self.ages.len() as f64;
+        let dispersion = dispersion(within, each);
         LookBack {
             seconds,
             total,
-            variance: total * dispersion(within, each),
+            // Nothing is surer than if it came by chance: how even it was may not last.
+            variance: total * dispersion.max(1.0),
             steps: 1,
             quiet_seconds: self.quiet_seconds().unwrap_or(0.0).min(seconds),
             falls: 0,
@@ -115,6 +117,7 @@ impl Starts {
             fallen: 0.0,
             told: true,
             late: self.since(bound / 2.0).min(total),
+            dispersion,
         }
     }
 
@@ -140,6 +143,9 @@ impl Starts {
     }
 }
 
+/// Nothing counts as more even than this: one that comes or not at the edge of a span is chance.
+const EVENLY: f64 = 0.25;
+
 /// By how much a count of these scatters more than one of events that come by chance (1): the
 /// squared coefficient of variation of the times between them. Twenty that come at once, again
 /// and again, give about twenty: they are one event. Each of `ages` stands for `each` starts.
@@ -162,5 +168,5 @@ fn dispersion(ages: &[u32], each: f64) -> f64 {
     let count = gaps.len() as f64;
     let variance = squares / (count - 1.0);
     // The time that so many take scatters by so much less.
-    (each * variance / (whole / count).powi(2)).max(1.0)
+    (each * variance / (whole / count).powi(2)).max(EVENLY)
 }

@@ -374,6 +374,30 @@ fn acceleration_that_the_watch_shows_belongs_in_the_range() {
     );
 }
 
+/// A program that forks by a timer: 24 children in 19 s, the pauses between them ever shorter. By
+/// chance alone, so many would tell nothing of a change.
+#[test]
+fn a_change_of_an_even_leak_shows_early() {
+    let at = |n: u64| 40.0 * (n as f64 / 40.0).ln_1p();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small"
+    )]
+    let age = |n: u64| ((at(24) - at(n)) * 100.0) as u64;
+    let starts = Starts::new((0..=24).map(age), 25, Some(2_000));
+    let forecast = History::new().forecast(&limits(114), &starts);
+    // At a steady rate it would take 86 s.
+    let real = at(24 + 114) - at(24);
+    let (earliest, latest) = forecast.seconds_left_range.unwrap();
+    assert!((earliest as f64) < real, "{real}: {forecast:?}");
+    assert!(latest.is_none_or(|l| l as f64 > real), "{forecast:?}");
+    // And one that does not change is not said to.
+    let even = Starts::new((0..25).map(|n| n * 75), 25, Some(2_000));
+    let forecast = History::new().forecast(&limits(114), &even);
+    assert!(forecast.seconds_left_range.unwrap().0 > 45, "{forecast:?}");
+}
+
 #[test]
 fn what_is_held_says_what_would_be() {
     let growing = every_second((0..30).map(|i| i * 10)).forecast(&limits(100), &Starts::default());

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Refusal, Rung};
 use crate::RestartPolicy;
 use crate::policy::{ANNOTATION, Rate, Span, Threshold};
+use crate::text::{count, plural};
 
 /// Why a step is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -62,7 +63,7 @@ pub enum ActBecause {
 )]
 pub enum Cannot {
     /// Of nudge.
-    #[error("SIGCHLD reaches no handler of it")]
+    #[error("the process has no SIGCHLD handler")]
     NoHandler,
     /// Of reap, autoreap, evict.
     #[error("{}", .0.why)]
@@ -72,8 +73,8 @@ pub enum Cannot {
     AutoreapOff,
     /// Of autoreap.
     #[error(
-        "it is no command that only keeps a container open, so it may wait for its children \
-         (autoreap: any allows it)"
+        "it may wait for its children itself: it is not a command that only keeps a container \
+         open (autoreap: any allows it)"
     )]
     MayWait,
     /// Of autoreap.
@@ -83,13 +84,13 @@ pub enum Cannot {
     #[error("it is a process of the host")]
     HostProcess,
     /// Of terminate and above.
-    #[error("nobody here can read whether its pod opted out")]
+    #[error("cannot read whether its pod opted out")]
     OptOutUnreadable,
     /// Of terminate.
     #[error("it is the first process of its container")]
     ContainerInit,
     /// Of terminate.
-    #[error("nothing above it is known to reap what it would leave")]
+    #[error("no ancestor is known to reap its children after it ends")]
     NobodyReaps,
     /// Of restart.
     #[error("its restart policy is {restart:?}: only Always brings a container back")]
@@ -255,10 +256,6 @@ pub enum NothingBecause {
     },
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 fn how_often(times: u32) -> String {
     match times {
         0 | 1 => String::new(),
@@ -267,9 +264,13 @@ fn how_often(times: u32) -> String {
 }
 
 fn below(threshold: &Threshold, settled: u64, used: Option<u8>) -> String {
-    let zombies = threshold
-        .min_zombies
-        .map(|least| format!("{settled} of the {least} zombies asked for"));
+    let zombies = threshold.min_zombies.map(|least| {
+        format!(
+            "{} of the {} asked for",
+            count(settled),
+            plural(least.into(), "zombie", "zombies")
+        )
+    });
     let share = threshold.limit_used_percent.map(|least| {
         let used = used.map_or("unknown".to_owned(), |used| format!("{used}%"));
         format!("{used} of the {least}% of its limit asked for")

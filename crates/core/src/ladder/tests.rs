@@ -485,7 +485,7 @@ fn reasons_are_sentences() {
     });
     assert_eq!(
         say(&leak, &spec),
-        "nothing up to reap can be done: nudge: SIGCHLD reaches no handler of it; reap: it is a \
+        "nothing up to reap can be done: nudge: the process has no SIGCHLD handler; reap: it is a \
          32-bit program"
     );
     leak.protected = Some("container runtime (containerd)".to_owned());

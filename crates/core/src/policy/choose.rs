@@ -41,7 +41,7 @@ fn programs(holder: &Holder) -> Vec<&str> {
 /// Several policies cover a leak equally narrowly: none of them holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "policies {} cover it equally narrowly; none holds until one selector says more",
+    "policies {} are equally specific; none applies until one selector is made narrower",
     .policies.join(" and ")
 )]
 pub struct Tie {

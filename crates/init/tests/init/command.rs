@@ -373,20 +373,26 @@ fn help_and_version() {
 #[test]
 fn what_is_wrong_with_the_command_line_is_named() {
     for (args, said) in [
-        (&["-x", "true"][..], "-x is no option"),
-        (&["--nope", "true"], "--nope is no option"),
+        (&["-x", "true"][..], "-x is not an option"),
+        (&["--nope", "true"], "--nope is not an option"),
         (&["--group=1", "true"], "--group takes no value"),
         (&["-G"], "-G needs a value"),
         (
             &["--grace", "soon", "true"],
-            "--grace: 'soon' is no duration, nor off",
+            "--grace: 'soon' is not a duration or off",
         ),
-        (&["-S", "FOO", "true"], "--stop-signal: 'FOO' is no signal"),
+        (
+            &["-S", "FOO", "true"],
+            "--stop-signal: 'FOO' is not a signal",
+        ),
         (
             &["-r", "TERM", "true"],
-            "--rewrite: 'TERM' is no SIGNAL:SIGNAL",
+            "--rewrite: 'TERM' is not SIGNAL:SIGNAL",
         ),
-        (&["-e", "256", "true"], "--exit-code: '256' is no exit code"),
+        (
+            &["-e", "256", "true"],
+            "--exit-code: '256' is not an exit code",
+        ),
         (
             &["-D", "xml", "true"],
             "--death: 'xml' is not off, plain or json",
@@ -411,7 +417,7 @@ fn what_is_wrong_with_the_command_line_is_named() {
     assert!(
         ended
             .err
-            .contains("SEXTON_INIT_GRACE: 'soon' is no duration"),
+            .contains("SEXTON_INIT_GRACE: 'soon' is not a duration"),
         "{}",
         ended.err
     );

@@ -320,7 +320,7 @@ fn exit_codes_are_mapped_by_a_variable() {
     assert!(
         ended
             .err
-            .starts_with("sexton-init: SEXTON_INIT_EXIT_CODE: 'x' is no exit code")
+            .starts_with("sexton-init: SEXTON_INIT_EXIT_CODE: 'x' is not an exit code")
     );
 }
 

@@ -62,7 +62,7 @@ impl Shown {
         view.now = now();
         view.refresh = refresh;
         view.gaps
-            .extend(trouble.map(|why| format!("Not read anew: {why}")));
+            .extend(trouble.map(|why| format!("Refresh failed: {why}")));
         sexton_page::cluster(&view)
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod check;
 mod connection;
 mod page;
 mod plugin;

@@ -5,6 +5,7 @@
 mod c;
 mod go;
 mod python;
+mod rust;
 
 use std::path::Path;
 use std::process::{Child, Command};

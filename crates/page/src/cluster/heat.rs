@@ -70,7 +70,7 @@ impl Heat {
         match self {
             Self::Quiet => "no zombies",
             Self::Some => "zombies, no limit near",
-            Self::Blind => "not well seen",
+            Self::Blind => "incomplete data",
             Self::Warn => "limit within a day, or 70% used",
             Self::Bad => "limit within the hour, or 90% used",
         }

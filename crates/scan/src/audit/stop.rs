@@ -94,12 +94,12 @@ impl Found {
                 Some(number) => StopSignal::new(number, source),
                 None => StopSignal::new(
                     signal::SIGTERM,
-                    format!("{source} says `{}`, which is no signal", shown(word)),
+                    format!("{source} says `{}`, which is not a signal", shown(word)),
                 ),
             }),
             note: said.filter(|(_, number)| number.is_none()).map(|(word, _)| {
                 format!(
-                    "the stop signal `{}` is no signal ({source}): Docker and CRI-O send SIGTERM in \
+                    "the stop signal `{}` is not a signal ({source}): Docker and CRI-O send SIGTERM in \
                      its place, containerd answers with an error and stops the container by SIGKILL \
                      alone, and `runc kill` knows no such signal; correct STOPSIGNAL",
                     shown(word)

@@ -13,6 +13,7 @@
 //! - A shell without job control starts what ends in `&` with SIGINT and SIGQUIT ignored, and
 //!   execve and death keep that. A holder that is no shell and does not ignore them did not
 //!   start such a process: it had it before it became this program by exec, or was given it.
+//! - Who watched the forks of the holder knows whom it started, and whom it did not.
 //! - Who is neither PID 1 of its PID namespace nor a subreaper is given no orphans.
 
 use std::collections::HashSet;
@@ -22,7 +23,7 @@ use sexton_core::report::Exit;
 use sexton_core::{Leak, State};
 
 use super::namespace::Member;
-use super::numbers;
+use super::{Forks, numbers};
 use crate::notes::Notes;
 use crate::proc::{Process, Stat, Status};
 use crate::{Error, Scanner};
@@ -55,6 +56,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) first_thread: Option<u64>,
     /// The live processes of the holder's PID namespace, where known.
     pub(super) members: Option<&'a [Member]>,
+    /// What was seen of the holder's forks.
+    pub(super) forks: &'a Forks,
 }
 
 /// Where the zombies came from, and those that were looked at.
@@ -101,6 +104,7 @@ pub(super) fn judge(
         starts_none: circumstances.starts_processes == Answer::No,
         never_waited: circumstances.never_waited,
         alone_until: alone_until(holder, circumstances),
+        forks: circumstances.forks,
         numbers,
     };
     let mut counts = Counts::default();
@@ -126,12 +130,14 @@ pub(super) fn judge(
         .count();
     let origins = Origins {
         direct: sum([
+            counts.seen,
             counts.other_thread,
             counts.cannot_adopt,
             counts.alone,
             counts.in_a_row,
         ]),
         adopted: sum([
+            counts.not_seen,
             counts.session,
             counts.group,
             counts.older,
@@ -152,6 +158,10 @@ pub(super) fn judge(
 /// What tells where one zombie came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Sign {
+    /// Its birth was seen: started.
+    Seen,
+    /// All births were seen, and this was none: given.
+    NotSeen,
     /// On the list of a thread that is not the main one: started.
     OtherThread,
     /// The holder is given no orphans: started.
@@ -186,6 +196,7 @@ struct View<'a> {
     never_waited: bool,
     /// No other process that lives can have left behind what was started before this time.
     alone_until: u64,
+    forks: &'a Forks,
     numbers: Numbers,
 }
 
@@ -211,7 +222,11 @@ impl View<'_> {
         let parent_is_holder = alone
             && (is_among(&self.numbers.complete)
                 || self.never_waited && zombie.session == holder.session);
-        if seen.other_thread {
+        if self.forks.born.contains(&zombie.id()) {
+            Sign::Seen
+        } else if self.forks.whole.contains(&zombie.start_ticks) {
+            Sign::NotSeen
+        } else if seen.other_thread {
             Sign::OtherThread
         } else if zombie.start_ticks < holder.start_ticks {
             Sign::Older
@@ -242,6 +257,8 @@ impl View<'_> {
 
 #[derive(Default)]
 struct Counts {
+    seen: u64,
+    not_seen: u64,
     other_thread: u64,
     cannot_adopt: u64,
     session: u64,
@@ -257,6 +274,8 @@ struct Counts {
 impl Counts {
     fn add(&mut self, sign: Sign) {
         let count = match sign {
+            Sign::Seen => &mut self.seen,
+            Sign::NotSeen => &mut self.not_seen,
             Sign::OtherThread => &mut self.other_thread,
             Sign::CannotAdopt => &mut self.cannot_adopt,
             Sign::Session => &mut self.session,
@@ -288,8 +307,10 @@ impl Counts {
             }
         };
         let sentences = [
-            (self.other_thread, format!("were forked by it: they are on the lists of threads other than its main one, where orphans never come (/proc/{pid}/task/*/children)")),
-            (self.cannot_adopt, format!("are its own children: it is neither PID 1 of its PID namespace nor, as far as anything tells, a subreaper, so orphans do not come to it (NSpid of /proc/{pid}/status)")),
+            (self.seen, "were started by it: Sexton watched its forks (sched_process_fork)".to_owned()),
+            (self.not_seen, "were started by another process: Sexton watched the forks of this one, and they were not among them (sched_process_fork)".to_owned()),
+            (self.other_thread, format!("were forked by it: they are on the lists of threads other than its main one, which never get orphans (/proc/{pid}/task/*/children)")),
+            (self.cannot_adopt, format!("are its own children: it is neither PID 1 of its PID namespace nor, as far as anything tells, a subreaper, so it does not get orphans (NSpid of /proc/{pid}/status)")),
             (self.session, "were started by another process that has ended: they are in a session that neither they nor it lead (field 6 of /proc/ZOMBIE/stat)".to_owned()),
             (self.group, "were started by another process that has ended: they are in a process group that neither they nor it lead (field 5 of /proc/ZOMBIE/stat)".to_owned()),
             (self.older, "are older than it, so another process started them (field 22 of /proc/ZOMBIE/stat)".to_owned()),
@@ -517,6 +538,7 @@ mod tests {
     fn view(adopts: bool, holder: &Stat) -> View<'_> {
         View {
             holder,
+            forks: Box::leak(Box::default()),
             adopts,
             parent_session: Some(7),
             shell: false,

@@ -87,7 +87,10 @@ fn language_of(
     let (language, evidence) = marked
         .or_else(|| {
             let (library, language) = by_library(process, notes)?;
-            Some((language, format!("it has mapped {library} (/proc/{pid}/maps)")))
+            Some((
+                language,
+                format!("it has mapped {library} (/proc/{pid}/maps)"),
+            ))
         })
         .or_else(|| {
             elf.search(file, ".comment", &["rustc version".to_owned()])?;
@@ -97,7 +100,7 @@ fn language_of(
         })
         .unwrap_or_else(|| {
             let evidence = format!(
-                "its executable {path} bears no mark of a runtime (/proc/{pid}/exe, /proc/{pid}/maps)"
+                "its executable {path} has no sign of a runtime (/proc/{pid}/exe, /proc/{pid}/maps)"
             );
             (Language::Native, evidence)
         });

@@ -216,7 +216,7 @@ impl<'s> Hierarchy<'s> {
         let path = path.as_os_str().as_bytes();
         let maximum = read("pids.max");
         let mut notes = Vec::new();
-        notes.extend(who_sets(path));
+        notes.extend(who_sets(path, self.v1));
         notes.extend(self.refusals(directory));
         if maximum.is_none() {
             notes.push("pids.max cannot be read".to_owned());
@@ -285,13 +285,25 @@ pub(super) fn lists(directory: &Path) -> Vec<u32> {
 }
 
 /// By what name an administrator knows this limit.
-fn who_sets(path: &[u8]) -> Option<String> {
+fn who_sets(path: &[u8], v1: bool) -> Option<String> {
     let name = lossy(path.rsplit(|byte| *byte == b'/').next()?);
-    if matches!(name.as_str(), "kubepods" | "kubepods.slice") {
+    // Below another --cgroup-root the kubelet's slice bears that one's name before its own.
+    let kubelets = name.strip_suffix(".slice").unwrap_or(&name);
+    let is = |level: &str| {
+        let before = kubelets.strip_suffix(level);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    };
+    if is("kubepods") {
         return Some("node allocatable pids of the kubelet".to_owned());
     }
+    // The kubelet limits no pids of a QoS class, and undoes what others write there.
+    if is("kubepods-burstable") || is("kubepods-besteffort") {
+        return None;
+    }
     if container::pod_uid(&name).is_some() {
-        return Some("podPidsLimit of the kubelet".to_owned());
+        let of_pod = ", or resources.limits.pids of the pod (KEP-6063) where Kubernetes has it";
+        let of_pod = if v1 { "" } else { of_pod };
+        return Some(format!("podPidsLimit of the kubelet{of_pod}"));
     }
     if let Some(option) = option_of(path, &name) {
         return Some(option);

@@ -1,8 +1,9 @@
 //! `RLIMIT_NPROC`: `ulimit -u`, systemd's `LimitNPROC`.
 
-use sexton_core::{Limit, LimitKind};
+use sexton_core::{Limit, LimitKind, Runtime};
 
 use super::census::OfUser;
+use crate::container::{self, Mark};
 use crate::proc::{Proc, Process, Status, resource_limit};
 
 /// `PROC_USER_INIT_INO` of include/linux/proc_ns.h.
@@ -154,6 +155,45 @@ impl Nproc {
 
 fn source(pid: u32) -> String {
     format!("RLIMIT_NPROC of process {pid}")
+}
+
+/// By what an administrator changes the limit that the process began with. Any program may have
+/// lowered its own since.
+pub(super) fn changed_by(process: &Process) -> Option<String> {
+    let cgroups = process.cgroups().ok()??;
+    // Where v1 has the controllers, the tree of units has a name.
+    let named = cgroups
+        .0
+        .iter()
+        .find(|line| line.has_controller("name=systemd"));
+    let path = named
+        .map(|line| line.path.as_slice())
+        .or(cgroups.unified())?;
+    if let Some(mark) = container::mark(path) {
+        return of_container(&mark).map(str::to_owned);
+    }
+    let names = path.split(|byte| *byte == b'/').rev().map(crate::lossy);
+    let unit = names
+        .into_iter()
+        .find(|name| name.ends_with(".service") || name.ends_with(".scope"))?;
+    // PAM sets it for a session; any other scope has that of who made it.
+    let session = unit.starts_with("session-");
+    match unit.ends_with(".service") {
+        true => Some(format!("LimitNPROC of {unit}")),
+        false => session.then(|| "/etc/security/limits.conf".to_owned()),
+    }
+}
+
+fn of_container(mark: &Mark) -> Option<&'static str> {
+    match (&mark.pod_uid, mark.runtime) {
+        (Some(_), _) => Some(
+            "LimitNPROC of the runtime's unit, or the ulimits of the container (KEP-5758) where \
+             Kubernetes has them",
+        ),
+        (None, Runtime::Docker) => Some("--ulimit nproc of docker"),
+        (None, Runtime::Podman) => Some("--ulimit nproc of podman"),
+        (None, _) => None,
+    }
 }
 
 /// Why the kernel does not hold this process to the limit (`copy_process`, kernel/fork.c): its

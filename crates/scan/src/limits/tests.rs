@@ -138,7 +138,8 @@ fn v2_with_systemd_and_a_kubelet() {
         notes,
         [
             "TasksMax of cri-containerd-abc.scope",
-            "podPidsLimit of the kubelet; forks that this limit refused: 7",
+            "podPidsLimit of the kubelet, or resources.limits.pids of the pod (KEP-6063) where Kubernetes \
+             has it; forks that this limit refused: 7",
             "node allocatable pids of the kubelet",
         ]
     );
@@ -383,5 +384,74 @@ proptest::proptest! {
         }
         let limits = tree.limits();
         proptest::prop_assert!(limits.iter().filter(|limit| limit.first).count() <= 1);
+    }
+}
+
+#[test]
+fn each_limit_is_named_as_who_set_it_knows_it() {
+    let id = "3f2a9c".repeat(10) + "abcd";
+    let uid = "11111111_2222_3333_4444_555555555555";
+    let docker = format!("docker-{id}.scope");
+    let slices = format!("kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid}.slice");
+    for (path, pids, nproc) in [
+        (
+            format!("system.slice/{docker}"),
+            "--pids-limit of docker",
+            "--ulimit nproc of docker",
+        ),
+        (
+            format!("docker/{id}"),
+            "--pids-limit of docker",
+            "--ulimit nproc of docker",
+        ),
+        (
+            format!("machine.slice/libpod-{id}.scope"),
+            "--pids-limit of podman",
+            "--ulimit nproc of podman",
+        ),
+        (
+            "system.slice/cron.service".into(),
+            "TasksMax of cron.service",
+            "LimitNPROC of cron.service",
+        ),
+        (
+            "user.slice/user-1000.slice/session-3.scope".into(),
+            "TasksMax of session-3.scope",
+            "/etc/security/limits.conf",
+        ),
+        // Another --cgroup-root, as kind has it.
+        (slices.clone(), "podPidsLimit of the kubelet, or", ""),
+        (
+            format!("{slices}/cri-containerd-{id}.scope"),
+            "",
+            "(KEP-5758)",
+        ),
+        (
+            "kubelet.slice/kubelet-kubepods.slice".into(),
+            "node allocatable pids of the kubelet",
+            "",
+        ),
+        ("kubepods.slice/kubepods-burstable.slice".into(), "", ""),
+        ("kubepods/besteffort".into(), "", ""),
+    ] {
+        let tree = Tree::new(&format!("0::/{path}\n"));
+        tree.write("cgroup/cgroup.controllers", "pids\n");
+        tree.cgroup(&path, "200", 20, 2);
+        tree.process(5000, "S (sleeping)", 1000, 7);
+        let limits = tree.limits();
+        let note = |kind| of_kind(&limits, kind).note.clone().unwrap_or_default();
+        let (set, changed) = (note(LimitKind::CgroupPids), note(LimitKind::Nproc));
+        assert!(set.contains(pids), "{path}: {set}");
+        assert_eq!(
+            set.is_empty(),
+            pids.is_empty() && !path.contains("containerd"),
+            "{path}: {set}"
+        );
+        assert!(changed.contains(nproc), "{path}: {changed}");
+        assert_eq!(
+            changed.contains("to change it: "),
+            !nproc.is_empty(),
+            "{path}: {changed}"
+        );
     }
 }

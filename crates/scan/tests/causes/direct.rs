@@ -244,7 +244,8 @@ fn parent_waits_for_some() {
     });
     let before = facts::begin(&mut scanner, leak.holder.id);
     let facts = wait_until("it has waited", || {
-        let facts = facts::gather_since(&mut scanner, &leak, before).unwrap();
+        let facts =
+            facts::gather_since(&mut scanner, &leak, before, &facts::Forks::default()).unwrap();
         facts.seen_waiting.then_some(facts)
     });
     Diagnosis::of(facts)

@@ -63,7 +63,7 @@ impl Hands<'_> {
         spec: &PolicySpec,
     ) -> Taken {
         match rung {
-            Rung::Observe => Taken::Done(Effect::refused("observing is no step")),
+            Rung::Observe => Taken::Done(Effect::refused("observe is not a step")),
             Rung::Nudge => self.nudge(plan),
             Rung::Reap => self.reap(plan),
             Rung::Autoreap => self.autoreap(leak, plan, spec),

@@ -47,10 +47,9 @@ impl Folder {
             .create(&path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::LOOP | Errno::NOTDIR => refused(
-                &path,
-                "is a link or no folder: name the folder that is meant",
-            ),
+            Errno::LOOP | Errno::NOTDIR => {
+                refused(&path, "is a link, or not a folder: name the folder itself")
+            }
             errno => errno.into(),
         })?;
         let folder = Self { path, fd };
@@ -77,7 +76,7 @@ impl Folder {
     pub fn of(file: &Path) -> io::Result<(Self, OsString)> {
         let name = file
             .file_name()
-            .ok_or_else(|| refused(file, "is no file"))?
+            .ok_or_else(|| refused(file, "is not a file"))?
             .to_owned();
         let parent = file.parent().filter(|parent| *parent != Path::new(""));
         Ok((Self::open(parent.unwrap_or(Path::new(".")))?, name))

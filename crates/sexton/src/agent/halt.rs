@@ -58,7 +58,11 @@ impl Halt {
             (Ok(None), None) => {}
             // It is there, whatever it is.
             (Err(error), None) => {
-                self.why = Some(format!("{} cannot be read: {error}", self.path.display()));
+                self.why = Some(format!(
+                    "{} cannot be read: {}",
+                    self.path.display(),
+                    sexton_core::text::os(&error)
+                ));
             }
             (Err(_), Some(_)) => {}
         }
@@ -85,7 +89,12 @@ pub fn release(state_dir: &Path) -> io::Result<Option<String>> {
     // What cannot be read can be removed all the same, and has to be.
     // Where that folder is not there, another one is meant: nothing is known of this node.
     fs::metadata(state_dir)?;
-    let why = read(&path).unwrap_or_else(|error| Some(format!("the reason is lost: {error}")));
+    let why = read(&path).unwrap_or_else(|error| {
+        Some(format!(
+            "the reason is lost: {}",
+            sexton_core::text::os(&error)
+        ))
+    });
     let removed = match fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(&path),
         removed => removed,

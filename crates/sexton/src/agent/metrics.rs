@@ -118,7 +118,7 @@ fn places(text: &mut Text, leaks: &[Leak], limits: &BTreeMap<sexton_core::Proces
     let families: [(&str, &str, Value); 5] = [
         (
             "sexton_zombies",
-            "Processes that have ended and that nobody has waited for.",
+            "Processes that have ended and that their parent has not waited for.",
             |place| Some(place.zombies as f64),
         ),
         (

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 use sexton_cluster::{End, Evicted};
-use sexton_core::{Leak, ProcessId};
+use sexton_core::{Leak, ProcessId, text};
 use sexton_scan::Scanner;
 
 use super::effect::Effect;
@@ -87,7 +87,10 @@ impl Ongoing {
                 };
                 let new = now.iter().filter(|z| !before.contains(&z.id)).count() as u64;
                 if new > 0 {
-                    let detail = format!("{new} children ended since and are there all the same");
+                    let detail = format!(
+                        "{} since and still stand",
+                        text::plural(new, "child ended", "children ended")
+                    );
                     return Some(Effect::measured(new, new, detail));
                 }
                 (since >= AUTOREAP_WITHIN).then(|| {

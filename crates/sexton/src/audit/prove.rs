@@ -217,7 +217,7 @@ fn send(process: &OwnedFd, number: Signal, found: &ExitSignal) -> Result<bool, E
 }
 
 fn denied(what: &str, pid: u32, error: Errno) -> Error {
-    Error::NoSuchTarget(format!("cannot {what} process {pid}: {error}"))
+    Error::NoSuchTarget(format!("cannot {what} process {pid}: {}", text::os(&error)))
 }
 
 /// A pidfd is readable once its process has ended.

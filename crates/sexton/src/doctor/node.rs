@@ -4,11 +4,12 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 use rustix::thread::CapabilitySet;
-use sexton_core::text::{count, limit};
+use sexton_core::check::Check;
+use sexton_core::text::{self, count, limit};
 use sexton_runtime::Runtimes;
 use sexton_scan::Scanner;
 
-use super::{Check, MOUNT_PROC};
+use super::MOUNT_PROC;
 
 /// The oldest kernel that is supported.
 const OLDEST: (u32, u32) = (5, 10);
@@ -138,7 +139,7 @@ fn pid_namespace(scanner: &Scanner) -> Check {
         ),
         Err(cause) => Check::warning(
             "PID namespace",
-            format!("cannot be read: {cause}"),
+            format!("cannot be read: {}", text::os(&cause)),
             "Check how /proc is mounted.",
         ),
     }
@@ -148,7 +149,7 @@ fn capabilities() -> Vec<Check> {
     let effective = match rustix::thread::capabilities(None) {
         Ok(sets) => sets.effective,
         Err(cause) => {
-            let found = format!("cannot be read: {cause}");
+            let found = format!("cannot be read: {}", text::os(&cause));
             let advice = "Check whether a seccomp profile forbids capget.";
             return vec![Check::warning("capabilities", found, advice)];
         }
@@ -248,7 +249,7 @@ fn writable(audit_log: &Path) -> Check {
         Some(Ok(())) => Check::ok("audit log", format!("the rights allow to write {path}")),
         Some(Err(cause)) => Check::warning(
             "audit log",
-            format!("{path} cannot be written: {cause}"),
+            format!("{path} cannot be written: {}", text::os(&cause)),
             "The agent needs it; run it as root, or say where else: --audit-log FILE.",
         ),
         None => Check::warning(

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use sexton_core::text::millis;
+use sexton_core::check::Check;
+use sexton_core::text::{self, millis};
 use sexton_reap::{End, Options, Plan};
 use sexton_scan::Scanner;
 
-use super::Check;
 use crate::error::Error;
 
 /// The holder: this executable under that `argv[0]`.
@@ -83,7 +83,10 @@ pub fn check(scanner: &mut Scanner) -> Check {
             // `sexton reap` itself starts no process: what fails here says nothing of it.
             return Check::warning(
                 NAME,
-                format!("not tried, no process can be started for it: {cause}"),
+                format!(
+                    "not tried, no process can be started for it: {}",
+                    text::os(&cause)
+                ),
                 "If fork fails here, see which limit is reached: sexton limits --all.",
             );
         }

@@ -8,6 +8,7 @@ use sexton_core::text::birthplace;
 use sexton_core::{Holder, Leak};
 use sexton_origins::{Place, Places, Symbolizer, Watch};
 use sexton_scan::Scanner;
+use sexton_scan::facts::Forks;
 use sexton_scan::proc::{Proc, Process};
 
 use crate::error::Error;
@@ -25,6 +26,8 @@ pub struct Trace {
     watch: Watch,
     places: Places,
     began: Instant,
+    /// The first tick since boot of which all is seen.
+    from: u64,
     /// When to look which children are zombies; those that still are at the end stand.
     look_at: Option<Instant>,
 }
@@ -56,6 +59,7 @@ impl Trace {
             process,
             places: Places::default(),
             began,
+            from: ticks() + 1,
             look_at: Some(began + time.saturating_sub(patience(time))),
         })
     }
@@ -80,12 +84,15 @@ impl Trace {
     }
 
     /// Ends the watch, and puts what it has seen into the leak.
-    pub fn end(self, proc: &Proc, leak: &mut Leak) -> Result<(), Error> {
+    pub fn end(mut self, proc: &Proc, leak: &mut Leak) -> Result<Forks, Error> {
+        let until = ticks();
+        self.pause(proc, Duration::ZERO)?;
         let Self {
             process,
             watch,
             places,
             began,
+            from,
             look_at: _,
         } = self;
         let notes = &mut leak.notes;
@@ -106,6 +113,7 @@ impl Trace {
             }
             Err(error) => return Err(error.into()),
         }
+        let whole = missed == 0 && watch.is_whole(&process);
         if leak.origins.is_empty() {
             let watched = text::duration(began.elapsed().as_secs());
             leak.notes.push(format!(
@@ -113,8 +121,19 @@ impl Trace {
                  watch it for longer, or while it works"
             ));
         }
-        Ok(())
+        Ok(Forks {
+            born: places.children().collect(),
+            whole: if whole { from..until } else { 0..0 },
+        })
     }
+}
+
+/// Ticks since boot, as `/proc/PID/stat` counts them.
+fn ticks() -> u64 {
+    let uptime = crate::clock::now().uptime;
+    let hertz = rustix::param::clock_ticks_per_second();
+    let part = u64::from(uptime.subsec_nanos()) * hertz / 1_000_000_000;
+    uptime.as_secs() * hertz + part
 }
 
 /// How long a child has to be a zombie until it is said that nothing waits for it: a program may

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-pub use sexton_core::text::{bytes, count, duration, millis, plural, rate, safe, short_ids};
+pub use sexton_core::text::{bytes, count, duration, millis, os, plural, rate, safe, short_ids};
 
 /// Columns that `text` takes on a terminal.
 pub fn width(text: &str) -> usize {

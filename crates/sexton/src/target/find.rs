@@ -56,7 +56,10 @@ impl Inventory {
         let all: Vec<&Thing> = std::iter::once(&first).chain(&rest).collect();
         let mut choices: Vec<String> = all.iter().take(LISTED).map(|t| self.choice(t)).collect();
         if all.len() > LISTED {
-            choices.push(format!("and {} more", all.len() - LISTED));
+            choices.push(format!(
+                "and {} more",
+                text::count((all.len() - LISTED) as u64)
+            ));
         }
         Err(Error::Ambiguous {
             target: text::safe(target.text()).into_owned(),

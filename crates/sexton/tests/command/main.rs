@@ -15,6 +15,7 @@ mod forecast;
 mod help;
 mod inside_a_container;
 mod limits;
+mod next;
 mod npd;
 mod policy;
 mod reap;

@@ -6,8 +6,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
+use sexton_lab::{Container, Program, require};
 
 use crate::sexton::{leak_of, sexton, validates};
+use crate::situation::runtime;
 
 /// Ends the program also when the test panics; its zombies go with it.
 struct Started(Child);
@@ -159,4 +161,84 @@ fn the_line_of_a_stripped_go_program_is_named() {
 fn allow_host_is_for_the_trace_alone() {
     let answer = sexton(["explain", "12345", "--allow-host"]).expect(2);
     assert!(answer.stderr.contains("--trace"), "{answer:?}");
+}
+
+#[test]
+fn the_line_of_a_python_program_in_a_container_is_named() {
+    let Some(runtime) = runtime().filter(|_| may_trace()) else {
+        return;
+    };
+    let Some(program) = require(Program::python_story(0, 100)) else {
+        return;
+    };
+    let container = Container::builder(&runtime)
+        .pids_limit(5_000)
+        .start(&program);
+    container.wait_for_line(0, |line| line == "3 ok");
+    let target = format!("container/{}", container.id());
+    let args = ["explain", &target, "--sample", "0", "--trace", "6s"];
+
+    let report = sexton(args.into_iter().chain(["-o", "json"])).expect(0);
+    let report = report.json();
+    validates("report", &report);
+    let leak = leak_of(&report, container.pid());
+    let places = leak["origins"].as_array().expect("places");
+    let known: Vec<_> = places.iter().filter(|p| p["known"] == true).collect();
+    let [place] = known.as_slice() else {
+        panic!("one place starts them all: {places:#?}");
+    };
+    let first = &place["calls"][0];
+    let file = first["file"].as_str().unwrap_or_default();
+    assert!(file.ends_with("main.py"), "{place:#}");
+    assert!(place["standing"].as_u64() > Some(0), "{place:#}");
+    assert!(says(leak, "were started by it: Sexton watched"), "{leak:#}");
+    assert!(!says(leak, "they were not among them"), "{leak:#}");
+}
+
+/// Whether a fact of the best cause has these words.
+fn says(leak: &Value, words: &str) -> bool {
+    let facts = leak["causes"][0]["facts"].as_array().expect("facts");
+    let mut facts = facts.iter().filter_map(Value::as_str);
+    facts.any(|fact| fact.contains(words))
+}
+
+/// It waits for each child that it starts, and not for those that these leave behind.
+const ADOPTS: &str = r#"import subprocess, time
+while True:
+    subprocess.run(["/bin/sh", "-c", "sleep 0.1 & exit 0"])
+    print("ok", flush=True)
+    time.sleep(0.05)
+"#;
+
+#[test]
+fn who_adopts_orphans_is_not_blamed() {
+    let Some(runtime) = runtime().filter(|_| may_trace()) else {
+        return;
+    };
+    let Some(mut program) = require(Program::python_story(0, 100)) else {
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = dir.path().join("adopts.py");
+    std::fs::write(&script, ADOPTS).expect("written");
+    program.binds = vec![dir.path().to_owned()];
+    program.argv.truncate(1);
+    program.argv.push(script.display().to_string());
+    let container = Container::builder(&runtime)
+        .pids_limit(5_000)
+        .start(&program);
+    container.wait_for_line(0, |line| line == "ok");
+    let target = format!("container/{}", container.id());
+    let args = [
+        "explain", &target, "--sample", "0", "--trace", "5s", "-o", "json",
+    ];
+
+    let report = sexton(args).expect(0).json();
+    let leak = leak_of(&report, container.pid());
+    let places = leak["origins"].as_array().expect("places");
+    let started: u64 = places.iter().filter_map(|p| p["started"].as_u64()).sum();
+    let standing: u64 = places.iter().filter_map(|p| p["standing"].as_u64()).sum();
+    assert!(started > 0 && standing == 0, "{places:#?}");
+    assert!(says(leak, "they were not among them"), "{leak:#}");
+    assert!(!says(leak, "were started by it"), "{leak:#}");
 }

@@ -24,6 +24,7 @@ mod servers;
 #[path = "../../../scan/tests/causes/situation.rs"]
 mod situation;
 mod states;
+mod time_left;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -48,6 +49,7 @@ fn scenarios() -> Vec<Scenario> {
         first::scenarios(),
         states::scenarios(),
         reaped::scenarios(),
+        time_left::scenarios(),
         healthy::scenarios(),
         servers::scenarios(),
     ]

@@ -23,6 +23,8 @@ pub(crate) enum Category {
     KnownProgram,
     /// A program that waits, at once or in its own time.
     Healthy,
+    /// A leak that is driven into its limit, or stops before it.
+    TimeLeft,
 }
 
 impl Category {
@@ -35,6 +37,7 @@ impl Category {
             Self::CannotWait => "cannot wait",
             Self::KnownProgram => "known programs",
             Self::Healthy => "healthy programs",
+            Self::TimeLeft => "time left",
         }
     }
 }

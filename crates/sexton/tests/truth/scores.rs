@@ -12,8 +12,10 @@ use crate::scenario::{Category, Scenario, Verdict};
 const BEGIN: &str = "<!-- truth: made by `make truth`; do not edit -->";
 const END: &str = "<!-- /truth -->";
 
-/// Less than this share of right answers fails the test.
+/// Less than this share of right causes fails the test.
 const GOAL_PERCENT: usize = 98;
+/// The same of the times that are left.
+const TIMES_GOAL_PERCENT: usize = 95;
 
 #[derive(Clone, Copy, Default)]
 struct Score {
@@ -94,18 +96,25 @@ impl Scores {
         fs::write(document(), new).unwrap();
     }
 
+    /// Right and wrong answers of these categories.
+    fn sum(&self, of: impl Fn(Category) -> bool) -> (usize, usize) {
+        let scores = self.by_category.iter();
+        scores
+            .filter(|(category, _)| of(**category))
+            .fold((0, 0), |(r, w), (_, s)| (r + s.right, w + s.wrong))
+    }
+
     pub(crate) fn assert(&self) {
-        let (right, wrong) = self
-            .by_category
-            .values()
-            .fold((0, 0), |(r, w), score| (r + score.right, w + score.wrong));
+        let enough = |(right, wrong): (usize, usize), goal| right * 100 >= goal * (right + wrong);
+        let causes = self.sum(|category| category != Category::TimeLeft);
+        let times = self.sum(|category| category == Category::TimeLeft);
         let list = |lines: &[String]| lines.join("\n  ");
         assert!(
-            right * 100 >= GOAL_PERCENT * (right + wrong)
+            enough(causes, GOAL_PERCENT)
+                && enough(times, TIMES_GOAL_PERCENT)
                 && self.high_and_wrong.is_empty()
                 && self.accused.is_empty(),
-            "{right} of {} right\nwrong:\n  {}\nhigh and wrong:\n  {}\naccused:\n  {}",
-            right + wrong,
+            "causes, right and wrong: {causes:?}; times left: {times:?}\nwrong:\n  {}\nhigh and wrong:\n  {}\naccused:\n  {}",
             list(&self.wrong),
             list(&self.high_and_wrong),
             list(&self.accused),

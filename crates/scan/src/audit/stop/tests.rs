@@ -67,7 +67,7 @@ fn what_docker_does_not_say_is_its_default() {
     );
     assert_eq!(said(&nonsense), ("SIGTERM", Some(10)));
     let note = nonsense.note.unwrap();
-    assert!(note.contains("`SIGNOPE` is no signal"), "{note}");
+    assert!(note.contains("`SIGNOPE` is not a signal"), "{note}");
     assert!(note.contains("containerd answers with an error"), "{note}");
 }
 

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("{}: another agent writes this log", .0.display())]
     Shared(PathBuf),
     /// Another error.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {}", path.display(), sexton_core::text::os(cause))]
     Io { path: PathBuf, cause: io::Error },
 }
 
