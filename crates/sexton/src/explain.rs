@@ -84,8 +84,8 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
             Some((holder, facts::begin(&mut scanner, holder)?))
         })
         .collect();
-    let histories = watch(&mut scanner, &meant, &mut report, sample, began)?;
-    foresee(&scanner, &mut report, |id| histories.get(&id));
+    let (histories, beside) = watch(&mut scanner, &meant, &mut report, sample, began)?;
+    foresee(&scanner, &mut report, beside, |id| histories.get(&id));
     for leak in &mut report.leaks {
         let facts = facts::gather_since(&mut scanner, leak, before.get(&leak.holder.id).copied())?;
         leak.causes = sexton_core::cause::diagnose(&facts);
@@ -143,15 +143,16 @@ fn cannot_end<W: Write>(
 }
 
 /// Counts the zombies of each leak again and again for as long as `sample`; leaves the last
-/// look that found any in `report`.
+/// look that found any in `report`. The second value are the other leaks of that look.
 fn watch(
     scanner: &mut Scanner,
     meant: &Meant,
     report: &mut Report,
     sample: Duration,
     began: Instant,
-) -> Result<HashMap<ProcessId, History>, Error> {
+) -> Result<(HashMap<ProcessId, History>, Vec<Leak>), Error> {
     let mut histories: HashMap<ProcessId, History> = HashMap::new();
+    let mut beside = vec![];
     let mut record = |report: &Report, at: Duration| {
         for leak in &report.leaks {
             histories
@@ -168,14 +169,18 @@ fn watch(
     while Instant::now() + pause <= end {
         std::thread::sleep(pause);
         let mut seen = scanner.scan(&sexton_scan::Options::default())?;
-        seen.retain(|leak| meant.concerns(leak));
         record(&seen, began.elapsed());
+        let concerns = |leak: &Leak| meant.concerns(leak);
+        let others = seen.leaks.iter().filter(|leak| !concerns(leak));
+        let others: Vec<Leak> = others.cloned().collect();
+        seen.retain(concerns);
         if !seen.leaks.is_empty() {
             // What was found out about the target holds for the later looks, too.
             seen.notes = std::mem::take(&mut report.notes);
             seen.reached = std::mem::take(&mut report.reached);
             seen.cannot_end = std::mem::take(&mut report.cannot_end);
             *report = seen;
+            beside = others;
         }
         let left = end.saturating_duration_since(Instant::now()).as_millis();
         progress.at(
@@ -183,7 +188,7 @@ fn watch(
             total,
         );
     }
-    Ok(histories)
+    Ok((histories, beside))
 }
 
 fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {
