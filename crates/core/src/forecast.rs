@@ -19,12 +19,15 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::limit::first_of;
+use crate::text::rate as rate_of;
 use crate::{Confidence, Limit, LimitKind};
 
+mod growth;
 mod history;
 mod look_back;
 mod starts;
 
+pub use growth::Growth;
 pub use history::History;
 use look_back::LookBack;
 pub use starts::Starts;
@@ -185,6 +188,47 @@ impl History {
             seconds_left_range: left.map(|(_, range)| range),
             seconds_left_unheld: None,
             confidence,
+        }
+    }
+
+    /// The same where others grow, too: `beside` tells at what rate a second they take of a limit.
+    ///
+    /// The limit named is the one that all together reach first. They may end: the latest is that
+    /// of this leak alone.
+    #[must_use]
+    pub fn forecast_beside(
+        &self,
+        limits: &[Limit],
+        starts: &Starts,
+        beside: impl Fn(&Limit) -> f64,
+    ) -> Forecast {
+        let own = self.forecast(limits, starts);
+        let rate = own.rate_per_second;
+        if own.trend != Trend::Growing || rate <= 0.0 {
+            return own;
+        }
+        let seconds = |limit: &Limit| Some(limit.headroom()? as f64 / (rate + beside(limit)));
+        let first = (limits.iter().filter(|limit| limit.counts_zombies()))
+            .filter_map(|limit| Some((seconds(limit)?, limit)))
+            .min_by(|(a, _), (b, _)| a.total_cmp(b));
+        let Some((_, first)) = first else { return own };
+        let others = beside(first);
+        if others <= 0.0 {
+            return own;
+        }
+        let alone = self.forecast(std::slice::from_ref(first), starts);
+        let share = rate / (rate + others);
+        let shared = |seconds: u64| whole(seconds as f64 * share);
+        Forecast {
+            seconds_left: alone.seconds_left.map(shared),
+            seconds_left_range: (alone.seconds_left_range)
+                .map(|(earliest, latest)| (shared(earliest), latest)),
+            basis: format!(
+                "{}; others take {} of the same limit",
+                alone.basis,
+                rate_of(others)
+            ),
+            ..alone
         }
     }
 

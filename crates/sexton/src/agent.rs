@@ -450,6 +450,7 @@ impl Agent {
         let reached = self.filling.iter().filter(|limit| limit.is_reached());
         report.reached = reached.cloned().collect();
         let acting = self.read_only.is_none();
+        let growth = self.ledger.growth();
         let mut fell = vec![];
         let mut pass = Pass::new(&self.scanner, &report.limits);
         for leak in report.leaks.iter_mut().take(IN_DETAIL) {
@@ -459,7 +460,7 @@ impl Agent {
             let told = guard::caught(|| {
                 fault::panic_at("limits", leak.holder.id.pid);
                 let limits = pass.of_holder(leak);
-                self.ledger.forecast(leak, limits, uptime, acting)
+                self.ledger.forecast(leak, limits, uptime, acting, &growth)
             });
             match told {
                 Ok(forecast) => leak.forecast = Some(forecast),

@@ -95,7 +95,7 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
         traced = Some((leak.holder.id, trace));
     }
     let time = sample.max(trace.unwrap_or_default());
-    let histories = watch(
+    let (histories, beside) = watch(
         &mut scanner,
         &meant,
         &mut report,
@@ -123,7 +123,7 @@ pub fn run(args: cli::Explain, paths: Roots) -> Result<ExitCode, Error> {
             report.notes.push(note);
         }
     }
-    foresee(&scanner, &mut report, |id| histories.get(&id));
+    foresee(&scanner, &mut report, beside, |id| histories.get(&id));
     for leak in &mut report.leaks {
         let holder = leak.holder.id;
         let before = before.get(&holder).copied();
@@ -186,14 +186,16 @@ fn cannot_end<W: Write>(
 
 /// Counts the zombies of each leak again and again for as long as `time`; leaves the last
 /// look that found any in `report`. `idle` lets time pass between two looks.
+/// The second value are the other leaks of that look.
 fn watch(
     scanner: &mut Scanner,
     meant: &Meant,
     report: &mut Report,
     (began, time): (Instant, Duration),
     mut idle: impl FnMut(&Proc, Duration) -> Result<(), Error>,
-) -> Result<HashMap<ProcessId, History>, Error> {
+) -> Result<(HashMap<ProcessId, History>, Vec<Leak>), Error> {
     let mut histories: HashMap<ProcessId, History> = HashMap::new();
+    let mut beside = vec![];
     let mut record = |report: &Report, at: Duration| {
         for leak in &report.leaks {
             histories
@@ -210,14 +212,18 @@ fn watch(
     while Instant::now() + pause <= end {
         idle(scanner.proc(), pause)?;
         let mut seen = scanner.scan(&sexton_scan::Options::default())?;
-        seen.retain(|leak| meant.concerns(leak));
         record(&seen, began.elapsed());
+        let concerns = |leak: &Leak| meant.concerns(leak);
+        let others = seen.leaks.iter().filter(|leak| !concerns(leak));
+        let others: Vec<Leak> = others.cloned().collect();
+        seen.retain(concerns);
         if !seen.leaks.is_empty() {
             // What was found out about the target holds for the later looks, too.
             seen.notes = std::mem::take(&mut report.notes);
             seen.reached = std::mem::take(&mut report.reached);
             seen.cannot_end = std::mem::take(&mut report.cannot_end);
             *report = seen;
+            beside = others;
         }
         let left = end.saturating_duration_since(Instant::now()).as_millis();
         progress.at(
@@ -225,7 +231,7 @@ fn watch(
             total,
         );
     }
-    Ok(histories)
+    Ok((histories, beside))
 }
 
 fn draw<W: Write>(lines: &mut Lines<W>, leak: &Leak) -> io::Result<()> {

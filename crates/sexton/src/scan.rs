@@ -216,6 +216,6 @@ impl Watch {
             let history = self.histories.entry(leak.holder.id).or_default();
             history.push(at, leak.zombies);
         }
-        foresee(&self.scanner, report, |id| self.histories.get(&id))
+        foresee(&self.scanner, report, vec![], |id| self.histories.get(&id))
     }
 }

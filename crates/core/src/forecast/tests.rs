@@ -399,6 +399,42 @@ fn a_change_of_an_even_leak_shows_early() {
 }
 
 #[test]
+fn what_others_take_of_a_limit_brings_its_end_nearer() {
+    let history = every_second((0..=60).map(|i| i * 2));
+    let cgroup = fixture(LimitKind::CgroupPids, 1_000, 800);
+    let node = fixture(LimitKind::PidMax, 32_768, 32_368);
+    let limits = [cgroup, node];
+    let judged = |others: [f64; 2]| {
+        let beside = |limit: &Limit| others[usize::from(limit.kind == LimitKind::PidMax)];
+        history.forecast_beside(&limits, &Starts::default(), beside)
+    };
+    let alone = judged([0.0, 0.0]);
+    assert_eq!(alone, history.forecast(&limits, &Starts::default()));
+    assert_eq!(alone.seconds_left, Some(100));
+    // Two alike in one container.
+    let shared = judged([2.0, 2.0]);
+    assert_eq!(shared.seconds_left, Some(50));
+    assert_eq!(shared.rate_per_second, 2.0);
+    let (earliest, latest) = shared.seconds_left_range.unwrap();
+    let (alone_earliest, alone_latest) = alone.seconds_left_range.unwrap();
+    assert_eq!((earliest, latest), (alone_earliest / 2, alone_latest));
+    assert!(
+        shared.basis.contains("+2/s of the same limit"),
+        "{}",
+        shared.basis
+    );
+    // Of the node others take so much that it is reached first.
+    let crowd = judged([0.0, 6.0]);
+    assert_eq!(
+        (crowd.limit, crowd.seconds_left),
+        (Some(LimitKind::PidMax), Some(50))
+    );
+    // What does not grow is not made to by others.
+    let still = every_second([12; 60]).forecast_beside(&limits, &NEVER.starts(), |_| 5.0);
+    assert_eq!((still.trend, still.seconds_left), (Trend::NotGrowing, None));
+}
+
+#[test]
 fn what_is_held_says_what_would_be() {
     let growing = every_second((0..30).map(|i| i * 10)).forecast(&limits(100), &Starts::default());
     assert_eq!(growing.warns_of(), Some(10));

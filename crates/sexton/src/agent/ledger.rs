@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sexton_core::forecast::Forecast;
+use sexton_core::forecast::{Forecast, Growth};
 use sexton_core::ladder::{self, History, Now, Pace, Rung, Step};
 use sexton_core::limit::first_of;
 use sexton_core::policy::{Mode, Threshold};
@@ -205,6 +205,15 @@ impl Ledger {
         self.distrusted.len() >= DISTRUSTED || self.distrusted.contains_key(&place)
     }
 
+    /// How fast the leaks of the last look take of each limit.
+    pub fn growth(&self) -> Growth {
+        let mut growth = Growth::default();
+        for watched in self.watched.values() {
+            watched.add_to(&mut growth);
+        }
+        growth
+    }
+
     /// Counts a leak, and says when a limit is reached with the policies in force; `acting`: the
     /// agent may act at all.
     pub fn forecast(
@@ -213,11 +222,12 @@ impl Ledger {
         limits: Vec<Limit>,
         at: Duration,
         acting: bool,
+        growth: &Growth,
     ) -> Forecast {
         let acting = acting && self.paused.is_none();
         let pause = acting.then(|| self.pause(leak.holder.id, crate::clock::now()));
         let watched = self.watched.entry(leak.holder.id).or_default();
-        watched.looked(leak, limits, at, pause)
+        watched.looked(leak, limits, at, pause, growth)
     }
 
     /// The limits that bind a holder; empty where they were not asked for.

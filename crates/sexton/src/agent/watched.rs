@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sexton_core::forecast::{Forecast, History, Starts, Trend};
+use sexton_core::forecast::{Forecast, Growth, History, Starts, Trend};
 use sexton_core::{Confidence, Leak, Limit};
 
 use super::record::BeforeAndAfter;
@@ -17,6 +17,8 @@ pub struct Watched {
     pub taken: u64,
     /// How fast it grows, or would.
     pub rate_per_second: f64,
+    /// What it took of its limits a second at the last look; nothing while it is held.
+    takes: f64,
     /// When it was last dealt with, since boot, and how many zombies it had made by then.
     pub dealt_with: Option<(Duration, u64)>,
     /// How many stood before each step that took away what it was to; empty where the last one
@@ -35,8 +37,14 @@ impl Watched {
         limits: Vec<Limit>,
         at: Duration,
         acting: Option<Duration>,
+        growth: &Growth,
     ) -> Forecast {
-        self.seen(leak.zombies, &leak.ages.starts, limits, at, acting)
+        self.seen(leak.zombies, &leak.ages.starts, limits, at, acting, growth)
+    }
+
+    /// Adds what it takes of its limits.
+    pub fn add_to(&self, growth: &mut Growth) {
+        growth.add(&self.limits, self.takes);
     }
 
     fn seen(
@@ -46,6 +54,7 @@ impl Watched {
         limits: Vec<Limit>,
         at: Duration,
         acting: Option<Duration>,
+        growth: &Growth,
     ) -> Forecast {
         self.counts.push(at, standing + self.taken);
         let survivors = Starts::default();
@@ -54,7 +63,8 @@ impl Watched {
             // The others were taken by us.
             _ => &survivors,
         };
-        let own = self.counts.forecast(&limits, starts);
+        let beside = |limit: &Limit| growth.beside(limit, self.takes);
+        let own = self.counts.forecast_beside(&limits, starts, beside);
         self.rate_per_second = own.rate_per_second;
         let forecast = match acting.is_some_and(|pause| self.is_held(at, pause)) {
             false => own,
@@ -70,6 +80,7 @@ impl Watched {
             },
         };
         self.limits = limits;
+        self.takes = forecast.takes();
         forecast
     }
 
@@ -148,6 +159,7 @@ mod tests {
                 room(1_000 - standing),
                 at,
                 REST,
+                &Growth::default(),
             ));
             if second % 10 == 9 && second < until {
                 let zombies = BeforeAndAfter {
@@ -203,29 +215,86 @@ mod tests {
         let mut watched = Watched::default();
         for second in 0..30 {
             let at = Duration::from_secs(second);
-            watched.seen(3, &Starts::default(), room(100), at, REST);
+            watched.seen(
+                3,
+                &Starts::default(),
+                room(100),
+                at,
+                REST,
+                &Growth::default(),
+            );
             let zombies = BeforeAndAfter { before: 3, left: 0 };
             watched.took(at, 3, Some(zombies), true);
         }
         let at = Duration::from_secs(30);
         assert_eq!(
             watched
-                .seen(3, &Starts::default(), room(100), at, REST)
+                .seen(
+                    3,
+                    &Starts::default(),
+                    room(100),
+                    at,
+                    REST,
+                    &Growth::default()
+                )
                 .trend,
             Trend::Held
         );
         assert_eq!(
             watched
-                .seen(3, &Starts::default(), room(100), at, None)
+                .seen(
+                    3,
+                    &Starts::default(),
+                    room(100),
+                    at,
+                    None,
+                    &Growth::default()
+                )
                 .trend,
             Trend::Growing
         );
         watched.let_go();
         assert_eq!(
             watched
-                .seen(3, &Starts::default(), room(100), at, REST)
+                .seen(
+                    3,
+                    &Starts::default(),
+                    room(100),
+                    at,
+                    REST,
+                    &Growth::default()
+                )
                 .trend,
             Trend::Growing
+        );
+    }
+
+    #[test]
+    fn two_leaks_of_one_container_share_its_room() {
+        let (mut one, mut other) = (Watched::default(), Watched::default());
+        let mut last = None;
+        for second in 0..=70 {
+            let at = Duration::from_secs(second);
+            let mut growth = Growth::default();
+            one.add_to(&mut growth);
+            other.add_to(&mut growth);
+            let left = room(1_000 - 4 * second);
+            other.seen(
+                second * 2,
+                &Starts::default(),
+                left.clone(),
+                at,
+                None,
+                &growth,
+            );
+            last = Some(one.seen(second * 2, &Starts::default(), left, at, None, &growth));
+        }
+        // 720 are left: at two a second six minutes, at four three.
+        let last = last.unwrap();
+        assert_eq!(last.rate_per_second, 2.0);
+        assert!(
+            (178..=182).contains(&last.seconds_left.unwrap()),
+            "{last:?}"
         );
     }
 }
