@@ -128,9 +128,14 @@ impl Watch {
         let mut polled: Vec<_> = rings
             .map(|(_, event)| PollFd::new(event, PollFlags::IN))
             .collect();
-        let most = Timespec::try_from(most).ok();
+        let limit = Timespec::try_from(most).ok();
         // A signal ends it sooner: no harm.
-        let _ = rustix::event::poll(&mut polled, most.as_ref());
+        let _ = rustix::event::poll(&mut polled, limit.as_ref());
+        // A thread that has ended is reported at once, again and again.
+        let ended = |event: &PollFd<'_>| event.revents().contains(PollFlags::HUP);
+        if polled.iter().any(ended) {
+            std::thread::sleep(most);
+        }
     }
 
     /// The children that were started since the last call. `process` is the one that is watched.

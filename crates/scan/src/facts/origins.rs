@@ -506,6 +506,8 @@ fn sum<const N: usize>(counts: [u64; N]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     /// A process by its pid, group, session and start time.
@@ -546,8 +548,33 @@ mod tests {
             starts_none: false,
             never_waited: true,
             alone_until: u64::MAX,
+            forks: &NONE_SEEN,
             numbers: Numbers::default(),
         }
+    }
+
+    static NONE_SEEN: LazyLock<Forks> = LazyLock::new(Forks::default);
+
+    #[test]
+    fn what_was_seen_is_sure_whatever_else_tells() {
+        let holder = stat(100, 100, 100, 50);
+        let own = stat(200, 100, 100, 60);
+        let forks = Forks {
+            born: HashSet::from([own.id()]),
+            whole: 60..70,
+        };
+        let view = View {
+            forks: &forks,
+            ..view(true, &holder)
+        };
+        let sign = |zombie: &Stat| view.sign(&seen(zombie, false));
+        assert_eq!(sign(&own), Sign::Seen);
+        assert_eq!(sign(&stat(201, 100, 100, 60)), Sign::NotSeen);
+        // The pid of one that was seen, and another process.
+        assert_eq!(sign(&stat(200, 100, 100, 61)), Sign::NotSeen);
+        // Before the watch and after it.
+        assert_eq!(sign(&stat(201, 100, 100, 59)), Sign::Alone);
+        assert_eq!(sign(&stat(201, 100, 100, 70)), Sign::Alone);
     }
 
     #[test]

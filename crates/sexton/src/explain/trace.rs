@@ -119,6 +119,13 @@ impl Trace {
                             .to_owned(),
                     );
                 }
+                if leak.origins.is_empty() {
+                    let watched = text::duration(began.elapsed().as_secs());
+                    notes.push(format!(
+                        "the trace saw the process start no child in {watched}: \
+                         watch it for longer, or while it works"
+                    ));
+                }
             }
             Err(error @ sexton_origins::Error::Gone(_)) => {
                 notes.push(format!("what the trace saw cannot be named: {error}"));
@@ -126,13 +133,6 @@ impl Trace {
             Err(error) => return Err(error.into()),
         }
         let whole = missed == 0 && watch.is_whole(&process);
-        if leak.origins.is_empty() {
-            let watched = text::duration(began.elapsed().as_secs());
-            leak.notes.push(format!(
-                "the trace saw the process start no child in {watched}: \
-                 watch it for longer, or while it works"
-            ));
-        }
         Ok(Forks {
             born: places.children().collect(),
             whole: if whole { from..until } else { 0..0 },
