@@ -109,6 +109,17 @@ fn a_finding_is_left_out_where_the_file_says_so() {
 }
 
 #[test]
+fn an_empty_entry_point_is_none() {
+    let document = of("Dockerfile", "FROM debian\nENTRYPOINT []\nCMD server\n");
+    let found: Vec<_> = document
+        .findings
+        .iter()
+        .map(|one| (one.rule, one.line))
+        .collect();
+    assert_eq!(found, [("SX101", 3)]);
+}
+
+#[test]
 fn lists_and_every_kind_of_template_are_looked_into() {
     let pod = "{containers: [{name: a, image: a, command: [sleep, infinity]}]}";
     let template = format!("{{template: {{spec: {pod}}}}}");
