@@ -23,6 +23,12 @@ pub(crate) struct Deaf {
     pub(crate) message: String,
 }
 
+/// They end by themselves, so that a container of them is not stopped.
+const ONE_SHOT: [&str; 16] = [
+    "cat", "cp", "curl", "date", "df", "env", "grep", "id", "ls", "mount", "mv", "ps", "rm", "sed",
+    "tar", "uname",
+];
+
 /// How a command is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -155,6 +161,8 @@ fn process<'a>(
     let below = |words: &[String]| process(words, scripts, depth + 1);
     let mut made = plain(words, depth);
     match kind(&made) {
+        // Of a file it is the content, and then it ends.
+        First::KeepAlive if name == "cat" && words.len() > 1 => return None,
         First::KeepAlive => return Some(made),
         First::Init => {
             made.signals.caught = u64::MAX;
@@ -273,6 +281,9 @@ fn shell<'a>(
     let first = in_front.command.split_ascii_whitespace().next()?;
     let unclear = ["fi", "done", "}", "esac", "(", "((", "[["];
     if first != "wait" && (is_built_into_shells(in_front.command) || unclear.contains(&first)) {
+        return None;
+    }
+    if ONE_SHOT.contains(&base_name(first)) {
         return None;
     }
     if in_front.behind || first.contains(['$', '`']) {
@@ -526,6 +537,8 @@ mod tests {
             &["timeout", "5", "server"],
             &["node", "app.js"],
             &["gosu", "me", "server"],
+            &["cat", "/etc/os-release"],
+            &["sh", "-c", "mount && ls -la /dev/"],
             &[],
         ] {
             assert_eq!(found(words), None, "{words:?}");

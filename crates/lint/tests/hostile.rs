@@ -26,7 +26,7 @@ fn deep_trees_and_bombs_of_anchors_are_not_read() {
     for text in [&deep, &bomb, "a: [", "\u{1}"] {
         let document = of("x.yaml", text);
         assert!(document.findings.is_empty());
-        assert_eq!(document.unread.len(), 1, "{:.20}", text);
+        assert_eq!(document.unread.len(), 1, "{text:.20}");
     }
 }
 
