@@ -84,7 +84,7 @@ pub(crate) fn deaf<'a>(
              and is killed after the grace period. {}",
             match rule {
                 "SX101" =>
-                    "Write it as a list, `[\"program\", \"argument\"]`, or put `exec` before it.",
+                    "Write it as a list, `[\"program\", \"argument\"]`; of several commands, put `exec` before the last.",
                 "SX103" => "Write `exec` before the last command of the script.",
                 _ => "Put `exec` before the last command.",
             }
