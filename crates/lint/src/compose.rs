@@ -7,7 +7,7 @@ use sexton_policyfile::Node;
 
 use crate::dockerfile::{Form, Stage, image};
 use crate::image::{command, is_browser_image};
-use crate::start::{Written, deaf, has_init};
+use crate::start::{Written, deaf, has_init, with_its_shell};
 use crate::{Around, Finding, probe};
 
 /// Docker's own time-out of a health check.
@@ -70,6 +70,9 @@ fn start(around: &Around<'_>, service: &Node) -> Option<Finding> {
     let stop = service.text("stop_signal").and_then(signal::number);
     let scripts = |path: &str| around.script(path);
     let stop = stop.unwrap_or(signal::SIGTERM);
+    let from = built.as_ref().map(|image| image.from.as_str());
+    let from = from.or(service.text("image")).unwrap_or("");
+    let all = with_its_shell(all, from, false);
     let deaf = deaf(&all, Written::List, stop, &scripts)?;
     let message = format!("{} Or write `init: true` for the service.", deaf.message);
     // Behind an init a shell still keeps the signal from its command.

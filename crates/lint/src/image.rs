@@ -4,7 +4,7 @@ use sexton_core::signal;
 use sexton_policyfile::Place;
 
 use crate::dockerfile::{Form, Instruction, Stage, image};
-use crate::start::{Written, base_name, deaf, has_init};
+use crate::start::{Written, base_name, deaf, has_init, with_its_shell};
 use crate::{Around, Finding, probe};
 
 /// Docker's own time-out of a health check.
@@ -59,7 +59,10 @@ pub(crate) fn findings(around: &Around<'_>) -> Vec<Finding> {
 
 /// The words that a container of the image starts with, and the instruction that gives them.
 pub(crate) fn command(image: &Stage) -> Option<(Vec<String>, Written, &Instruction)> {
-    let (entry, cmd) = (image.last("ENTRYPOINT"), image.last("CMD"));
+    // `ENTRYPOINT []` takes that of the image below away, and is none.
+    let is_empty = |line: &&Instruction| Form::of(&line.rest) == Form::Exec(Vec::new());
+    let entry = image.last("ENTRYPOINT").filter(|line| !is_empty(line));
+    let cmd = image.last("CMD");
     let line = entry.or(cmd)?;
     let written = |form: &Form| match form {
         Form::Shell(_) => Written::ShellForm,
@@ -92,6 +95,7 @@ fn start(around: &Around<'_>, image: &Stage) -> Option<Finding> {
         return None;
     }
     let scripts = |path: &str| around.script(path);
+    let words = with_its_shell(words, &image.from, true);
     let deaf = deaf(&words, written, stop(image), &scripts)?;
     Some(around.finding(deaf.rule, at(line), deaf.message))
 }

@@ -5,7 +5,7 @@ use sexton_core::signal;
 use sexton_policyfile::Node;
 
 use crate::image::is_browser_image;
-use crate::start::{Written, deaf, must_be_first};
+use crate::start::{Written, deaf, must_be_first, with_its_shell};
 use crate::{Around, Finding, probe};
 
 /// `terminationGracePeriodSeconds` where it is not said.
@@ -98,6 +98,7 @@ fn start(around: &Around<'_>, container: &Node) -> Option<Finding> {
     let stop = lifecycle.and_then(|node| signal::number(node.text("stopSignal")?));
     let scripts = |path: &str| around.script(path);
     let stop = stop.unwrap_or(signal::SIGTERM);
+    let words = with_its_shell(words, container.text("image").unwrap_or(""), false);
     let deaf = deaf(&words, Written::List, stop, &scripts)?;
     Some(around.finding(deaf.rule, at.at, deaf.message))
 }

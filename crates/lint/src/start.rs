@@ -23,6 +23,12 @@ pub(crate) struct Deaf {
     pub(crate) message: String,
 }
 
+/// They end by themselves, so that a container of them is not stopped.
+const ONE_SHOT: [&str; 16] = [
+    "cat", "cp", "curl", "date", "df", "env", "grep", "id", "ls", "mount", "mv", "ps", "rm", "sed",
+    "tar", "uname",
+];
+
 /// How a command is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -78,13 +84,44 @@ pub(crate) fn deaf<'a>(
              and is killed after the grace period. {}",
             match rule {
                 "SX101" =>
-                    "Write it as a list, `[\"program\", \"argument\"]`, or put `exec` before it.",
+                    "Write it as a list, `[\"program\", \"argument\"]`; of several commands, put `exec` before the last.",
                 "SX103" => "Write `exec` before the last command of the script.",
                 _ => "Put `exec` before the last command.",
             }
         ),
     };
     Some(Deaf { rule, message })
+}
+
+/// The words with the shell that `sh` is in an image of this name: dash stays in front of the only command
+/// of `-c`, bash and busybox become it. `stays` is what is taken for true where the name does not tell.
+pub(crate) fn with_its_shell(mut words: Vec<String>, image: &str, stays: bool) -> Vec<String> {
+    const BECOME: [&str; 12] = [
+        "alpine",
+        "busybox",
+        "ubi",
+        "centos",
+        "fedora",
+        "rocky",
+        "almalinux",
+        "amazonlinux",
+        "opensuse",
+        "redhat",
+        "wolfi",
+        "chainguard",
+    ];
+    const STAY: [&str; 8] = [
+        "debian", "ubuntu", "slim", "bookworm", "bullseye", "trixie", "jammy", "noble",
+    ];
+    let has = |names: &[&str]| {
+        let mut parts = image.split(|c: char| !c.is_ascii_alphabetic());
+        parts.any(|part| names.contains(&part))
+    };
+    let is_sh = words.first().is_some_and(|word| base_name(word) == "sh");
+    if is_sh && (has(&BECOME) || !(stays || has(&STAY))) {
+        words[0] = "ash".to_owned();
+    }
+    words
 }
 
 /// The rule that a command breaks, by what stands first behind its inits.
@@ -124,6 +161,8 @@ fn process<'a>(
     let below = |words: &[String]| process(words, scripts, depth + 1);
     let mut made = plain(words, depth);
     match kind(&made) {
+        // Of a file it is the content, and then it ends.
+        First::KeepAlive if name == "cat" && words.len() > 1 => return None,
         First::KeepAlive => return Some(made),
         First::Init => {
             made.signals.caught = u64::MAX;
@@ -234,7 +273,7 @@ fn shell<'a>(
     }
     // bash and busybox become the only command of `-c` by themselves; Debian's dash does not. Which of
     // them `sh` is, the words do not tell.
-    let is_one = commands.len() == 1 && last.plain && !last.piped && !last.behind;
+    let is_one = commands.len() == 1 && !last.piped && !last.behind;
     if given && is_one && matches!(base_name(&words[0]), "bash" | "ash" | "busybox") {
         return process(&last.words()?, scripts, depth + 1);
     }
@@ -242,6 +281,9 @@ fn shell<'a>(
     let first = in_front.command.split_ascii_whitespace().next()?;
     let unclear = ["fi", "done", "}", "esac", "(", "((", "[["];
     if first != "wait" && (is_built_into_shells(in_front.command) || unclear.contains(&first)) {
+        return None;
+    }
+    if ONE_SHOT.contains(&base_name(first)) {
         return None;
     }
     if in_front.behind || first.contains(['$', '`']) {
@@ -470,6 +512,7 @@ mod tests {
             ("SX105", &["npm", "start"]),
             ("SX105", &["yarn", "start"]),
             ("SX105", &["flock", "/lock", "server"]),
+            ("SX105", &["bash", "-c", "flock /lock server"]),
             ("SX107", &["python", "-m", "http.server"]),
             ("SX107", &["python3", "app.py"]),
             ("SX107", &["java", "-Xrs", "-jar", "app.jar"]),
@@ -480,6 +523,7 @@ mod tests {
             &["server"][..],
             &["sh", "-c", "migrate && exec server"],
             &["bash", "-c", "server"],
+            &["bash", "-c", "server $X >>/log 2>&1"],
             &["/good.sh"],
             &["/or.sh"],
             &["/args.sh"],
@@ -493,10 +537,32 @@ mod tests {
             &["timeout", "5", "server"],
             &["node", "app.js"],
             &["gosu", "me", "server"],
+            &["cat", "/etc/os-release"],
+            &["sh", "-c", "mount && ls -la /dev/"],
             &[],
         ] {
             assert_eq!(found(words), None, "{words:?}");
         }
+    }
+
+    #[test]
+    fn the_name_of_an_image_tells_its_shell() {
+        let rule = |image, stays, text: &str| {
+            let words = with_its_shell(own(&["/bin/sh", "-c", text]), image, stays);
+            deaf(&words, Written::List, 15, &|_| None).map(|deaf| deaf.rule)
+        };
+        assert_eq!(rule("node:22-alpine3.20", true, "server"), None);
+        assert_eq!(
+            rule("node:22-alpine3.20", true, "a && server"),
+            Some("SX102")
+        );
+        assert_eq!(
+            rule("registry.access.redhat.com/ubi9/ubi", true, "server"),
+            None
+        );
+        assert_eq!(rule("python:3.12-slim", false, "server"), Some("SX102"));
+        assert_eq!(rule("shop", false, "server"), None);
+        assert_eq!(rule("shop", true, "server"), Some("SX102"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn deep_trees_and_bombs_of_anchors_are_not_read() {
     for text in [&deep, &bomb, "a: [", "\u{1}"] {
         let document = of("x.yaml", text);
         assert!(document.findings.is_empty());
-        assert_eq!(document.unread.len(), 1, "{:.20}", text);
+        assert_eq!(document.unread.len(), 1, "{text:.20}");
     }
 }
 
@@ -106,6 +106,17 @@ fn a_finding_is_left_out_where_the_file_says_so() {
         0
     );
     assert_eq!(count("FROM a\n# sexton ignore=SX102 why\nCMD a && b\n"), 1);
+}
+
+#[test]
+fn an_empty_entry_point_is_none() {
+    let document = of("Dockerfile", "FROM debian\nENTRYPOINT []\nCMD server\n");
+    let found: Vec<_> = document
+        .findings
+        .iter()
+        .map(|one| (one.rule, one.line))
+        .collect();
+    assert_eq!(found, [("SX101", 3)]);
 }
 
 #[test]

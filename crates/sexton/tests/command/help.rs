@@ -2,7 +2,7 @@
 
 use crate::sexton::sexton;
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 13] = [
     "audit",
     "doctor",
     "scan",
@@ -11,6 +11,7 @@ const SUBCOMMANDS: [&str; 12] = [
     "reap",
     "resume",
     "demo",
+    "lint",
     "policy",
     "schema",
     "completions",
@@ -36,7 +37,7 @@ fn every_subcommand_has_help_with_examples() {
 #[test]
 fn exit_statuses_are_documented() {
     for subcommand in [
-        "scan", "limits", "explain", "reap", "resume", "audit", "doctor",
+        "scan", "limits", "explain", "reap", "resume", "audit", "doctor", "lint",
     ] {
         let answer = sexton([subcommand, "--help"]).expect(0);
         assert!(answer.stdout.contains("Exit status:"), "{subcommand}");
