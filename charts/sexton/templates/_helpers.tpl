@@ -16,6 +16,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "sexton.image" -}}
+{{- if not .Values.image.repository }}
+{{- fail (printf "image.repository is empty: there is no public image yet. Build the image, push it to your registry, and give its name:\n  make image && skopeo copy oci-archive:target/sexton.oci.tar docker://REGISTRY/sexton:%s\n  helm upgrade --install %s charts/sexton -n %s --set image.repository=REGISTRY/sexton" (.Values.image.tag | default .Chart.AppVersion) .Release.Name .Release.Namespace) }}
+{{- end }}
 {{- with .Values.image -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
@@ -31,4 +34,19 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "sexton.name" . }}
 {{- if or (eq $how "always") (and (eq $how "auto") (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version)) -}}
 true
 {{- end }}
+{{- end }}
+
+{{/* agent.interval, refused here where the agent would refuse it: every pod would restart for ever. */}}
+{{- define "sexton.interval" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $millis := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" .Values.agent.interval -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- /* "010" is ten, and not eight: atoi reads decimal. */ -}}
+{{- $millis = add $millis (mul (trimSuffix $unit . | atoi) (get $units $unit)) -}}
+{{- end -}}
+{{- if or (lt $millis 100) (gt $millis 3600000) -}}
+{{- fail (printf "agent.interval is %s: give a time from 100ms to 1h, like 10s" .Values.agent.interval) -}}
+{{- end -}}
+{{ .Values.agent.interval }}
 {{- end }}

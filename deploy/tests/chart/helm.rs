@@ -62,6 +62,7 @@ impl Helm {
             "sexton",
         ];
         words.extend(["--kube-version", version]);
+        words.extend(["--set", "image.repository=registry.example.com/sexton"]);
         for value in values {
             words.extend(["--set", value]);
         }

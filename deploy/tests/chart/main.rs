@@ -134,6 +134,59 @@ fn wrong_values_are_refused_and_named() {
     assert!(refused.contains("requires kubeVersion"), "{refused}");
 }
 
+/// Without it every node would try to pull an image that is nowhere.
+#[test]
+fn without_an_image_the_next_two_commands_are_told() {
+    let helm = helm!();
+    let refused = helm.render("1.37.2", &["image.repository="]).unwrap_err();
+    for said in [
+        "image.repository is empty",
+        "make image && skopeo copy oci-archive:target/sexton.oci.tar docker://REGISTRY/sexton:0.1.0",
+        "helm upgrade --install sexton charts/sexton -n sexton --set image.repository=REGISTRY/sexton",
+    ] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+}
+
+/// What the chart lets through, the agent takes; what the agent refuses, the chart refuses first.
+#[test]
+fn the_interval_is_one_that_the_agent_takes() {
+    let helm = helm!();
+    for good in ["100ms", "10s", "1m30s", "1h", "60m", "59m60s", "0010s"] {
+        let value = format!("agent.interval={good}");
+        let objects = helm.render("1.37.2", &[&value]).unwrap();
+        let pod = &the(&objects, "DaemonSet").0["spec"]["template"]["spec"];
+        let flag = format!("--interval={good}");
+        let args = pod["containers"][0]["args"].as_array().unwrap();
+        assert!(args.iter().any(|arg| *arg == flag), "{good}: {args:?}");
+    }
+    for bad in ["99ms", "0s", "1h1ms", "2h", "61m", "999999999h"] {
+        let value = format!("agent.interval={bad}");
+        let refused = helm.render("1.37.2", &[&value]).unwrap_err();
+        assert!(refused.contains("from 100ms to 1h"), "{bad}: {refused}");
+    }
+    for bad in ["1d", "1.5s", "-1s", "1 s", "s", "1us", "1234567890ms"] {
+        let value = format!("agent.interval={bad}");
+        let refused = helm.render("1.37.2", &[&value]).unwrap_err();
+        assert!(refused.contains("/agent/interval"), "{bad}: {refused}");
+    }
+}
+
+/// The chart's schema reads the spans that a policy's schema reads.
+#[test]
+fn the_grammar_of_times_is_that_of_the_policies() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let values: Value = serde_json::from_str(&read("charts/sexton/values.schema.json")).unwrap();
+    let crds = read("charts/sexton/crds/crds.yaml");
+    for path in [
+        "/properties/agent/properties/interval",
+        "/properties/monitoring/properties/podMonitor/properties/interval",
+    ] {
+        let pattern = values.pointer(path).unwrap()["pattern"].as_str().unwrap();
+        assert!(crds.contains(&format!("pattern: {pattern}\n")), "{path}");
+    }
+}
+
 #[test]
 fn nothing_is_touched_by_default() {
     let helm = helm!();
@@ -298,6 +351,7 @@ fn the_plain_manifests_are_current() {
             "--include-crds",
             "--namespace=sexton",
             "--kube-version=1.36.0",
+            "--set=image.repository=sexton.dev/sexton",
         ])
         .unwrap();
     let (crds, rest) = sexton_deploy::manifests::split(&rendered);
