@@ -540,7 +540,6 @@ mod tests {
     fn view(adopts: bool, holder: &Stat) -> View<'_> {
         View {
             holder,
-            forks: Box::leak(Box::default()),
             adopts,
             parent_session: Some(7),
             shell: false,
