@@ -51,8 +51,6 @@ const ROUNDING: f64 = 1.0;
 enum Limit {
     /// `pids.max` of its own cgroup.
     Cgroup(u64),
-    /// The same, with another leak in it of the same pace.
-    Shared(u64),
     /// `pids.max` of a cgroup two above it.
     Above(u64),
     /// `RLIMIT_NPROC` of a user that nothing else runs as.
@@ -125,12 +123,6 @@ const SHAPES: &[Shape] = &[
         pause: "15 if n == 5 else 0.25",
         limit: Limit::Cgroup(150),
         asked_at: &[30, 60],
-    },
-    Shape {
-        name: "two leaks, one limit",
-        pause: "0.4",
-        limit: Limit::Shared(100),
-        asked_at: &[12, 24],
     },
     Shape {
         name: "a limit above its own cgroup",
@@ -264,7 +256,7 @@ struct Grown {
     holder: u32,
     /// What it printed.
     said: PathBuf,
-    _running: [Option<Running>; 2],
+    _running: Running,
     _cgroup: Cgroup,
 }
 
@@ -273,7 +265,7 @@ impl Grown {
         let cgroup = Cgroup::new("left")?;
         let python = python()?;
         let mut command = match of.shape.limit {
-            Limit::Cgroup(max) | Limit::Shared(max) => {
+            Limit::Cgroup(max) => {
                 cgroup.set_pids_max(max);
                 cgroup.command("env")
             }
@@ -298,15 +290,10 @@ impl Grown {
             .stdout(out)
             .stderr(Stdio::inherit());
         let running = Running::start(&mut command);
-        let other = matches!(of.shape.limit, Limit::Shared(_)).then(|| {
-            let mut other = cgroup.command(&python);
-            other.args(["-c", LEAK, of.shape.pause, &of.last.to_string()]);
-            Running::start(other.stdin(Stdio::null()).stdout(Stdio::null()))
-        });
         Ok(Self {
             holder: running.pid(),
             said,
-            _running: [Some(running), other],
+            _running: running,
             _cgroup: cgroup,
         })
     }
