@@ -54,8 +54,7 @@ fn no_log(path: &CStr, voice: Voice, error: Errno) {
     Voice::prefix(voice.name, b"WARN")
         .text("cannot write the termination log ")
         .name(path.to_bytes())
-        .text(": ")
-        .bytes(error.words())
+        .because(error)
         .write(STDERR);
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Never inlined: the code that clears it would be there for each line.
+    #[inline(never)]
     pub(crate) fn new() -> Self {
         Self {
             buffer: [0; SIZE],
@@ -118,6 +120,12 @@ impl Line {
         } else {
             self.text(" (").bytes(name).text(")")
         }
+    }
+
+    /// `: ` and why it failed.
+    #[inline(never)]
+    pub(crate) fn because(&mut self, error: Errno) -> &mut Self {
+        self.text(": ").bytes(error.words())
     }
 
     /// Milliseconds as `5 s` or `0.050 s`.

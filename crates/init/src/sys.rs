@@ -55,6 +55,8 @@ impl SignalInfo {
         self.code <= 0
     }
 
+    /// Never inlined: the code that clears it would be there for each wait.
+    #[inline(never)]
     pub(crate) const fn empty() -> Self {
         Self {
             signal: 0,

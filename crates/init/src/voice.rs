@@ -55,7 +55,7 @@ impl Voice {
         let mut line = Self::prefix(self.name, b"WARN");
         line.text(words);
         match error {
-            Some(error) => line.text(": ").bytes(error.words()).write(STDERR),
+            Some(error) => line.because(error).write(STDERR),
             None => line.write(STDERR),
         }
     }
@@ -69,8 +69,7 @@ impl Voice {
         };
         Self::prefix(self.name, level)
             .text(words)
-            .text(": ")
-            .bytes(error.words())
+            .because(error)
             .write(STDERR);
     }
 
@@ -88,7 +87,7 @@ impl Voice {
             Name::Catatonit => line.text("failed to exec pid1: ").name(command),
             Name::Own | Name::DumbInit => line.name(command),
         };
-        line.text(": ").bytes(error.words()).write(STDERR);
+        line.because(error).write(STDERR);
     }
 
     pub(crate) fn spawned(self, pid: Pid, command: &CStr) {
