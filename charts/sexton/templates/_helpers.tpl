@@ -13,6 +13,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of one object beside those of all, for a map holds a key once: (list $ "values path" labels). */}}
+{{- define "sexton.ownLabels" -}}
+{{- range $key, $_ := index . 2 }}
+{{- if hasKey (index $ 0).Values.commonLabels $key }}
+{{- fail (printf "the label %s is in commonLabels and in %s: give it once" $key (index $ 1)) }}
+{{- end }}
+{{- end -}}
+{{ toYaml (index . 2) }}
 {{- end }}
 
 {{- define "sexton.image" -}}
@@ -24,8 +37,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- define "sexton.serviceAccount" -}}{{ .Values.serviceAccount.name | default (include "sexton.name" .) }}{{- end }}
+
 {{- define "sexton.username" -}}
-system:serviceaccount:{{ .Release.Namespace }}:{{ include "sexton.name" . }}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "sexton.serviceAccount" . }}
 {{- end }}
 
 {{/* "true" where the agent acts as its own node by constrained impersonation (KEP-5284). */}}

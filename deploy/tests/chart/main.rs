@@ -42,6 +42,15 @@ const EVERYTHING: &[&str] = &[
     "podLabels.team=platform",
     "podAnnotations.note=x",
     "serviceAccount.annotations.note=x",
+    "service.enabled=true",
+    "annotations.note=x",
+    "commonLabels.cost=platform",
+    "extraEnv[0].name=HTTPS_PROXY",
+    "extraEnv[0].value=http://proxy.example.com",
+    "extraVolumes[0].name=ca",
+    "extraVolumes[0].configMap.name=ca",
+    "extraVolumeMounts[0].name=ca",
+    "extraVolumeMounts[0].mountPath=/etc/ca",
 ];
 
 /// (Kubernetes, values): what is tried.
@@ -126,6 +135,13 @@ fn wrong_values_are_refused_and_named() {
             "monitoring.podMonitor.enabled=true",
             "networkPolicy.scrapeFrom",
         ),
+        ("service.enabled=true", "networkPolicy.scrapeFrom"),
+        (r"commonLabels.helm\.sh/chart=x", "helm.sh/chart"),
+        (
+            "commonLabels.team=x,podLabels.team=y",
+            "in commonLabels and in podLabels",
+        ),
+        ("extraEnv[0].value=x", "/extraEnv/0"),
     ] {
         let refused = helm.render("1.37.2", &[values]).unwrap_err();
         assert!(refused.contains(said), "{values}: {refused}");
@@ -233,6 +249,86 @@ fn the_pod_has_what_it_needs_and_no_more() {
         .map(|volume| volume["hostPath"]["path"].as_str().unwrap())
         .collect();
     assert_eq!(paths, ["/sys/fs/cgroup", "/var/log/sexton", "/run/sexton"]);
+}
+
+#[test]
+fn a_common_label_is_on_every_object_and_on_the_pods() {
+    let helm = helm!();
+    let label = |object: &Value| object["metadata"]["labels"]["cost"].clone();
+    let objects = helm.render("1.37.2", EVERYTHING).unwrap();
+    for object in &objects {
+        // Helm leaves the files of crds/ as they are.
+        if object.0["kind"] != "CustomResourceDefinition" {
+            assert_eq!(label(&object.0), "platform", "{object:?}");
+        }
+    }
+    let set = the(&objects, "DaemonSet");
+    assert_eq!(label(&set.0["spec"]["template"]), "platform");
+    assert_eq!(set.0["metadata"]["annotations"]["note"], "x");
+    let selector = &set.0["spec"]["selector"]["matchLabels"];
+    assert_eq!(selector.as_object().unwrap().len(), 2, "{selector}");
+}
+
+/// Whoever makes account and rights elsewhere gets none here, and the admission policy holds that
+/// account to its node.
+#[test]
+fn account_and_rights_may_be_made_elsewhere() {
+    let helm = helm!();
+    let values = [
+        "rbac.create=false",
+        "serviceAccount.create=false",
+        "serviceAccount.name=mine",
+        "rungs.evict.enabled=true",
+    ];
+    let objects = helm.render("1.37.2", &values).unwrap();
+    for kind in [
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+    ] {
+        assert_eq!(of_kind(&objects, kind).count(), 0, "{kind}");
+    }
+    // No right, but what the rights are about: a Lease that the agent may not create.
+    the(&objects, "Lease");
+    let pod = &the(&objects, "DaemonSet").0["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "mine");
+    let admission: Vec<_> = of_kind(&objects, "ValidatingAdmissionPolicy").collect();
+    assert!(!admission.is_empty());
+    for policy in admission {
+        let text = policy.0.to_string();
+        assert!(text.contains("system:serviceaccount:sexton:mine"), "{text}");
+    }
+    let objects = helm
+        .render("1.37.2", &["serviceAccount.name=mine"])
+        .unwrap();
+    assert_eq!(
+        the(&objects, "ServiceAccount").0["metadata"]["name"],
+        "mine"
+    );
+    for binding in of_kind(&objects, "ClusterRoleBinding") {
+        assert_eq!(binding.0["subjects"][0]["name"], "mine");
+    }
+}
+
+#[test]
+fn a_plain_prometheus_finds_each_node() {
+    let helm = helm!();
+    let values = ["service.enabled=true", "networkPolicy.enabled=false"];
+    let objects = helm.render("1.37.2", &values).unwrap();
+    let service = &the(&objects, "Service").0;
+    let set = &the(&objects, "DaemonSet").0;
+    assert_eq!(service["spec"]["clusterIP"], "None");
+    assert_eq!(
+        service["spec"]["selector"],
+        set["spec"]["selector"]["matchLabels"]
+    );
+    let port = service["spec"]["ports"][0]["port"].to_string();
+    let told = &service["metadata"]["annotations"];
+    assert_eq!(told["prometheus.io/port"], Value::String(port));
+    assert_eq!(told["prometheus.io/path"], "/metrics");
+    assert_eq!(told["prometheus.io/scrape"], "true");
 }
 
 /// Verbs and resources of the agent's ClusterRole, `group/resource verb`, in order.

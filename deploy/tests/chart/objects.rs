@@ -42,6 +42,7 @@ impl Object {
             "ClusterRoleBinding" => self.lost::<rbac::ClusterRoleBinding>(),
             "Role" => self.lost::<rbac::Role>(),
             "RoleBinding" => self.lost::<rbac::RoleBinding>(),
+            "Service" => self.lost::<core::Service>(),
             "Lease" => self.lost::<coordination::Lease>(),
             "NetworkPolicy" => self.lost::<networking::NetworkPolicy>(),
             "ValidatingAdmissionPolicy" => self.lost::<admission::ValidatingAdmissionPolicy>(),
