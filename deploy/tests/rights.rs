@@ -6,6 +6,9 @@ use std::path::Path;
 
 use sexton_lab::{Cluster, require};
 
+/// Required by the chart; nothing pulls it here.
+const IMAGE: &str = "--set=image.repository=registry.example.com/sexton";
+
 /// The chart, two nodes with a pod of the agent and one of somebody else each, and the token of the
 /// agent on `node1`.
 struct Installed<'a> {
@@ -21,7 +24,7 @@ impl<'a> Installed<'a> {
             "sexton",
             chart.to_str().expect("a path in UTF-8"),
         ];
-        words.extend(["--namespace=sexton", "--create-namespace"]);
+        words.extend(["--namespace=sexton", "--create-namespace", IMAGE]);
         words.extend(values.iter().flat_map(|value| ["--set", value]));
         cluster.helm(&words);
         let mut objects = String::new();
@@ -245,7 +248,7 @@ fn installed_upgraded_and_removed_it_leaves_nothing() {
     let chart = chart.to_str().expect("a path in UTF-8");
     cluster.kubectl(&["create", "namespace", "sexton"]);
     let before = everything(&cluster);
-    cluster.helm(&["install", "sexton", chart, "--namespace=sexton"]);
+    cluster.helm(&["install", "sexton", chart, "--namespace=sexton", IMAGE]);
     assert!(everything(&cluster).len() > before.len() + 9);
     let spec = |field: &str| cluster.get(&["reappolicy", "default"])["spec"][field].clone();
     assert_eq!(spec("mode"), "dryRun");
@@ -308,7 +311,7 @@ fn what_is_rendered_and_applied_keeps_the_emergency_stop() {
     let chart = chart.to_str().expect("a path in UTF-8");
     cluster.kubectl(&["create", "namespace", "sexton"]);
     let apply = |values: &[&str]| {
-        let render = ["template", "sexton", chart, "--namespace=sexton"];
+        let render = ["template", "sexton", chart, "--namespace=sexton", IMAGE];
         let crds = cluster.helm(&["show", "crds", chart]);
         cluster.apply(&crds);
         cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all"]);
