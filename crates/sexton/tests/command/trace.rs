@@ -158,12 +158,6 @@ fn the_line_of_a_stripped_go_program_is_named() {
 }
 
 #[test]
-fn allow_host_is_for_the_trace_alone() {
-    let answer = sexton(["explain", "12345", "--allow-host"]).expect(2);
-    assert!(answer.stderr.contains("--trace"), "{answer:?}");
-}
-
-#[test]
 fn the_line_of_a_python_program_in_a_container_is_named() {
     let Some(runtime) = runtime().filter(|_| may_trace()) else {
         return;
