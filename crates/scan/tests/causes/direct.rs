@@ -211,7 +211,7 @@ fn native_fork_without_wait() {
     situation
         .diagnose(5)
         .is("native-fork-without-wait", High)
-        .says("bears no mark of a runtime");
+        .says("has no sign of a runtime");
 }
 
 #[test]
