@@ -11,6 +11,7 @@ use sexton_scan::Scanner;
 use crate::error::Error;
 use crate::output::lines::Lines;
 use crate::output::{BAD, DIM, HEADING, WARN, text};
+use crate::reap::why_refused;
 
 /// One line for each.
 pub fn brief<W: Write>(lines: &mut Lines<W>, endings: &[Ending]) -> io::Result<()> {
@@ -94,11 +95,11 @@ pub fn free(scanner: &mut Scanner, endings: &[Ending], how: &How) -> Result<Vec<
                 only: Some(zombie.id.pid),
                 ..Options::default()
             };
-            let Some(mut plan) = sexton_reap::plan(scanner, parent.id, &options)? else {
+            let Some(plan) = sexton_reap::plan(scanner, parent.id, &options)? else {
                 continue;
             };
             let came = match (&plan.refusal, plan.take.len()) {
-                (Some(refusal), _) => Err(refused(refusal)),
+                (Some(refusal), _) => Err(why_refused(refusal)),
                 (None, 0) => Err(format!(
                     "it ended less than {} ago: its parent may yet wait for it",
                     text::duration(settle.as_secs())
@@ -109,11 +110,7 @@ pub fn free(scanner: &mut Scanner, endings: &[Ending], how: &How) -> Result<Vec<
                         Ok(outcome) if outcome.taken + outcome.nudged > 0 => Ok("done".to_owned()),
                         Ok(_) => Err("it was not taken".to_owned()),
                         // Things changed between the plan and the deed.
-                        Err(sexton_reap::Error::Refused(refusal)) => {
-                            let why = refused(&refusal);
-                            plan.refusal = Some(refusal);
-                            Err(why)
-                        }
+                        Err(sexton_reap::Error::Refused(refusal)) => Err(why_refused(&refusal)),
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -124,7 +121,7 @@ pub fn free(scanner: &mut Scanner, endings: &[Ending], how: &How) -> Result<Vec<
     Ok(steps)
 }
 
-/// The plan, and what came of it; whether all went well.
+/// The plan, and what came of it.
 pub fn draw_steps<W: Write>(lines: &mut Lines<W>, steps: &[Step]) -> io::Result<()> {
     if steps.is_empty() {
         return Ok(());
@@ -138,10 +135,4 @@ pub fn draw_steps<W: Write>(lines: &mut Lines<W>, steps: &[Step]) -> io::Result<
         lines.hanging(6, "-", style, &format!("{what}: {came}"))?;
     }
     lines.gap()
-}
-
-fn refused(refusal: &sexton_reap::Refusal) -> String {
-    let how = refusal.overridden_by();
-    let how = how.map_or_else(String::new, |flag| format!("; {flag} overrides it"));
-    format!("refused: {refusal}{how}")
 }

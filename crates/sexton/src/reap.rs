@@ -307,15 +307,17 @@ fn refused<W: Write>(lines: &mut Lines<W>, who: &str, refusal: &Refusal) -> io::
     }
 }
 
+/// A refusal in one line, with what overrides it.
+pub fn why_refused(refusal: &Refusal) -> String {
+    let how = refusal.overridden_by();
+    let how = how.map_or_else(String::new, |flag| format!("; {flag} overrides it"));
+    format!("refused: {refusal}{how}")
+}
+
 fn autoreaped<W: Write>(lines: &mut Lines<W>, entry: &AutoreapEntry) -> io::Result<()> {
     let AutoreapEntry { plan, outcome } = entry;
     if let Some(refusal) = &plan.refusal {
-        let flag = refusal.overridden_by();
-        let how = flag.map(|flag| format!("; {flag} overrides it"));
-        return lines.field(
-            "autoreap",
-            &format!("refused: {refusal}{}", how.unwrap_or_default()),
-        );
+        return lines.field("autoreap", &why_refused(refusal));
     }
     let what = match (plan.waiter, outcome.as_ref().map(|outcome| &outcome.end)) {
         (Waiter::Kernel, None) => {
