@@ -80,11 +80,13 @@ impl Scanner {
     ) -> Vec<Ending> {
         let mut notes = Notes::default();
         let full = Full::new();
-        let mut found: Vec<Ending> = leaks
+        let dead = leaks
             .iter()
-            .flat_map(|leak| self.dead_firsts(leak, options, &full, &mut notes))
+            .flat_map(|leak| self.dead_firsts(leak, &full, &mut notes))
             .take(CONTAINERS)
             .collect();
+        let dead = self.waiting(dead, |(stat, _)| stat, options, &mut notes);
+        let mut found: Vec<Ending> = dead.into_iter().map(|(_, ending)| ending).collect();
         let firsts = self.firsts(exiting, options, &mut notes);
         if firsts.is_empty() {
             return found;
@@ -146,13 +148,12 @@ impl Scanner {
             ..Options::default()
         };
         let exiting = first.stat.flags & PF_EXITING != 0 && !first.stat.is_dead_leader();
-        if exiting
-            || !first.is_to_be_killed(&mut notes)
-            || !self.has_waited(&first.stat, &now, &mut notes)
-        {
+        if exiting || !first.is_to_be_killed(&mut notes) {
             return Ok(None);
         }
-        Ok(self.kept(&first, &Full::new(), &mut notes))
+        let waiting = self.waiting(vec![first], |first| &first.stat, &now, &mut notes);
+        let kept = |first: &Member| self.kept(first, &Full::new(), &mut notes);
+        Ok(waiting.first().and_then(kept))
     }
 
     /// One that nothing keeps but itself, or who has it in hand.
@@ -179,49 +180,58 @@ impl Scanner {
         options: &Options,
         notes: &mut Notes,
     ) -> HashMap<u64, Member> {
-        let mut firsts = HashMap::new();
+        let mut ending = Vec::new();
         for &pid in exiting {
-            if let Some(first) = self.member(pid, notes)
+            if ending.len() < CONTAINERS
+                && let Some(first) = self.member(pid, notes)
                 && first.status.ns_pids.len() > 1
                 && first.status.ns_pids.last() == Some(&1)
                 && first.is_ending(notes)
-                && self.has_waited(&first.stat, options, notes)
-                && let Some(inode) = notes.take(first.process.ns_inode("pid"))
-                && firsts.len() < CONTAINERS
             {
-                firsts.insert(inode, first);
+                ending.push(first);
             }
         }
-        firsts
+        let waiting = self.waiting(ending, |first| &first.stat, options, notes);
+        let inode = |first: Member| Some((notes.take(first.process.ns_inode("pid"))?, first));
+        waiting.into_iter().filter_map(inode).collect()
     }
 
     fn idle_for(&self, stat: &Stat, notes: &mut Notes) -> Option<u64> {
         age::idle_for(self, stat, 0, notes)
     }
 
-    /// It has not run for a while. Where the kernel does not show since when, or the while is none,
-    /// a moment is waited.
-    fn has_waited(&self, stat: &Stat, options: &Options, notes: &mut Notes) -> bool {
-        if !options.ending_for.is_zero()
-            && let Some(seconds) = self.idle_for(stat, notes)
-        {
-            return seconds >= options.ending_for.as_secs();
+    /// Those that have not run for a while. For all of which the kernel does not show since when, or
+    /// where the while is none, one moment is waited.
+    fn waiting<T>(
+        &self,
+        all: Vec<T>,
+        stat: impl Fn(&T) -> &Stat,
+        options: &Options,
+        notes: &mut Notes,
+    ) -> Vec<T> {
+        let asked = !options.ending_for.is_zero();
+        let mut idle = |one: &T| asked.then(|| self.idle_for(stat(one), notes)).flatten();
+        let all: Vec<(Option<u64>, T)> = all.into_iter().map(|one| (idle(&one), one)).collect();
+        if all.iter().any(|(idle, _)| idle.is_none()) {
+            std::thread::sleep(options.second_look.saturating_mul(MOMENT));
         }
-        std::thread::sleep(options.second_look.saturating_mul(MOMENT));
-        let again = notes.take(self.proc.stat(stat.pid, &mut Vec::new()));
-        again.is_some_and(|again| again.id() == stat.id() && again.state == stat.state)
+        let mut stays = |idle: Option<u64>, stat: &Stat| match idle {
+            Some(seconds) => seconds >= options.ending_for.as_secs(),
+            None => {
+                let again = notes.take(self.proc.stat(stat.pid, &mut Vec::new()));
+                again.is_some_and(|again| again.id() == stat.id() && again.state == stat.state)
+            }
+        };
+        let stay = all
+            .into_iter()
+            .filter(|(idle, one)| stays(*idle, stat(one)));
+        stay.map(|(_, one)| one).collect()
     }
 
     /// A PID 1 that has ended is held by its parent, the runtime's monitor, which is of the host.
     /// A parent that nothing keeps and that is no part of a runtime leaks it, as any other zombie:
     /// programs make sandboxes of their own.
-    fn dead_firsts(
-        &self,
-        leak: &Leak,
-        options: &Options,
-        full: &Full,
-        notes: &mut Notes,
-    ) -> Vec<Ending> {
+    fn dead_firsts(&self, leak: &Leak, full: &Full, notes: &mut Notes) -> Vec<(Stat, Ending)> {
         let is_first = |ns_pids: &[u32]| ns_pids.len() > 1 && ns_pids.last() == Some(&1);
         let mut found = Vec::new();
         if !leak.holder.of_host {
@@ -236,8 +246,8 @@ impl Scanner {
                 continue;
             };
             let leaked = |holdup: &Holdup| holdup.parent_to_reap().is_some();
-            if !ending.held_by.iter().any(leaked) && self.has_waited(&first.stat, options, notes) {
-                found.push(ending);
+            if !ending.held_by.iter().any(leaked) {
+                found.push((first.stat, ending));
             }
         }
         found
